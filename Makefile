@@ -1,0 +1,46 @@
+# Every target makes .venv first where it is missing or old; Python 3.11+ and make are all it needs.
+# Another Python: make PYTHON=/path/to/python3.13 test. Arguments: make test ARGS="-k refund -x".
+RUN := .venv/bin/python
+SOURCES := gatework workflows activities guards tests $(wildcard *.py)
+export PYTHON
+
+.PHONY: help setup demo test check lint format types mutants lock clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup:  ## Make .venv from requirements.lock
+	@sh scripts/setup.sh
+
+demo: setup  ## Run refund mails through a real model on a real Temporal server
+	@$(RUN) demo.py $(ARGS)
+
+test: setup  ## Run all tests
+	@$(RUN) -m pytest $(ARGS)
+
+check: lint types  ## Run every check that is not a test
+
+lint: setup  ## Check style, formatting and the layers
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	.venv/bin/lint-imports
+
+format: setup  ## Format the code, and mend what ruff can mend
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+types: setup  ## Check the types with mypy and pyright
+	$(RUN) -m mypy $(SOURCES)
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(RUN) -m pyright
+
+mutants: setup  ## Delete each check of the machine in turn; some test must fail
+	@$(RUN) tests/mutation.py $(ARGS)
+
+lock: setup  ## Write requirements.lock anew from pyproject.toml (newer versions: ARGS=--upgrade)
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock $(ARGS)
+	@! grep -n '://' requirements.lock || { echo "requirements.lock names a host; see docs/adr/0003." >&2; exit 1; }
+
+clean:  ## Remove .venv and everything that the tools have cached
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
