@@ -1,0 +1,137 @@
+"""Canonical JSON, strict parsing, and the digests that name values and plans.
+
+Bytes are canonical as RFC 8785 defines it. Parsing accepts exactly the JSON that has one canonical
+form: no duplicate keys, no NaN or infinities, no integers beyond 2**53, no lone surrogates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import rfc8785
+
+from gatework.errors import ContractError
+
+Json = Any
+"""A JSON value as Python holds it: None, bool, int, float, str, list, dict."""
+
+MAX_VALUE_BYTES = 1_048_576
+"""Largest value that a boundary carries inline; Temporal refuses blobs of more than 2 MiB."""
+
+MAX_DEPTH = 64
+"""Deepest nesting of arrays and objects that a boundary accepts."""
+
+MAX_INTEGER = 2**53 - 1
+"""Largest integer that every JSON implementation reads back as written (RFC 8785, section 3.2.2.3)."""
+
+
+def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> Json:
+    """Parse JSON strictly. Raises `ContractError` with a reason that repeats nothing of the data."""
+    if len(data) > max_bytes:
+        raise ContractError(f"{len(data)} bytes are more than the {max_bytes} that a boundary carries")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ContractError(f"invalid UTF-8 at byte {error.start}") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+    except RecursionError:
+        raise ContractError(f"nested deeper than {MAX_DEPTH} levels") from None
+    except json.JSONDecodeError as error:
+        raise ContractError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except ValueError:  # the interpreter's own limit on the digits of an integer
+        raise ContractError("an integer beyond 2^53; send it as a string") from None
+    check(value)
+    return value
+
+
+def check(value: Json) -> None:
+    """Raise `ContractError` unless `value` is JSON with exactly one canonical form."""
+    pending: list[tuple[Json, int]] = [(value, 0)]
+    while pending:
+        item, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise ContractError(f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(item, str):
+            _check_text(item)
+        elif item is None or isinstance(item, bool):
+            continue
+        elif isinstance(item, int):
+            if abs(item) > MAX_INTEGER:
+                raise ContractError("an integer beyond 2^53; send it as a string")
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                raise ContractError("a number that is not finite; JSON has no NaN or infinity")
+        elif isinstance(item, Mapping):
+            for key in item:
+                if not isinstance(key, str):
+                    raise ContractError("an object with a key that is not a string")
+                _check_text(key)
+            pending.extend((member, depth + 1) for member in item.values())
+        elif isinstance(item, Sequence):
+            pending.extend((member, depth + 1) for member in item)
+        else:
+            raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
+
+
+def dumps(value: Json) -> bytes:
+    """The canonical bytes of a JSON value. Raises `ContractError` where it has none."""
+    check(value)
+    return rfc8785.dumps(value)
+
+
+def digest(domain: str, value: Json, *, salt: bytes = b"") -> str:
+    """SHA-256 (64 hex digits) of a JSON value's canonical bytes, for one use (`domain`) only.
+
+    A salt keeps short values from being guessed from their digest; its length is part of what is hashed.
+    """
+    head = f"gatework/1/{domain}\n{len(salt)}\n".encode()
+    return hashlib.sha256(head + salt + dumps(value)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A JSON value together with the salted digest that names it everywhere."""
+
+    data: Json
+    salt: str
+    """16 random bytes as hex, made where the value was made."""
+    digest: str
+    """64 hex digits over salt and canonical bytes."""
+
+    @classmethod
+    def of(cls, data: Json, salt: bytes) -> Sealed:
+        return cls(data=data, salt=salt.hex(), digest=digest("value", data, salt=salt))
+
+    @property
+    def intact(self) -> bool:
+        """Whether the digest is really that of the data."""
+        try:
+            return self.digest == digest("value", self.data, salt=bytes.fromhex(self.salt))
+        except (ContractError, ValueError):
+            return False
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ContractError("an object names the same member twice")
+    return members
+
+
+def _constant(_name: str) -> NoReturn:
+    raise ContractError("a number that is not finite; JSON has no NaN or infinity")
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ContractError("a string with a lone surrogate, which is not Unicode text") from None

@@ -1,0 +1,165 @@
+"""The cell: what one running stage can reach, and the record of what it reached for.
+
+A stage's function sees it only through `ask` and the effects it calls; both find it in a context variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gatework import canonical
+from gatework.canonical import Json
+from gatework.contract import contract
+from gatework.errors import BudgetError, ConfigError, ContractError, GateworkError, GrantError
+from gatework.plan import Budget, Work
+from gatework.verdict import Block, short
+
+if TYPE_CHECKING:
+    from gatework.models.question import Answer, Model, Question
+    from gatework.tool import Effect
+
+_current: ContextVar[Cell] = ContextVar("gatework_cell")
+
+
+class Refusal(GateworkError):
+    """An effect refused with a `Block`; the stage that called it stops with the same reason."""
+
+    code = "block"
+
+
+@dataclass
+class Cell:
+    """What one attempt of a node may do, and what it did."""
+
+    node: Work
+    lineage: str
+    """What names the run across retries, continue-as-new and reset."""
+    attempt: int
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    """The labelled values that the stage was called with, by parameter."""
+    feedback: tuple[str, ...] = ()
+    model_source: Callable[[], Model] | None = None
+    """Gives what `ask` reaches; called only when a stage asks."""
+    seed: int = 0
+    granted: Mapping[str, Effect[Any, Any]] = field(default_factory=dict)
+    calls: list[Json] = field(default_factory=list)
+    """Each model call: model, digests of question and answer, tokens."""
+    effects: list[Json] = field(default_factory=list)
+    """Each effect: tool, key, digest of its arguments, what became of it."""
+    model_calls: int = 0
+    tokens: int = 0
+
+    @contextmanager
+    def entered(self) -> Iterator[Cell]:
+        """Run a stage's function inside this cell."""
+        token = _current.set(self)
+        try:
+            yield self
+        finally:
+            _current.reset(token)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an effect was begun and did not say what became of it."""
+        return any(entry["outcome"] == "unknown" for entry in self.effects)
+
+    @property
+    def sent(self) -> bool:
+        """Whether an effect has reached the outside world, or may have."""
+        return any(entry["outcome"] in ("unknown", "done", "found") for entry in self.effects)
+
+    @property
+    def evidence(self) -> dict[str, Json]:
+        """How the output came about, for the receipt."""
+        evidence: dict[str, Json] = {}
+        if self.calls:
+            evidence["calls"] = list(self.calls)
+        if self.effects:
+            evidence["effects"] = list(self.effects)
+        return evidence
+
+    # -- the model ---------------------------------------------------------------------------------
+
+    async def answer(self, question: Question) -> Answer:
+        """The model's answer to a question, within the budget."""
+        if self.model_source is None:
+            raise ConfigError(f"{self.node.name} asks a model, and the worker has none; set GATEWORK_MODEL.")
+        self._reserve(question.max_output_tokens)
+        answer = await self.model_source().answer(question)
+        self._settle(question.max_output_tokens, answer.input_tokens + answer.output_tokens)
+        self.calls.append(
+            {
+                "model": answer.model,
+                "seed": question.seed,
+                "temperature": question.temperature,
+                "question": canonical.digest("question", asdict(question)),
+                "answer": canonical.digest("answer", answer.text.encode("utf-8", "backslashreplace").decode()),
+                "input_tokens": answer.input_tokens,
+                "output_tokens": answer.output_tokens,
+            }
+        )
+        return answer
+
+    def _reserve(self, tokens: int) -> None:
+        budget = self.node.budget or Budget(model_calls=1, tokens=16_000)
+        if self.model_calls + 1 > budget.model_calls:
+            raise BudgetError(f"{self.node.name} has made the {budget.model_calls} model calls of its budget.")
+        if self.tokens + tokens > budget.tokens:
+            raise BudgetError(f"{self.node.name} has no room for {tokens} tokens in its budget of {budget.tokens}.")
+        self.model_calls += 1
+        self.tokens += tokens
+
+    def _settle(self, reserved: int, spent: int) -> None:
+        self.tokens += spent - reserved
+
+    # -- effects -----------------------------------------------------------------------------------
+
+    async def perform(self, effect: Effect[Any, Any], arguments: Mapping[str, Any]) -> Any:
+        """Do an effect under its key; where it can be asked about, it is asked first."""
+        if self.granted.get(effect.name) is not effect:
+            raise GrantError(f"{self.node.name} does not hold {effect.name}; the plan grants it {self._holdings}.")
+        data = {
+            name: canonical.loads(contract(effect.arguments[name].type).write(value))
+            for name, value in arguments.items()
+        }
+        key = canonical.digest("effect", [self.lineage, self.node.name, effect.name, data[effect.once]])
+        record = {
+            "tool": effect.name,
+            "key": key,
+            "arguments": canonical.digest("arguments", data),
+            "outcome": "unknown",
+        }
+        if any(entry["key"] == key for entry in self.effects):
+            raise GrantError(f"{self.node.name} calls {effect.name} twice for one {effect.once}.")
+        if effect.probe is not None:
+            found = await effect.probe(key)
+            if found is not None:
+                self.effects.append({**record, "outcome": "found"})
+                return found
+        self.effects.append(record)
+        result = await effect.function(key, **arguments)
+        if isinstance(result, Block):
+            record["outcome"] = "refused"
+            raise Refusal(short(result.reason))
+        record["outcome"] = "done"
+        try:
+            contract(effect.declared.result.type).write(result)
+        except ContractError as error:
+            raise error.at(f"result of {effect.name}") from None
+        return result
+
+    @property
+    def _holdings(self) -> str:
+        return ", ".join(sorted(self.granted)) or "no effect"
+
+
+def current() -> Cell:
+    """The cell of the stage that is running. Raises `GrantError` outside of one."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise GrantError("ask and effects work only inside a stage that an execution runs.") from None

@@ -1,0 +1,104 @@
+"""What a plan may say besides calling stages: endorse, approve, and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar, cast, overload
+
+from gatework import expr, trace
+from gatework.errors import PlanError
+from gatework.labels import Approved, Endorsed, Labelled, Untrusted
+from gatework.plan import Approval
+from gatework.stage import EXPIRY, Endorser, Role
+from gatework.verdict import Block
+
+A = TypeVar("A")
+B = TypeVar("B")
+T = TypeVar("T")
+
+
+def endorse(value: Untrusted[A], *, by: Callable[[A], Awaitable[B | Block]]) -> Endorsed[B]:
+    """Look a claim up in our own records: the only way up from untrusted without a person.
+
+    `by` is an async function that takes the claim and returns a new model filled from our records, or `Block`.
+    What it does not return does not become endorsed.
+    """
+    return cast("Endorsed[B]", Endorser(by).node(value))
+
+
+@overload
+def approve(
+    value: Endorsed[T],
+    *,
+    by: Role,
+    when: bool,
+    show: Sequence[object] = (),
+    within: timedelta = EXPIRY,
+    click: bool = False,
+) -> Approved[T]: ...
+@overload
+def approve(
+    value: Labelled[T], *, by: Role, show: Sequence[object] = (), within: timedelta = EXPIRY, click: bool = False
+) -> Approved[T]: ...
+def approve(
+    value: Any,
+    *,
+    by: Role,
+    when: Any = None,
+    show: Sequence[object] = (),
+    within: timedelta = EXPIRY,
+    click: bool = False,
+) -> Any:
+    """Let a person of a role decide on exactly this value, seeing it and what else is in `show`.
+
+    `when` asks only where it holds; allowed on endorsed values over endorsed or plain values.
+    `within` is how long the run waits before the approval counts as refused. `click` lets `approve` be sent
+    without the number on the panel: for a run with one gate, whose evidence cannot change.
+    """
+    builder = trace.required("approve")
+    place = builder.here()[0]
+    approved = trace.traced(value, "what is approved")
+    if not isinstance(by, Role):
+        raise PlanError("approve does not say who decides.", fix="Write by=role('…').", where=place)
+    if within <= timedelta():
+        raise PlanError("approve waits no time.", fix="Give within= a timedelta longer than nothing.", where=place)
+    ref = trace.ref_of(approved)
+    condition = None if when is None else trace.condition(when, "when=")
+    node = Approval(
+        name=builder.name(f"approve_{ref.node}"),
+        value=ref,
+        contract=builder.contract_of(ref.node),
+        role=by.name,
+        when=condition,
+        show=tuple(trace.ref_of(trace.traced(item, "what is shown")) for item in show),
+        expires_seconds=within.total_seconds(),
+        click=click,
+    )
+    return builder.add(node, trace.type_of(approved))
+
+
+def present(value: object) -> bool:
+    """Whether an optional value of the plan is there."""
+    return cast(bool, trace.TracedCondition(expr.Present(trace.reference(value, "what present asks about"))))
+
+
+def all_of(*conditions: bool) -> bool:
+    """Every condition holds."""
+    return cast(bool, trace.TracedCondition(expr.All(_parts("all_of", conditions))))
+
+
+def any_of(*conditions: bool) -> bool:
+    """At least one condition holds."""
+    return cast(bool, trace.TracedCondition(expr.AnyOf(_parts("any_of", conditions))))
+
+
+def not_(condition: bool) -> bool:
+    """The condition does not hold."""
+    return cast(bool, trace.TracedCondition(expr.Not(trace.condition(condition, "what not_ turns round"))))
+
+
+def _parts(name: str, conditions: tuple[bool, ...]) -> tuple[expr.Condition, ...]:
+    if not conditions:
+        raise PlanError(f"{name} of nothing.", fix="Give it conditions.", where=trace.required(name).here()[0])
+    return tuple(trace.condition(condition, f"a part of {name}") for condition in conditions)

@@ -1,0 +1,110 @@
+"""What can happen to a run: the events that the machine takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gatework.canonical import Json, Sealed
+from gatework.verdict import Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A verdict that a guard gave on an output."""
+
+    guard: str
+    on: str
+    """Digest of the output that the guard looked at."""
+    verdict: Word
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run starts from an input that keeps to the plan's contract."""
+
+    plan: str
+    input: Sealed
+    kind: Literal["begun"] = "begun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An attempt gave an output, and its guards answered."""
+
+    plan: str
+    node: str
+    attempt: int
+    inputs: str
+    """Digest of the inputs that the attempt was given, as in `Run.inputs_digest`."""
+    contract: str
+    """Digest of the contract that the output was validated against."""
+    output: Sealed
+    verdicts: tuple[Given, ...]
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+    """How the output came about: models, digests of prompts, tools called. Not read by the machine."""
+    kind: Literal["finished"] = "finished"
+
+
+FailureKind = Literal["contract", "refused", "timeout", "error", "block", "unknown"]
+"""`contract`: the output breaks it. `refused`: the machine did not take the result. `timeout`: too late.
+`error`: the code or what it stands on broke. `block`: the stage refuses. `unknown`: an effect in doubt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An attempt gave no output."""
+
+    plan: str
+    node: str
+    attempt: int
+    inputs: str
+    failure: FailureKind
+    reason: str
+    sent: bool = False
+    """Whether an effect may have reached the outside world."""
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+    kind: Literal["failed"] = "failed"
+
+
+Action = Literal["approve", "reject", "retry", "edit", "abort"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a person decided at a gate."""
+
+    action: Action
+    number: str = ""
+    """The number on the panel. `approve` needs it; elsewhere it may be left out."""
+    evidence: str = ""
+    """Digest of what was shown, where the decision was made by a program that has it."""
+    by: str = ""
+    """The name that was given; a claim, unless a signature or the server says so."""
+    note: str = ""
+    place: str = ""
+    """For `edit`: the node (or the input) whose value is replaced; empty for the one that the gate is about."""
+    value: Sealed | None = None
+    """For `edit`: the new value, which keeps to the contract of the place."""
+    kind: Literal["decided"] = "decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """A gate has waited for as long as the plan lets it."""
+
+    gate: int
+    kind: Literal["expired"] = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """Someone cancelled the run."""
+
+    reason: str = ""
+    kind: Literal["cancelled"] = "cancelled"
+
+
+Event = Begun | Finished | Failed | Decided | Expired | Cancelled

@@ -1,0 +1,136 @@
+"""Guards: plain functions that look at a stage's output and answer with a verdict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from gatework import signature
+from gatework.contract import name_of
+from gatework.errors import PlanError
+from gatework.labels import Label
+from gatework.plan import GuardUse
+from gatework.signature import Declared, Signature
+from gatework.verdict import Verdict
+
+T_contra = TypeVar("T_contra", contravariant=True)
+P = ParamSpec("P")
+
+TIMEOUT = timedelta(seconds=10)
+"""How long a guard may think unless it says otherwise."""
+
+
+class Guard(Generic[T_contra, P]):
+    """A check of outputs of type T. The stage's inputs it names are handed to it unwrapped, read-only copies."""
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[T_contra, P], Verdict | Awaitable[Verdict]],
+        *,
+        timeout: timedelta = TIMEOUT,
+        binds: Mapping[str, str] | None = None,
+    ) -> None:
+        self.function = function
+        self.timeout = timeout
+        self._read = signature.read(function, "the guard", contracts=False)
+        self.name = self._read.name
+        self.binds: Mapping[str, str] = binds or {}
+        if not self._read.params:
+            raise PlanError(
+                f"the guard {self.name} takes nothing.", fix="Take the output first.", where=self._read.where
+            )
+        labelled = [p.name for p in self._read.params.values() if p.label is not Label.PLAIN]
+        if labelled:
+            raise PlanError(
+                f"the guard {self.name} takes {labelled[0]} with a label.",
+                fix="Guards get plain values; drop the label.",
+                where=self._read.where,
+            )
+        unknown = set(self.binds) - {p.name for p in self.inputs}
+        if unknown:
+            raise PlanError(
+                f"the guard {self.name} has no parameter {min(unknown)}.",
+                fix="Bind one it has.",
+                where=self._read.where,
+            )
+
+    def __call__(self, output: T_contra, /, *args: P.args, **kwargs: P.kwargs) -> Verdict | Awaitable[Verdict]:
+        """Call the function as it was written, for tests of it."""
+        return self.function(output, *args, **kwargs)
+
+    def on(self, **binds: str) -> Guard[T_contra, P]:
+        """The same guard reading other inputs: `quotes.on(mail="letter")` hands it the input `letter` as `mail`."""
+        return Guard(self.function, timeout=self.timeout, binds={**self.binds, **binds})
+
+    @property
+    def output(self) -> Declared:
+        """The first parameter."""
+        return next(iter(self._read.params.values()))
+
+    @property
+    def inputs(self) -> tuple[Declared, ...]:
+        """The parameters after the first."""
+        return tuple(self._read.params.values())[1:]
+
+    def use(self, stage: Signature) -> GuardUse:
+        """This guard at a stage, as plan data. Raises `PlanError` where it does not fit."""
+        place = stage.where
+        if not _looks_at(self.output.type, stage.result.type):
+            raise PlanError(
+                f"the guard {self.name} looks at {name_of(self.output.type)}, and {stage.name} makes "
+                f"{name_of(stage.result.type)}.",
+                fix="Use a guard of that type.",
+                where=place,
+            )
+        for wanted in self.inputs:
+            given = stage.params.get(self.binds.get(wanted.name, wanted.name))
+            if given is None:
+                if wanted.default is not signature.MISSING and wanted.name not in self.binds:
+                    continue
+                raise PlanError(
+                    f"the guard {self.name} asks for {wanted.name}, and {stage.name} has no such input.",
+                    fix=f"Name an input of {stage.name}, or bind it: {self.name}.on({wanted.name}='…').",
+                    where=place,
+                )
+            if not _looks_at(wanted.type, given.type):
+                raise PlanError(
+                    f"the guard {self.name} asks for {wanted.name} as {name_of(wanted.type)}, and {stage.name} has "
+                    f"{name_of(given.type)}.",
+                    fix="Give both the same type.",
+                    where=place,
+                )
+        binds = {
+            wanted.name: self.binds.get(wanted.name, wanted.name)
+            for wanted in self.inputs
+            if self.binds.get(wanted.name, wanted.name) in stage.params
+        }
+        return GuardUse(name=self.name, binds=binds, timeout_seconds=self.timeout.total_seconds())
+
+
+@overload
+def guard(function: Callable[Concatenate[T_contra, P], Verdict | Awaitable[Verdict]], /) -> Guard[T_contra, P]: ...
+@overload
+def guard(
+    *, timeout: timedelta
+) -> Callable[[Callable[Concatenate[T_contra, P], Verdict | Awaitable[Verdict]]], Guard[T_contra, P]]: ...
+def guard(function: Any = None, /, *, timeout: timedelta = TIMEOUT) -> Any:
+    """Make a function a guard with a deadline of its own, or one that `.on(…)` can rebind.
+
+    A plain function needs no decorator to be given to `@stage`.
+    """
+    if function is None:
+        return lambda function: Guard(function, timeout=timeout)
+    return Guard(function, timeout=timeout)
+
+
+def as_guard(function: Any) -> Guard[Any, Any]:
+    """A guard from what was given to `@stage`."""
+    return function if isinstance(function, Guard) else Guard(function)
+
+
+def _looks_at(asked: Any, given: Any) -> bool:
+    if signature.accepts(asked, given) or asked is object:
+        return True
+    return inspect.isclass(asked) and inspect.isclass(given) and issubclass(given, asked)

@@ -1,0 +1,263 @@
+"""The plan: the sealed order of stages with their contracts, labels, guards and grants, as plain data.
+
+A plan is named by the digest of its canonical JSON. `faults` states the rules that hold of every plan,
+whether it was traced from a function or read from a lock file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from gatework import canonical
+from gatework.canonical import Json
+from gatework.expr import Condition, Const, Ref, Source, refs, render
+from gatework.labels import Label, combined
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(_Data):
+    """What one attempt of a stage may spend on model calls."""
+
+    model_calls: int
+    """Number of requests to the model."""
+    tokens: int
+    """Tokens read and written together, over all requests."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardUse(_Data):
+    """A guard at a stage."""
+
+    name: str
+    binds: Mapping[str, str]
+    """Parameter of the guard → input of the stage; the output, its first parameter, is left out."""
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolUse(_Data):
+    """An effect that a stage may call."""
+
+    name: str
+    once: str
+    """The argument that is its business key."""
+    probe: bool
+    """Whether it can be asked what became of a key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Param(_Data):
+    """One input of a node."""
+
+    name: str
+    label: Label
+    contract: str
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(_Data):
+    """What a run starts from."""
+
+    name: str
+    label: Label
+    contract: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(_Data):
+    """A node that runs a stage, or an endorser, as one activity."""
+
+    name: str
+    runs: str
+    """Name of the stage or endorser."""
+    params: tuple[Param, ...]
+    label: Label
+    contract: str
+    guards: tuple[GuardUse, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    attempts: int = 1
+    """Attempts before a person is asked."""
+    timeout_seconds: float = 60.0
+    """Longest run of one attempt, guards included."""
+    budget: Budget | None = None
+    operator: str = "operator"
+    """Role of the person who is asked when the node waits."""
+    expires_seconds: float = 604_800.0
+    """How long it waits for that person."""
+    kind: Literal["stage", "endorse"] = "stage"
+
+    @property
+    def reads(self) -> tuple[Ref, ...]:
+        return tuple(p.source for p in self.params if isinstance(p.source, Ref))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval(_Data):
+    """A node at which a person decides on one value, on the evidence shown."""
+
+    name: str
+    value: Ref
+    contract: str
+    role: str
+    when: Condition | None = None
+    """Ask only where this holds; None asks always."""
+    show: tuple[Ref, ...] = ()
+    expires_seconds: float = 604_800.0
+    click: bool = False
+    """Whether `approve` may be sent without the number on the panel."""
+    label: Label = Label.APPROVED
+    kind: Literal["approve"] = "approve"
+
+    @property
+    def reads(self) -> tuple[Ref, ...]:
+        return (self.value, *self.show, *(refs(self.when) if self.when else ()))
+
+
+Node = Work | Approval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(_Data):
+    """The order itself. Nodes run in the order in which they stand."""
+
+    name: str
+    input: Input
+    nodes: tuple[Node, ...]
+    result: str
+    """Name of the node whose output is the run's."""
+    contracts: Mapping[str, Json] = field(default_factory=dict)
+    """Contract digest → sealed JSON Schema."""
+    acknowledged: tuple[str, ...] = ()
+    """Nodes whose output is left unused on purpose."""
+    format: Literal[1] = 1
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hex digits that name this plan."""
+        return canonical.digest("plan", self.data)
+
+    @property
+    def data(self) -> Json:
+        """The plan as JSON."""
+        return _json(dataclasses.asdict(self))
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Node name → position."""
+        return {node.name: position for position, node in enumerate(self.nodes)}
+
+    def label(self, name: str) -> Label:
+        """The label of the input or of a node's output."""
+        return self.input.label if name == self.input.name else self.nodes[self.index[name]].label
+
+    def contract(self, name: str) -> str:
+        """The contract digest of the input or of a node's output."""
+        return self.input.contract if name == self.input.name else self.nodes[self.index[name]].contract
+
+
+def faults(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a plan, as (node, problem, fix); nothing where it keeps every rule."""
+    known = {plan.input.name}
+    used: set[str] = {plan.result}
+    if plan.input.label is Label.APPROVED:
+        yield plan.input.name, "nobody has approved what a run starts from.", "Label it Untrusted or Endorsed."
+    for node in plan.nodes:
+        if node.name in known:
+            yield node.name, f"two nodes are named {node.name}.", "Rename the variable, or use stage.as_('other')(…)."
+        for ref in node.reads:
+            if ref.node not in known:
+                yield node.name, f"{node.name} uses {ref.node}, which does not come before it.", "Order the calls."
+            used.add(ref.node)
+        if known.issuperset(ref.node for ref in node.reads):
+            yield from _label_faults(plan, node)
+        known.add(node.name)
+    if plan.result not in known - {plan.input.name}:
+        yield plan.result, "the result is not the output of a stage.", "Return what a stage gave."
+    for node in plan.nodes:
+        if node.name not in used and node.name not in plan.acknowledged:
+            yield (
+                node.name,
+                f"nothing uses the output of {node.name}.",
+                f"Use it, return it, or write `_ = {node.name}(…)` to say that it is meant so.",
+            )
+    for digest in {plan.input.contract, *(node.contract for node in plan.nodes)} - set(plan.contracts):
+        yield plan.name, f"the contract {digest[:12]} is not in the plan.", "Seal the plan again."
+    for digest, schema in plan.contracts.items():
+        if canonical.digest("contract", schema) != digest:
+            yield plan.name, f"the contract {digest[:12]} has another digest.", "Seal the plan again."
+
+
+def _label_faults(plan: Plan, node: Node) -> Iterator[tuple[str, str, str]]:
+    if isinstance(node, Approval):
+        yield from _approval_faults(plan, node)
+        return
+    labels = []
+    for param in node.params:
+        label = plan.label(param.source.node) if isinstance(param.source, Ref) else Label.PLAIN
+        labels.append(label)
+        if not label.meets(param.label):
+            yield node.name, f"{node.runs} asks for {param.label} {param.name} and gets {label}.", _way_up(param.label)
+    if node.kind == "endorse":
+        if labels != [Label.UNTRUSTED] or node.label is not Label.ENDORSED:
+            yield node.name, f"{node.name} endorses what is not untrusted.", "Endorse one untrusted value."
+    elif combined(labels) not in (Label.PLAIN, node.label):
+        yield node.name, f"{node.runs} makes {node.label} of {combined(labels)}.", "Labels are contagious; keep them."
+    elif node.label is Label.APPROVED:
+        yield node.name, f"{node.runs} approves by itself.", "Only approve(…) makes Approved."
+    if node.tools:
+        if Label.UNTRUSTED in labels:
+            yield node.name, f"{node.runs} holds an effect and reads untrusted data.", "Endorse or approve it first."
+        if not {Label.ENDORSED, Label.APPROVED} & set(labels):
+            yield node.name, f"{node.runs} holds an effect without any labelled input.", "Pass it what was endorsed."
+
+
+def _approval_faults(plan: Plan, node: Approval) -> Iterator[tuple[str, str, str]]:
+    label = plan.label(node.value.node)
+    if label is Label.APPROVED:
+        yield node.name, f"{node.value.node} is approved already.", "Pass the approved value on."
+    if label is Label.PLAIN:
+        yield node.name, f"{node.value.node} has no label to approve.", "Approve an untrusted or endorsed value."
+    if node.label is not Label.APPROVED or node.contract != plan.contract(node.value.node):
+        yield node.name, f"{node.name} does not approve what it gives on.", "Seal the plan again."
+    if node.when is None:
+        return
+    if label is Label.UNTRUSTED:
+        yield node.name, "an untrusted value decides on its own approval.", "Endorse it first, or drop when=."
+    read = list(refs(node.when))
+    if not read:
+        yield node.name, f"the condition {render(node.when)} is a constant.", "Compare a value of the plan."
+    for ref in read:
+        if plan.label(ref.node) is Label.UNTRUSTED:
+            yield node.name, f"the untrusted {render(ref)} decides whether a person is asked.", "Use endorsed values."
+
+
+def _way_up(demanded: Label) -> str:
+    return {
+        Label.ENDORSED: "Use endorse(…, by=…), or approve(…).",
+        Label.APPROVED: "Use approve(…, by=role(…)).",
+        Label.PLAIN: "Declare the parameter with the label; a label cannot be taken off.",
+        Label.UNTRUSTED: "Pass the untrusted value itself.",
+    }[demanded]
+
+
+def _json(value: object) -> Json:
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return value
+
+
+__all__ = ["Approval", "Budget", "Const", "GuardUse", "Input", "Node", "Param", "Plan", "ToolUse", "Work", "faults"]

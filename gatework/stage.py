@@ -1,0 +1,302 @@
+"""Stages and endorsers: the units of work that a plan puts in order."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+
+from gatework import trace
+from gatework.errors import PlanError
+from gatework.guard import as_guard
+from gatework.labels import Endorsed, Label, Untrusted, combined
+from gatework.plan import Budget, Work
+from gatework.signature import MISSING, Signature, read
+from gatework.tool import Effect
+from gatework.verdict import Block, Verdict
+
+P = ParamSpec("P")
+O = TypeVar("O")  # noqa: E741  # the output
+T = TypeVar("T")
+
+TIMEOUT = timedelta(minutes=1)
+"""How long one attempt of a stage may take unless it says otherwise."""
+
+EXPIRY = timedelta(days=7)
+"""How long a run waits for a person unless the plan says otherwise."""
+
+
+class Role:
+    """Who may answer when a run waits."""
+
+    def __init__(self, name: str) -> None:
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.")
+        self.name = name
+
+
+def role(name: str) -> Role:
+    """The people who go by a role, such as `role("finance")`."""
+    return Role(name)
+
+
+class Stage(Generic[P, O]):
+    """A unit of work with typed inputs and output, guards and a grant. Called in a plan, it becomes a node."""
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        *,
+        guards: Sequence[Any] = (),
+        tools: Sequence[Effect[Any, Any]] = (),
+        attempts: int = 1,
+        timeout: timedelta = TIMEOUT,
+        budget: Budget | None = None,
+        operator: Role | None = None,
+        expires: timedelta = EXPIRY,
+        node_name: str = "",
+    ) -> None:
+        self.function = function
+        self.declared = _checked(function, tools)
+        self.name = self.declared.name
+        self.guards = tuple(as_guard(guard) for guard in guards)
+        self.tools = tuple(tools)
+        self.attempts = attempts
+        self.timeout = timeout
+        self.budget = budget
+        self.operator = operator or Role("operator")
+        self.expires = expires
+        self.node_name = node_name
+        place = self.declared.where
+        for names in ([g.name for g in self.guards], [t.name for t in self.tools]):
+            for twice in {name for name in names if names.count(name) > 1}:
+                raise PlanError(f"{self.name} names {twice} twice.", fix="Name it once.", where=place)
+        if attempts < 1 or timeout <= timedelta() or expires <= timedelta():
+            raise PlanError(
+                f"{self.name}: attempts, timeout and expires are at least one, and longer than nothing.",
+                fix="Correct them.",
+                where=place,
+            )
+        self.guard_uses = tuple(guard.use(self.declared) for guard in self.guards)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> O:
+        """In a plan: a node that runs this stage. To call the function itself, in a test, use `stage.function`."""
+        builder = trace.required(f"the stage {self.name}")
+        try:
+            bound = self.declared.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise PlanError(f"{self.name}: {error}.", fix="Pass its inputs.", where=builder.here()[0]) from None
+        builder.define(self)
+        params = tuple(
+            builder.param(declared, bound.arguments.get(name, declared.default), f"{name} of {self.name}")
+            for name, declared in self.declared.params.items()
+        )
+        node = Work(
+            name=builder.name(self.name, self.node_name),
+            runs=self.name,
+            params=params,
+            label=self.declared.result.label,
+            contract=builder.seal(self.declared.result.contract),
+            guards=self.guard_uses,
+            tools=tuple(tool.use for tool in self.tools),
+            attempts=self.attempts,
+            timeout_seconds=self.timeout.total_seconds(),
+            budget=self.budget,
+            operator=self.operator.name,
+            expires_seconds=self.expires.total_seconds(),
+        )
+        return cast(O, builder.add(node, self.declared.result.type))
+
+    def as_(self, node_name: str) -> Stage[P, O]:
+        """The same stage under another name in the plan, where it is called more than once."""
+        if not node_name.isidentifier():
+            raise PlanError(f"{node_name!r} is no name of a node.", fix="Use letters, digits and _.")
+        return Stage(
+            self.function,
+            guards=self.guards,
+            tools=self.tools,
+            attempts=self.attempts,
+            timeout=self.timeout,
+            budget=self.budget,
+            operator=self.operator,
+            expires=self.expires,
+            node_name=node_name,
+        )
+
+
+class Endorser:
+    """A look at our own records: takes what an untrusted value claims, gives what we know."""
+
+    guards: tuple[()] = ()
+    tools: tuple[()] = ()
+
+    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+        self.function = function
+        self.declared = read(function, "the endorser")
+        self.name = self.declared.name
+        place = self.declared.where
+        if len(self.declared.params) != 1:
+            raise PlanError(f"the endorser {self.name} takes more than the claim.", fix="Take one value.", where=place)
+        _must_be_async(function, self.declared)
+        if any(d.label is not Label.PLAIN for d in (*self.declared.params.values(), self.declared.result)):
+            raise PlanError(
+                f"the endorser {self.name} takes or gives a label.", fix="Endorsers see plain values.", where=place
+            )
+        self.claim = next(iter(self.declared.params.values()))
+        if self.claim.type == self.declared.result.type:
+            raise PlanError(
+                f"the endorser {self.name} gives back the type it takes.",
+                fix="Fill a model of its own from your records, so that nothing of the claim comes through.",
+                where=place,
+            )
+
+    def node(self, value: object) -> object:
+        """A node of the plan that is being traced."""
+        builder = trace.required("endorse")
+        builder.define(self)
+        claimed = trace.traced(value, f"the claim of {self.name}")
+        declared = type(self.claim)(self.claim.name, Label.UNTRUSTED, self.claim.type)
+        node = Work(
+            kind="endorse",
+            name=builder.name(self.name),
+            runs=self.name,
+            params=(builder.param(declared, claimed, f"the claim of {self.name}"),),
+            label=Label.ENDORSED,
+            contract=builder.seal(self.declared.result.contract),
+        )
+        return builder.add(node, self.declared.result.type)
+
+
+Definition = Stage[Any, Any] | Endorser
+"""What a node can run."""
+
+
+class _Unguarded:
+    """What `stage()` without guards gives: a decorator that keeps the stage's types."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    # A function that only ever blocks would match every form; the first one then serves.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Awaitable[Untrusted[T] | Block]], /
+    ) -> Stage[P, Untrusted[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[Endorsed[T] | Block]], /) -> Stage[P, Endorsed[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[T | Block]], /) -> Stage[P, T]: ...
+    def __call__(self, function: Any, /) -> Any:
+        return Stage(function, **self._options)
+
+
+class _Guarded(Generic[T]):
+    """What `stage(guard, …)` gives: a decorator for stages whose output the guards look at."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    # A function that only ever blocks would match every form; the first one then serves.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Awaitable[Untrusted[T] | Block]], /
+    ) -> Stage[P, Untrusted[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[Endorsed[T] | Block]], /) -> Stage[P, Endorsed[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[T | Block]], /) -> Stage[P, T]: ...
+    def __call__(self, function: Any, /) -> Any:
+        return Stage(function, **self._options)
+
+
+_Check = Callable[Concatenate[T, ...], Verdict | Awaitable[Verdict]]
+
+
+@overload
+def stage(
+    *,
+    tools: Sequence[Effect[..., Any]] = (),
+    attempts: int = 1,
+    timeout: timedelta = TIMEOUT,
+    budget: Budget | None = None,
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> _Unguarded: ...
+@overload
+def stage(
+    guard: _Check[T],
+    /,
+    *guards: _Check[T],
+    tools: Sequence[Effect[..., Any]] = (),
+    attempts: int = 1,
+    timeout: timedelta = TIMEOUT,
+    budget: Budget | None = None,
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> _Guarded[T]: ...
+def stage(
+    *guards: Any,
+    tools: Sequence[Effect[..., Any]] = (),
+    attempts: int = 1,
+    timeout: timedelta = TIMEOUT,
+    budget: Budget | None = None,
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Any:
+    """Declare a stage: an async function with typed inputs and output, run as one activity.
+
+    `guards` look at the output, in order. `tools` are the effects that the stage may call. `attempts` counts
+    the tries before a person of `operator` is asked, for at most `expires`. `timeout` bounds one attempt.
+    Raises `PlanError` at import where types, labels or guards do not fit.
+    """
+    options = {
+        "guards": guards,
+        "tools": tools,
+        "attempts": attempts,
+        "timeout": timeout,
+        "budget": budget,
+        "operator": operator,
+        "expires": expires,
+    }
+    return _Guarded(options) if guards else _Unguarded(options)
+
+
+def _checked(function: Callable[..., Awaitable[Any]], tools: Sequence[Effect[Any, Any]]) -> Signature:
+    """A stage's signature, once the rules of labels hold of it."""
+    declared = read(function, "the stage")
+    place = declared.where
+    _must_be_async(function, declared)
+    labels = {param.name: param.label for param in declared.params.values()}
+    given = declared.result.label
+    wanted = combined(labels.values())
+    if given is Label.APPROVED:
+        raise PlanError(f"{declared.name} returns Approved.", fix="Only approve(…) makes that.", where=place)
+    if wanted is not Label.PLAIN and given is not wanted:
+        raise PlanError(
+            f"{declared.name} takes {wanted} data and returns {given}.",
+            fix=f"Return {wanted.capitalize()}[…]: labels are contagious.",
+            where=place,
+        )
+    for param in declared.params.values():
+        if param.label is not Label.PLAIN and param.default is not MISSING:
+            raise PlanError(f"{declared.name}: {param.name} has a default.", fix="Remove it.", where=place)
+    for tool in tools:
+        if not isinstance(tool, Effect):
+            raise PlanError(f"{declared.name} is given a tool that is none.", fix="Use @effect(once=…).", where=place)
+    if tools and Label.UNTRUSTED in labels.values():
+        raise PlanError(
+            f"{declared.name} holds an effect and takes untrusted data.", fix="Take Endorsed or Approved.", where=place
+        )
+    if tools and not {Label.ENDORSED, Label.APPROVED} & set(labels.values()):
+        raise PlanError(
+            f"{declared.name} holds an effect without any labelled input.",
+            fix="Take what it acts on as Endorsed or Approved.",
+            where=place,
+        )
+    return declared
+
+
+def _must_be_async(function: Callable[..., Any], declared: Signature) -> None:
+    if not inspect.iscoroutinefunction(function):
+        raise PlanError(f"{declared.name} is not async.", fix="Define it with `async def`.", where=declared.where)

@@ -1,0 +1,351 @@
+"""Tracing: running a plan's function once, with stand-ins for values, to write down what it says.
+
+A `Traced` value knows where it will come from, its type and its label. Whatever Python would need its
+content for (truth, iteration, arithmetic, text) is a `PlanError` that names the construct to use.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date, datetime
+from decimal import Decimal
+from types import FrameType, NoneType
+from typing import Any, Literal, NoReturn, get_args, get_origin
+
+from pydantic import BaseModel
+
+from gatework import canonical, expr
+from gatework.canonical import Json
+from gatework.contract import Contract, name_of
+from gatework.errors import ContractError, PlanError
+from gatework.expr import Const, Ref, Source
+from gatework.labels import Label, members
+from gatework.plan import Node, Param
+from gatework.signature import MISSING, Declared, accepts, shown_path
+
+_building: ContextVar[Builder] = ContextVar("gatework_building")
+
+Position = tuple[int, int, int, int]
+"""Where a call stands in its file: first line, last line, first column, last column."""
+
+
+class Traced:
+    """A stand-in for the output of a node, or a field of it, while a plan is traced."""
+
+    __slots__ = ("_label", "_ref", "_stripped", "_type")
+    _ref: Ref
+    _label: Label
+    _type: Any
+    _stripped: bool
+
+    def __init__(self, ref: Ref, label: Label, type_: Any, *, stripped: bool) -> None:
+        for name, value in (("_ref", ref), ("_label", label), ("_type", type_), ("_stripped", stripped)):
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Traced:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if not self._stripped:
+            if name != "value":
+                _refuse(f"{_show(self)} is labelled.", f"Write {_show(self)}.value.{name}.")
+            return Traced(self._ref, self._label, self._type, stripped=True)
+        model = self._type
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            fix = "Reach into models only." if None not in members(model) else "Ask present(…) of it."
+            _refuse(f"{_show(self)} is a {name_of(model)}, in which a plan cannot look for {name}.", fix)
+        if name not in model.model_fields:
+            _refuse(f"{model.__name__} has no field {name}.", f"It has {', '.join(model.model_fields)}.")
+        ref = Ref(self._ref.node, (*self._ref.path, name))
+        return Traced(ref, self._label, model.model_fields[name].annotation, stripped=True)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        _refuse(f"{_show(self)}.{name} is assigned to.", "A value is never changed; let a stage make a new one.")
+
+    def _compare(self, sign: expr.Comparison, other: object) -> TracedCondition:
+        return _comparison(sign, self, other)
+
+    def __gt__(self, other: object) -> TracedCondition:
+        return self._compare("gt", other)
+
+    def __ge__(self, other: object) -> TracedCondition:
+        return self._compare("ge", other)
+
+    def __lt__(self, other: object) -> TracedCondition:
+        return self._compare("lt", other)
+
+    def __le__(self, other: object) -> TracedCondition:
+        return self._compare("le", other)
+
+    def __eq__(self, other: object) -> TracedCondition:  # type: ignore[override]  # conditions are data here
+        return self._compare("eq", other)
+
+    def __ne__(self, other: object) -> TracedCondition:  # type: ignore[override]
+        return self._compare("ne", other)
+
+    __hash__ = None  # type: ignore[assignment]  # a stand-in in a set or as a key would be lost
+
+    def _unusable(self, *_: object) -> NoReturn:
+        _refuse(
+            f"{_show(self)} has no content while the plan is traced.",
+            "Compute in a stage; choose with when=, all_of, any_of, not_, present.",
+        )
+
+    __bool__ = __iter__ = __len__ = __contains__ = __str__ = __format__ = __int__ = __float__ = _unusable
+    __getitem__ = __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _unusable
+    __truediv__ = __rtruediv__ = __mod__ = __rmod__ = __and__ = __or__ = __invert__ = __index__ = _unusable
+
+    def __repr__(self) -> str:
+        return f"<{self._label} {expr.render(self._ref)} of a plan>"
+
+
+class TracedCondition:
+    """A condition over traced values, as data."""
+
+    __slots__ = ("condition",)
+
+    def __init__(self, condition: expr.Condition) -> None:
+        self.condition = condition
+
+    def _unusable(self, *_: object) -> NoReturn:
+        _refuse(
+            f"`{expr.render(self.condition)}` is not known while the plan is traced.",
+            "Hand it to when=, and join conditions with all_of, any_of, not_.",
+        )
+
+    __bool__ = __and__ = __or__ = __invert__ = __eq__ = __ne__ = _unusable
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Builder:
+    """What is being written down while one plan's function runs."""
+
+    def __init__(self, code: Any, names: Mapping[Position, str], acknowledged: frozenset[Position]) -> None:
+        self._code = code
+        self._names = names
+        self._acknowledged_positions = acknowledged
+        self.nodes: list[Node] = []
+        self.lines: dict[str, str] = {}
+        """Node name → `file:line` of its call."""
+        self.acknowledged: list[str] = []
+        self.contracts: dict[str, Json] = {}
+        self.definitions: dict[str, Any] = {}
+        """Stage or endorser by its name."""
+
+    @contextmanager
+    def tracing(self) -> Iterator[Builder]:
+        token = _building.set(self)
+        try:
+            yield self
+        finally:
+            _building.reset(token)
+
+    def here(self) -> tuple[str, Position | None]:
+        """`file:line` and exact position of the call in the plan's function that is running now."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code is not self._code:
+            frame = frame.f_back
+        if frame is None:
+            return "", None
+        positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+        place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+        line, end_line, column, end_column = positions
+        if line is None or end_line is None or column is None or end_column is None:
+            return place, None
+        return place, (line, end_line, column, end_column)
+
+    def name(self, default: str, given: str = "") -> str:
+        """The name of the node that is being called: given, or of its variable, or of what it runs."""
+        _, position = self.here()
+        return given or (self._names.get(position) if position else None) or default
+
+    def add(self, node: Node, annotation: Any) -> Traced:
+        """Write a node down; its stand-in."""
+        place, position = self.here()
+        if node.name in self.lines:
+            raise PlanError(
+                f"two nodes are named {node.name}.",
+                fix="Rename the variable, or use stage.as_('other')(…).",
+                where=place,
+            )
+        self.nodes.append(node)
+        self.lines[node.name] = place
+        if position in self._acknowledged_positions:
+            self.acknowledged.append(node.name)
+        return Traced(Ref(node.name), node.label, annotation, stripped=node.label is Label.PLAIN)
+
+    def begin(self, start: Declared) -> None:
+        """Write down what a run starts from."""
+        self._start = start
+
+    def contract_of(self, name: str) -> str:
+        """The contract digest of a node's output, or of the input."""
+        if name == self._start.name:
+            return self.seal(self._start.contract)
+        return next(node.contract for node in self.nodes if node.name == name)
+
+    def define(self, definition: Any) -> None:
+        """Remember what a node runs. Raises `PlanError` where another definition has the name."""
+        known = self.definitions.setdefault(definition.name, definition)
+        if known is not definition and known.function is not definition.function:
+            raise PlanError(
+                f"two definitions are named {definition.name}: at {known.declared.where} and at "
+                f"{definition.declared.where}.",
+                fix="Rename one of them.",
+                where=self.here()[0],
+            )
+
+    def seal(self, sealed: Contract[Any]) -> str:
+        """Keep a contract's schema in the plan; its digest."""
+        self.contracts[sealed.digest] = sealed.schema
+        return sealed.digest
+
+    def param(self, declared: Declared, value: object, what: str) -> Param:
+        """One input of a node from what the plan passes."""
+        digest = self.seal(declared.contract)
+        return Param(name=declared.name, label=declared.label, contract=digest, source=_source(declared, value, what))
+
+
+def building() -> Builder | None:
+    """The plan that is being traced now, if any."""
+    return _building.get(None)
+
+
+def required(what: str) -> Builder:
+    """The plan that is being traced. Raises `PlanError` where none is."""
+    builder = building()
+    if builder is None:
+        raise PlanError(f"{what} is called outside of a plan.", fix="Call it in a function under @workflow.")
+    return builder
+
+
+def traced(value: object, what: str) -> Traced:
+    """A value of the plan, whole and with its label. Raises `PlanError`."""
+    if not isinstance(value, Traced):
+        _refuse(f"{what} is not a value of the plan.", "Pass what a stage gave.")
+    if value._ref.path or (value._stripped and value._label is not Label.PLAIN):
+        _refuse(f"{what} is {_show(value)}, without the label of its value.", f"Pass {value._ref.node} itself.")
+    return value
+
+
+def _source(declared: Declared, value: object, what: str) -> Source:
+    if not isinstance(value, Traced):
+        return _constant(declared, value, what)
+    if value._stripped and value._label is not Label.PLAIN:
+        _refuse(
+            f"{what} gets {_show(value)} without its label: it is still {value._label}.",
+            f"Pass {value._ref.node} itself, to a parameter that is labelled.",
+        )
+    if not accepts(declared.type, value._type):
+        _refuse(
+            f"{what} is a {name_of(declared.type)} and gets {_show(value)}, a {name_of(value._type)}.",
+            "Pass a value of that type.",
+        )
+    return value._ref
+
+
+def _constant(declared: Declared, value: object, what: str) -> Const:
+    if value is MISSING:
+        _refuse(f"{what} is missing.", "Pass it.")
+    if declared.label is not Label.PLAIN:
+        _refuse(f"{what} is {declared.label} and gets a constant.", "Pass a value of the plan.")
+    try:
+        return Const(canonical.loads(declared.contract.write(value)))
+    except ContractError as error:
+        _refuse(f"{what} gets a constant that breaks its contract: {error}.", "Correct it.")
+
+
+_KINDS: dict[Any, expr.Kind] = {
+    bool: "flag", int: "number", float: "number", Decimal: "number", str: "text", datetime: "time", date: "time",
+}  # fmt: skip
+
+
+def _comparison(sign: expr.Comparison, left: Traced, right: object) -> TracedCondition:
+    if not left._stripped:
+        _refuse(f"{_show(left)} is labelled.", f"Compare {_show(left)}.value, or a field of it.")
+    kind = _kind(left._type)
+    if kind is None or (kind == "flag" and sign not in ("eq", "ne")):
+        _refuse(f"{_show(left)} is a {name_of(left._type)}, which a plan cannot compare.", "Compare a simple field.")
+    if right is None:
+        _refuse(f"{_show(left)} is compared with None.", f"Write present({_show(left)}).")
+    if isinstance(right, Traced):
+        if _kind(right._type) != kind:
+            _refuse(f"{_show(left)} and {_show(right)} are of different kinds.", "Compare like with like.")
+        return TracedCondition(expr.Compare(sign, left._ref, right._ref, kind))
+    if _kind(type(right)) != kind or (isinstance(right, float) and left._type is Decimal):
+        _refuse(f"{_show(left)} is compared with a {type(right).__name__}.", f"Write a {name_of(left._type)}.")
+    data = right.value if isinstance(right, enum.Enum) else right
+    data = data.isoformat() if isinstance(data, date) else str(data) if isinstance(data, Decimal) else data
+    try:
+        canonical.check(data)
+    except ContractError as error:
+        _refuse(f"{_show(left)} is compared with {error.reason}.", "Use a value that JSON can hold.")
+    return TracedCondition(expr.Compare(sign, left._ref, Const(data), kind))
+
+
+def _kind(annotation: Any) -> expr.Kind | None:
+    if get_origin(annotation) is Literal:
+        kinds = {_kind(type(choice)) for choice in get_args(annotation)}
+        return kinds.pop() if len(kinds) == 1 else None
+    inner = [member for member in members(annotation) if member is not NoneType]
+    if len(inner) != 1:
+        return None
+    if hasattr(inner[0], "__supertype__"):
+        return _kind(inner[0].__supertype__)
+    if isinstance(inner[0], type) and issubclass(inner[0], enum.Enum):
+        return _kind(type(next(iter(inner[0])).value))
+    return _KINDS.get(inner[0])
+
+
+def condition(value: object, what: str) -> expr.Condition:
+    """The condition in what was passed. Raises `PlanError` for a constant."""
+    if isinstance(value, TracedCondition):
+        return value.condition
+    if isinstance(value, Traced) and value._stripped and _kind(value._type) == "flag":
+        return expr.Compare("eq", value._ref, Const(True), "flag")
+    _refuse(f"{what} is a constant.", "Compare a value of the plan, or leave it out.")
+
+
+def reference(value: object, what: str) -> Ref:
+    """A reference to a value of the plan or a field of it."""
+    if not isinstance(value, Traced):
+        _refuse(f"{what} is not a value of the plan.", "Pass a field of what a stage gave.")
+    return value._ref
+
+
+def input_of(declared: Declared) -> Traced:
+    """The stand-in for what a run starts from."""
+    return Traced(Ref(declared.name), declared.label, declared.type, stripped=declared.label is Label.PLAIN)
+
+
+def type_of(value: Traced) -> Any:
+    """The Python type that a stand-in stands for, without its label."""
+    return value._type
+
+
+def label_of(value: Traced) -> Label:
+    """The label that a stand-in carries."""
+    return value._label
+
+
+def describe(value: Traced) -> str:
+    """A stand-in's type as its author would annotate it."""
+    name = name_of(value._type)
+    return name if value._label is Label.PLAIN else f"{value._label.capitalize()}[{name}]"
+
+
+def ref_of(value: Traced) -> Ref:
+    """Where a stand-in's value comes from."""
+    return value._ref
+
+
+def _show(value: Traced) -> str:
+    return expr.render(value._ref)
+
+
+def _refuse(problem: str, fix: str) -> NoReturn:
+    builder = building()
+    raise PlanError(problem, fix=fix, where=builder.here()[0] if builder else "")

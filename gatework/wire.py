@@ -1,0 +1,37 @@
+"""Plans, states and events as JSON bytes: what crosses between workflow, activity, lock file and ledger."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from gatework import canonical
+from gatework.contract import first_error
+
+T = TypeVar("T")
+
+MAX_MESSAGE_BYTES = 2_000_000
+"""Largest message; Temporal refuses blobs of more than 2 MiB."""
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def encode(value: object) -> bytes:
+    """JSON bytes of one of the engine's dataclasses."""
+    kind: Any = type(value)
+    adapter: TypeAdapter[Any] = _adapter(kind)
+    return adapter.dump_json(value)
+
+
+def decode(kind: Any, data: bytes, *, what: str) -> Any:
+    """The dataclass in JSON bytes. Raises `ContractError`, naming `what`, unless it is exactly that."""
+    canonical.loads(data, max_bytes=2 * MAX_MESSAGE_BYTES)
+    try:
+        return _adapter(kind).validate_json(data, strict=True, extra="forbid")
+    except ValidationError as error:
+        raise first_error(error).at(what) from None

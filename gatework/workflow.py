@@ -1,0 +1,118 @@
+"""Workflows: a plan's function, read once and sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar, cast, overload
+
+from gatework import constructs, syntax, trace
+from gatework.contract import Contract
+from gatework.errors import PlanError
+from gatework.labels import Endorsed, Labelled, Untrusted
+from gatework.plan import Input, Plan, faults
+from gatework.signature import accepts, read, where
+from gatework.stage import Definition, Stage
+from gatework.trace import Builder
+
+I = TypeVar("I")  # noqa: E741  # the input
+O = TypeVar("O")  # noqa: E741  # the output
+
+_CONSTRUCTS = (
+    constructs.approve,
+    constructs.endorse,
+    constructs.present,
+    constructs.all_of,
+    constructs.any_of,
+    constructs.not_,
+)
+
+
+class Workflow(Generic[I, O]):
+    """A sealed plan with the code that its nodes run. On Temporal it is a workflow type of its own.
+
+    `run` stands for it in `client.execute_workflow(refund.run, Mail(…), …)`.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.where = where(function)
+        self.__doc__ = function.__doc__
+        self.__module__ = function.__module__
+        self.__qualname__ = function.__qualname__
+        names = syntax.check(function, lambda target: isinstance(target, Stage) or target in _CONSTRUCTS)
+        self.declared = read(function, "the workflow")
+        builder = Builder(function.__code__, names.of, frozenset(names.acknowledged))
+        self.plan = self._traced(builder)
+        self.definitions: Mapping[str, Definition] = builder.definitions
+        for node, problem, fix in faults(self.plan):
+            raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
+
+    def _traced(self, builder: Builder) -> Plan:
+        if len(self.declared.params) != 1:
+            raise PlanError(
+                f"{self.name} takes {len(self.declared.params)} inputs.",
+                fix="Take one, a model with all that a run starts from.",
+                where=self.where,
+            )
+        start = next(iter(self.declared.params.values()))
+        with builder.tracing():
+            builder.begin(start)
+            result = self.function(trace.input_of(start))
+            last = trace.traced(result, f"what {self.name} returns")
+        promised = self.declared.result
+        if not accepts(promised.type, trace.type_of(last)) or not trace.label_of(last).meets(promised.label):
+            raise PlanError(
+                f"{self.name} returns another value than it declares.",
+                fix=f"Declare {trace.describe(last)} as its result.",
+                where=self.where,
+            )
+        return Plan(
+            name=self.name,
+            input=Input(name=start.name, label=start.label, contract=builder.seal(start.contract)),
+            nodes=tuple(builder.nodes),
+            result=trace.ref_of(last).node,
+            contracts=dict(sorted(builder.contracts.items())),
+            acknowledged=tuple(builder.acknowledged),
+        )
+
+    @property
+    def run(self) -> Callable[[Any, I], Awaitable[O]]:
+        """What Temporal's own client starts: `client.execute_workflow(refund.run, Mail(…), …)`."""
+        # The one place where the engine reaches up to its Temporal driver, and only when asked.
+        from gatework.temporal.definition import run_function
+
+        return cast(
+            "Callable[[Any, I], Awaitable[O]]", run_function(self.name, self.input.annotation, self.output.annotation)
+        )
+
+    @property
+    def input(self) -> Contract[I]:
+        """The contract of what a run starts from."""
+        return cast("Contract[I]", next(iter(self.declared.params.values())).contract)
+
+    @property
+    def output(self) -> Contract[O]:
+        """The contract of what a run gives."""
+        return cast("Contract[O]", self.declared.result.contract)
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}, plan {self.plan.digest[:12]}>"
+
+
+@overload
+def workflow(function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+@overload
+def workflow(function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+@overload
+def workflow(function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
+@overload
+def workflow(function: Callable[[I], O], /) -> Workflow[I, O]: ...
+def workflow(function: Any, /) -> Any:
+    """Seal a plan. The function is read once, now; its body is the small language of plans.
+
+    Raises `PlanError`, naming the line and the fix, where the plan breaks a rule.
+    """
+    if not callable(function) or not hasattr(function, "__code__"):
+        raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.")
+    return Workflow(function)
