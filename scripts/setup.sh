@@ -48,7 +48,11 @@ gatework_wanted=$(cksum <pyproject.toml) || exit 1
 made_of() { [ -x .venv/bin/python ] && [ "$(cat ".venv/$1.made" 2>/dev/null)" = "$2" ]; }
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
-if ! made_of packages "$packages_wanted"; then
+# Without PYTHON any .venv will do; with it, one of that very version.
+version_of() { "$1" -c 'import sys; print(sys.version)' 2>&1; }
+other_python() { [ -n "${PYTHON:-}" ] && [ "$(version_of "$PYTHON")" != "$(version_of .venv/bin/python)" ]; }
+
+if ! made_of packages "$packages_wanted" || other_python; then
     python=$(find_python) || exit 1
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "This Python ($python) has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)."
