@@ -1,0 +1,154 @@
+"""The library: every plan that a worker knows, those of its code and those of its lock files, with their code."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatework import lock
+from gatework.errors import PlanError
+from gatework.guard import Guard, as_guard
+from gatework.lock import Locked
+from gatework.perform import Code
+from gatework.plan import Plan, Work
+from gatework.stage import Definition, Endorser, Stage
+from gatework.tool import Effect
+from gatework.workflow import Workflow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A plan with the code to run it, or the reason why this deploy cannot."""
+
+    plan: Plan
+    code: Mapping[str, Code]
+    """By the name of what a node runs."""
+    problem: str = ""
+    """Why runs on this plan have to wait for another deploy; empty where they need not."""
+
+
+class Library:
+    """The plans of some workflows. Raises `PlanError` where two definitions share a name."""
+
+    def __init__(self, workflows: Iterable[Workflow[Any, Any]]) -> None:
+        self._plans: dict[str, tuple[Known, ...]] = {}
+        self.workflows: dict[str, Workflow[Any, Any]] = {}
+        definitions: dict[str, Definition] = {}
+        for workflow in workflows:
+            if workflow.name in self.workflows:
+                raise PlanError(
+                    f"two workflows are named {workflow.name}: at {self.workflows[workflow.name].where} and at "
+                    f"{workflow.where}.",
+                    fix="Rename one of them.",
+                )
+            self.workflows[workflow.name] = workflow
+            for name, definition in workflow.definitions.items():
+                known = definitions.setdefault(name, definition)
+                if known.function is not definition.function:
+                    raise PlanError(
+                        f"two definitions are named {name}: at {known.declared.where} and at "
+                        f"{definition.declared.where}.",
+                        fix="Rename one of them.",
+                    )
+        for workflow in self.workflows.values():
+            self._plans[workflow.name] = tuple(_known(workflow, definitions))
+
+    def plans(self, name: str) -> tuple[Known, ...]:
+        """The plans of a workflow, newest first."""
+        return self._plans[name]
+
+    def find(self, name: str, digest: str) -> Known | None:
+        """A plan of a workflow by its digest, or by the first 12 or more digits of it."""
+        return next((known for known in self._plans[name] if known.plan.digest.startswith(digest)), None)
+
+    @property
+    def definitions(self) -> Mapping[str, Definition]:
+        """Everything that a node of a known plan can run, by name."""
+        return {
+            name: code.definition
+            for plans in self._plans.values()
+            for known in reversed(plans)
+            for name, code in known.code.items()
+        }
+
+
+def _known(workflow: Workflow[Any, Any], definitions: Mapping[str, Definition]) -> Iterable[Known]:
+    """The plan of the code first, then the locked ones from the newest to the oldest."""
+    current = {
+        name: Code(
+            definition=definition,
+            guards={guard.name: guard for guard in definition.guards},
+            tools={tool.name: tool for tool in definition.tools},
+        )
+        for name, definition in workflow.definitions.items()
+    }
+    yield Known(plan=workflow.plan, code=current)
+    locked_file = lock.read(lock.path_of(workflow))
+    for locked in reversed(locked_file.plans if locked_file else ()):
+        if locked.digest == workflow.plan.digest:
+            continue
+        try:
+            yield Known(plan=locked.plan, code=_code(locked, definitions))
+        except _Unfit as unfit:
+            yield Known(plan=locked.plan, code={}, problem=str(unfit))
+
+
+class _Unfit(Exception):
+    """This deploy's code cannot run a locked plan."""
+
+
+def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str, Code]:
+    """The code for a locked plan, which must keep to the contracts sealed in it."""
+    code = {}
+    for node in locked.plan.nodes:
+        if not isinstance(node, Work):
+            continue
+        definition = definitions.get(node.runs) or _imported(locked, node)
+        declared = definition.declared
+        contracts = {name: param.contract.digest for name, param in declared.params.items()}
+        if contracts != {param.name: param.contract for param in node.params}:
+            raise _Unfit(f"{node.runs} takes other inputs than when the plan was sealed")
+        if declared.result.contract.digest != node.contract:
+            raise _Unfit(f"{node.runs} gives another type than when the plan was sealed")
+        guards = {guard.name: guard for guard in definition.guards}
+        tools = {tool.name: tool for tool in definition.tools}
+        code[node.runs] = Code(
+            definition=definition,
+            guards={use.name: guards.get(use.name) or _guard(locked, use.name) for use in node.guards},
+            tools={use.name: tools.get(use.name) or _tool(locked, use.name) for use in node.tools},
+        )
+    return code
+
+
+def _imported(locked: Locked, node: Work) -> Definition:
+    found = _find(locked, f"stage:{node.runs}")
+    if node.kind == "endorse" and not isinstance(found, Stage):
+        return Endorser(found)
+    if not isinstance(found, Stage):
+        raise _Unfit(f"{node.runs} is no stage any more")
+    return found
+
+
+def _guard(locked: Locked, name: str) -> Guard[Any, Any]:
+    return as_guard(_find(locked, f"guard:{name}"))
+
+
+def _tool(locked: Locked, name: str) -> Effect[Any, Any]:
+    found = _find(locked, f"tool:{name}")
+    if not isinstance(found, Effect):
+        raise _Unfit(f"{name} is no effect any more")
+    return found
+
+
+def _find(locked: Locked, key: str) -> Any:
+    path = locked.code.get(key, "")
+    module, _, name = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError):
+        raise _Unfit(f"{key.replace(':', ' ')} is gone (it was {path or 'never recorded'})") from None
+    return found

@@ -1,0 +1,132 @@
+"""Typed handles on executions: start, watch, decide, and take the result."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+
+from gatework import canonical, wire
+from gatework.canonical import Json
+from gatework.contract import contract
+from gatework.errors import DecisionError
+from gatework.events import Action
+from gatework.ledger import Entry
+from gatework.temporal.connect import task_queue as default_task_queue
+from gatework.temporal.payloads import data_of, raw
+from gatework.temporal.progress import Progress
+from gatework.workflow import Workflow
+
+I = TypeVar("I")  # noqa: E741  # the input
+O = TypeVar("O")  # noqa: E741  # the output
+
+
+class Execution(Generic[O]):
+    """One run of a workflow."""
+
+    def __init__(self, handle: WorkflowHandle[Any, Any], workflow: Workflow[Any, O]) -> None:
+        self.handle = handle
+        """Temporal's own handle, for what this one does not have."""
+        self._workflow = workflow
+
+    @property
+    def id(self) -> str:
+        return self.handle.id
+
+    async def result(self) -> O:
+        """Wait for the end. Raises `temporalio.client.WorkflowFailureError` for a run that did not complete."""
+        # The handle decodes by the type in the workflow's definition; ours is strict.
+        value = await self.handle.result(follow_runs=True)
+        return value if not isinstance(value, RawValue) else self._workflow.output.read(data_of(value) or b"")
+
+    async def state(self) -> Progress:
+        """Where the run stands, and what it waits for."""
+        answer = await self.handle.query("state", result_type=RawValue)
+        progress: Progress = wire.decode(Progress, data_of(answer) or b"", what="state")
+        return progress
+
+    async def ledger(self) -> list[Entry]:
+        """The receipts so far."""
+        answer = await self.handle.query("ledger", result_type=RawValue)
+        entries: list[Entry] = wire.decode(list[Entry], data_of(answer) or b"", what="ledger")
+        return entries
+
+    async def values(self) -> Mapping[str, Json]:
+        """Values by their digest, also of outputs that were refused."""
+        answer = await self.handle.query("values", result_type=RawValue)
+        values: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=2 * wire.MAX_MESSAGE_BYTES)
+        return values
+
+    async def waiting(self, *, timeout: timedelta = timedelta(seconds=30)) -> Progress:
+        """Wait until the run waits for a person or has ended. Raises `TimeoutError`."""
+        async with asyncio.timeout(timeout.total_seconds()):
+            while (progress := await self.state()).status == "running":
+                await asyncio.sleep(0.05)
+        return progress
+
+    async def approve(
+        self, number: int | str | None = None, *, by: str = "", note: str = "", evidence: str = ""
+    ) -> str:
+        """Approve what the panel shows under this number. Raises `DecisionError` with the reason of a refusal."""
+        return await self._decide("approve", number=number, by=by, note=note, evidence=evidence)
+
+    async def reject(self, note: str, *, by: str = "", number: int | str | None = None) -> str:
+        """End the run: not approved. Raises `DecisionError`."""
+        return await self._decide("reject", note=note, by=by, number=number)
+
+    async def retry(self, note: str = "", *, by: str = "", number: int | str | None = None) -> str:
+        """Run the stage again, with a note for the model. Raises `DecisionError`."""
+        return await self._decide("retry", note=note, by=by, number=number)
+
+    async def edit(
+        self, value: Any, *, place: str = "", by: str = "", note: str = "", number: int | str | None = None
+    ) -> str:
+        """Replace a value, given as a model or as JSON. Raises `DecisionError`."""
+        data = canonical.loads(contract(type(value)).write(value)) if hasattr(value, "model_dump") else value
+        return await self._decide("edit", value=data, place=place, by=by, note=note, number=number)
+
+    async def abort(self, note: str, *, by: str = "") -> str:
+        """End the run. Raises `DecisionError`."""
+        return await self._decide("abort", note=note, by=by)
+
+    async def _decide(self, action: Action, **fields: Any) -> str:
+        sent = {name: value for name, value in fields.items() if value not in ("", None)}
+        try:
+            answer: str = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=str)
+        except WorkflowUpdateFailedError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise DecisionError(error.cause.message) from None
+            raise
+        return answer
+
+
+async def start(
+    client: Client,
+    workflow: Workflow[I, O],
+    data: I,
+    *,
+    id: str = "",  # as Temporal names it
+    task_queue: str = "",
+) -> Execution[O]:
+    """Start a run, or find the one that has this id already, ended or not: one business key is one run."""
+    handle = await client.start_workflow(
+        workflow.run,
+        data,
+        id=id or f"{workflow.name}-{uuid.uuid4()}",
+        task_queue=task_queue or default_task_queue(),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
+    )
+    return Execution(handle, workflow)
+
+
+def find(client: Client, workflow: Workflow[Any, O], id: str) -> Execution[O]:
+    """The handle of a run that is there already."""
+    return Execution(client.get_workflow_handle_for(workflow.run, id), workflow)

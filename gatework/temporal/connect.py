@@ -1,0 +1,32 @@
+"""Connecting the standard Temporal way: `temporal.toml` profiles and `TEMPORAL_*`, localhost where nothing is set."""
+
+from __future__ import annotations
+
+import os
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.plugin import SimplePlugin
+
+from gatework.errors import ConfigError
+
+DEFAULT_ADDRESS = "localhost:7233"
+DEFAULT_QUEUE = "gatework"
+
+
+def task_queue() -> str:
+    """The task queue of this deployment: GATEWORK_TASK_QUEUE, or `gatework`."""
+    return os.environ.get("GATEWORK_TASK_QUEUE") or DEFAULT_QUEUE
+
+
+async def connect(*plugins: SimplePlugin) -> Client:
+    """A client as the environment says. Raises `ConfigError` where no server answers."""
+    settings = ClientConfig.load_client_connect_config()
+    settings.setdefault("target_host", DEFAULT_ADDRESS)
+    try:
+        return await Client.connect(**settings, plugins=list(plugins))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"No Temporal server answers at {settings['target_host']}. Start one with `temporal server start-dev`, "
+            "or set TEMPORAL_ADDRESS."
+        ) from error

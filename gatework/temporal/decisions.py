@@ -1,0 +1,103 @@
+"""What a person typed, as the machine's event. Whatever is off is a `DecisionError` in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gatework import canonical
+from gatework.canonical import Json, Sealed
+from gatework.contract import Schema
+from gatework.errors import ContractError, DecisionError
+from gatework.events import Action, Decided
+from gatework.plan import Approval, Plan
+from gatework.state import Gate
+
+MAX_NAME = 120
+MAX_NOTE = 2_000
+
+DESCRIPTIONS: Mapping[Action, str] = {
+    "approve": 'The four digits on the panel, such as 4821; or {"number": 4821, "by": "your name", "note": "…"}.',
+    "reject": 'Why not, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
+    "retry": 'Nothing; or a note for the model, in double quotes; or {"note": "…", "by": "your name"}.',
+    "edit": 'The corrected value as JSON; or {"place": "…", "value": …, "by": "your name", "note": "…"}.',
+    "abort": 'Why, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
+}
+"""What to type for each update, as the UI shows it."""
+
+_FIELDS = {"number", "evidence", "by", "note"}
+
+
+def decided(action: Action, data: bytes | None, plan: Plan, gate: Gate | None, salt: Callable[[], bytes]) -> Decided:
+    """The event in what was sent. Raises `DecisionError`; only `edit` looks at the gate, for its contract."""
+    try:
+        typed = None if data is None else canonical.loads(data)
+    except ContractError as error:
+        raise DecisionError(f"What you sent cannot be read: {error.message}.") from None
+    if action == "edit":
+        return _edit(typed, plan, gate, salt)
+    if action == "approve":
+        fields = typed if isinstance(typed, dict) else {"number": typed}
+    else:
+        fields = typed if isinstance(typed, dict) else {"note": typed}
+    _known(action, fields, _FIELDS)
+    return _with_common(Decided(action=action), fields)
+
+
+def _edit(typed: Json, plan: Plan, gate: Gate | None, salt: Callable[[], bytes]) -> Decided:
+    if gate is None:
+        raise DecisionError("Nothing waits for a decision now.")
+    wrapped = isinstance(typed, dict) and "value" in typed and set(typed) <= _FIELDS | {"place", "value"}
+    fields: Mapping[str, Json] = typed if wrapped else {"value": typed}
+    if fields.get("value") is None:
+        raise DecisionError(f"Send the corrected value: {DESCRIPTIONS['edit']}")
+    place = _text(fields.get("place"), "place", MAX_NAME) or place_of(plan, gate)
+    if place != plan.input.name and place not in plan.index:
+        raise DecisionError(f"There is no place of that name; it has {', '.join((plan.input.name, *plan.index))}.")
+    try:
+        Schema(plan.contracts[plan.contract(place)]).check(fields["value"])
+    except ContractError as error:
+        raise DecisionError(f"The value breaks the contract of {place}: {error.message}.") from None
+    return _with_common(Decided(action="edit", place=place, value=Sealed.of(fields["value"], salt())), fields)
+
+
+def place_of(plan: Plan, gate: Gate) -> str:
+    """The place that an edit at a gate is about, unless it names another."""
+    node = plan.nodes[plan.index[gate.node]]
+    return node.value.node if isinstance(node, Approval) else node.name
+
+
+def _with_common(decided: Decided, fields: Mapping[str, Json]) -> Decided:
+    return replace(
+        decided,
+        number=_number(fields.get("number")),
+        evidence=_text(fields.get("evidence"), "evidence", 64),
+        by=_text(fields.get("by"), "by", MAX_NAME),
+        note=_text(fields.get("note"), "note", MAX_NOTE),
+    )
+
+
+def _known(action: Action, fields: Mapping[str, Json], known: set[str]) -> None:
+    if not set(fields) <= known:
+        raise DecisionError(f"What you sent has fields that {action} does not know. Send: {DESCRIPTIONS[action]}")
+
+
+def _number(typed: Json) -> str:
+    match typed:
+        case None:
+            return ""
+        case bool() | float():
+            pass
+        case int() if 0 <= typed <= 9999:
+            return f"{typed:04d}"
+        case str() if typed.strip().isascii() and typed.strip().isdigit() and len(typed.strip()) == 4:
+            return typed.strip()
+    raise DecisionError("The number is the four digits on the panel.")
+
+
+def _text(typed: Json, field: str, limit: int) -> str:
+    if typed is None:
+        return ""
+    if not isinstance(typed, str) or len(typed) > limit or not all(c.isprintable() or c == "\n" for c in typed):
+        raise DecisionError(f"{field} is printable text of at most {limit} characters.")
+    return typed.strip()

@@ -1,0 +1,51 @@
+"""The plugin: one line that makes a Temporal client and its workers speak Gatework, beside what they did before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import WorkerConfig
+
+from gatework.errors import ConfigError
+from gatework.library import Library
+from gatework.models.question import Model
+from gatework.temporal.activities import stage_activities
+from gatework.temporal.definition import workflow_class
+from gatework.temporal.interpreter import Interpreter
+from gatework.temporal.payloads import FailureConverter, data_converter
+from gatework.workflow import Workflow
+
+
+class GateworkPlugin(SimplePlugin):
+    """Serves workflows: `Client.connect(…, plugins=[GateworkPlugin(refund)])`, then any `Worker` of that client.
+
+    `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
+    Raises `PlanError` where two definitions share a name, `ConfigError` where a lock file has been changed.
+    """
+
+    def __init__(
+        self,
+        *workflows: Workflow[Any, Any],
+        model: Model | str | None = None,
+        seed: int = 0,
+        continue_after_events: int = Interpreter.continue_after_events,
+    ) -> None:
+        self.library = Library(workflows)
+        classes = [workflow_class(name, self.library) for name in self.library.workflows]
+        for cls in classes:
+            cls.continue_after_events = continue_after_events
+        super().__init__(
+            "gatework.GateworkPlugin",
+            data_converter=data_converter,
+            workflows=classes,
+            activities=stage_activities(self.library, model=model, seed=seed),
+        )
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        converter = config["client"].data_converter
+        if not issubclass(converter.failure_converter_class, FailureConverter) and (
+            converter == type(converter).default  # a client without the plugin
+        ):
+            raise ConfigError("Give GateworkPlugin to Client.connect, not to the Worker; workers inherit it.")
+        return super().configure_worker(config)

@@ -1,0 +1,119 @@
+"""What a run shows of itself: the answer of the query `state`, for programs; `panel` renders it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from gatework.canonical import Json
+from gatework.plan import Approval, Plan
+from gatework.state import ALLOWED, Gate, State
+
+NodeStatus = Literal["done", "running", "waiting", "ahead"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeProgress:
+    """Where one node of the plan stands."""
+
+    name: str
+    kind: str
+    """`stage`, `endorse` or `approve`."""
+    status: NodeStatus
+    attempts: int
+    label: str
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What a person is asked."""
+
+    gate: int
+    kind: str
+    node: str
+    role: str
+    number: str
+    """What `approve` takes."""
+    evidence: str
+    reasons: tuple[str, ...]
+    allowed: tuple[str, ...]
+    """The updates that answer."""
+    place: str
+    """What an edit replaces unless it names another place."""
+    expires: str
+    """UTC, ISO 8601."""
+    shown: Mapping[str, Json]
+    """The values to decide on, by name; what is approved, or stands in question, comes first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands."""
+
+    workflow: str
+    plan: str
+    status: Literal["running", "waiting", "completed", "rejected", "aborted", "expired", "cancelled"]
+    nodes: tuple[NodeProgress, ...]
+    waiting: Waiting | None
+    reason: str
+    """Of an end other than completion."""
+    receipts: int
+    head: str
+    """Digest of the ledger's last entry."""
+
+
+def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: datetime | None) -> Progress:
+    """The progress of a run, from its state alone."""
+    outcome, gate = state.outcome, state.gate
+    return Progress(
+        workflow=plan.name,
+        plan=plan.digest,
+        status=outcome.kind if outcome else "waiting" if gate else "running",
+        nodes=tuple(
+            NodeProgress(
+                name=node.name,
+                kind=node.kind,
+                status=_status(state, node.name, position),
+                attempts=state.attempts.get(node.name, 0),
+                label=node.label,
+                by_hand=node.name in state.values and state.values[node.name].by_hand,
+            )
+            for position, node in enumerate(plan.nodes)
+        ),
+        waiting=_waiting(plan, state, gate, expires) if gate else None,
+        reason=outcome.reason if outcome else "",
+        receipts=receipts,
+        head=head,
+    )
+
+
+def _status(state: State, name: str, position: int) -> NodeStatus:
+    if name in state.values:
+        return "done"
+    if state.outcome is not None or position != state.at:
+        return "ahead"
+    return "waiting" if state.gate else "running"
+
+
+def _waiting(plan: Plan, state: State, gate: Gate, expires: datetime | None) -> Waiting:
+    node = plan.nodes[plan.index[gate.node]]
+    place = node.value.node if isinstance(node, Approval) else node.name
+    shown = {name: state.values[name].sealed.data for name in gate.shown if name in state.values}
+    if gate.candidate is not None:
+        shown = {gate.node: gate.candidate.data, **shown}
+    return Waiting(
+        gate=gate.id,
+        kind=gate.kind,
+        node=gate.node,
+        role=gate.role,
+        number=gate.number,
+        evidence=gate.evidence,
+        reasons=gate.reasons,
+        allowed=ALLOWED[gate.kind],
+        place=place,
+        expires=expires.isoformat(timespec="seconds") if expires else "",
+        shown=shown,
+    )
