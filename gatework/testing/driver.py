@@ -1,0 +1,109 @@
+"""The in-memory driver: a machine, its state, and the ledger of what it accepted; nothing is performed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from gatework import machine
+from gatework.canonical import Json, Sealed
+from gatework.events import Action, Event, FailureKind
+from gatework.ledger import Entry, extended
+from gatework.plan import Plan
+from gatework.state import Due, Gate, Outcome, Run, State, Step
+from gatework.testing import factories
+from gatework.verdict import Word
+
+
+class Driver:
+    """A run of a plan as the machine sees it. Each step changes it in place; a refused event changes nothing."""
+
+    def __init__(self, plan: Plan, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.plan = plan
+        self.state: State = machine.new(plan)
+        self.ledger: tuple[Entry, ...] = ()
+        self.events: list[Event] = []
+        """What the machine accepted, oldest first."""
+        self._clock = clock
+
+    def take(self, event: Event) -> Step:
+        """Hand the machine an event. Raises `OrderError` or `DecisionError` where it refuses."""
+        step = machine.step(self.plan, self.state, event)
+        self.state = step.state
+        self.ledger = extended(self.ledger, step.receipts, self._clock())
+        self.events.append(event)
+        return step
+
+    # -- where the run stands ----------------------------------------------------------------------
+
+    @property
+    def due(self) -> Due:
+        """What the run waits for."""
+        return machine.due(self.plan, self.state)
+
+    @property
+    def run(self) -> Run:
+        """The attempt that is due. Raises `AssertionError` where none is."""
+        due = self.due
+        assert isinstance(due, Run), f"no attempt is due, but {due}"
+        return due
+
+    @property
+    def gate(self) -> Gate:
+        """The gate that waits. Raises `AssertionError` where none does."""
+        due = self.due
+        assert isinstance(due, Gate), f"no person is asked, but due is {due}"
+        return due
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it goes on."""
+        return self.state.outcome
+
+    def data(self, name: str) -> Json:
+        """The JSON data of a value that is held. Raises `KeyError`."""
+        return self.state.values[name].sealed.data
+
+    # -- what may happen ---------------------------------------------------------------------------
+
+    def begin(self, data: Json = "start") -> Driver:
+        """The run starts."""
+        self.take(factories.begun(self.plan, data))
+        return self
+
+    def finish(self, data: Json = None, *words: Word) -> Driver:
+        """The attempt that is due gives an output; guards pass it, or say the words given."""
+        self.take(factories.finished(self.plan, self.run, data, *words))
+        return self
+
+    def fail(self, failure: FailureKind = "error", *, sent: bool = False) -> Driver:
+        """The attempt that is due gives no output."""
+        self.take(factories.failed(self.run, failure, sent=sent))
+        return self
+
+    def decide(
+        self,
+        action: Action,
+        *,
+        number: str | None = None,
+        note: str = "",
+        place: str = "",
+        value: Sealed | None = None,
+    ) -> Driver:
+        """A person answers the gate that waits, with its number unless another is given."""
+        self.take(factories.decided(self.gate, action, number=number, note=note, place=place, value=value))
+        return self
+
+    def edit(self, data: Json, place: str = "") -> Driver:
+        """A person gives a value."""
+        return self.decide("edit", place=place, value=factories.sealed(data))
+
+    def expire(self) -> Driver:
+        """Nobody answers the gate that waits."""
+        self.take(factories.expired(self.gate))
+        return self
+
+    def cancel(self) -> Driver:
+        """Someone cancels the run."""
+        self.take(factories.cancelled())
+        return self

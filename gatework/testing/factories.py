@@ -1,0 +1,215 @@
+"""Factories: plans, sealed values and events, made with as few words as a test needs.
+
+Every node made here has a contract of its own that any JSON value keeps to, and labels are worked out as tracing
+does, so `plan_of(stage("read", "start"), approve("agreed", "read"))` is a plan without faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from gatework import canonical
+from gatework.canonical import Json, Sealed
+from gatework.events import Action, Begun, Cancelled, Decided, Expired, Failed, FailureKind, Finished, Given
+from gatework.expr import Condition, Const, Ref
+from gatework.labels import Label, combined
+from gatework.plan import Approval, GuardUse, Input, Node, Param, Plan, ToolUse, Work
+from gatework.state import Gate, Run
+from gatework.verdict import Word
+
+START = "start"
+"""What a run of a plan made here starts from."""
+
+SALT = bytes(range(16))
+
+Labels = Mapping[str, Label]
+Draft = Callable[[Labels], Node]
+"""A node that still has to learn the labels of what it reads."""
+
+
+def sealed(data: Json, salt: bytes = SALT) -> Sealed:
+    """A sealed value; with one salt, the same data has the same digest."""
+    return Sealed.of(data, salt)
+
+
+# -- plans -----------------------------------------------------------------------------------------
+
+
+def plan_of(*drafts: Draft, start: Label = Label.UNTRUSTED, name: str = "plan", result: str = "") -> Plan:
+    """A plan of these nodes, in this order. Its result is the last one's output unless named."""
+    labels = {START: start}
+    nodes = []
+    for draft in drafts:
+        node = draft(labels)
+        labels[node.name] = node.label
+        nodes.append(node)
+    schemas = dict([_contract(START), *(_contract(_origin(node, nodes)) for node in nodes)])
+    return Plan(
+        name=name,
+        input=Input(name=START, label=start, contract=_contract(START)[0]),
+        nodes=tuple(nodes),
+        result=result or nodes[-1].name,
+        contracts=schemas,
+        acknowledged=tuple(node.name for node in nodes),
+    )
+
+
+def stage(
+    name: str,
+    *reads: str | Ref | Const,
+    guards: Iterable[str] = (),
+    tools: Iterable[ToolUse] = (),
+    attempts: int = 1,
+    operator: str = "operator",
+    kind: Literal["stage", "endorse"] = "stage",
+) -> Draft:
+    """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
+
+    def draft(labels: Labels) -> Work:
+        params = tuple(_param(position, read, labels) for position, read in enumerate(reads or (START,)))
+        return Work(
+            name=name,
+            runs=f"do_{name}",
+            params=params,
+            label=Label.ENDORSED if kind == "endorse" else combined(param.label for param in params),
+            contract=_contract(name)[0],
+            guards=tuple(GuardUse(name=guard, binds={}, timeout_seconds=1.0) for guard in guards),
+            tools=tuple(tools),
+            attempts=attempts,
+            operator=operator,
+            kind=kind,
+        )
+
+    return draft
+
+
+def endorse(name: str, claim: str) -> Draft:
+    """An endorser that looks up what an untrusted value claims."""
+    return stage(name, claim, kind="endorse")
+
+
+def effect(name: str, *reads: str, probe: bool = False, guards: Iterable[str] = (), attempts: int = 1) -> Draft:
+    """A stage that holds one effect, with or without a probe."""
+    return stage(name, *reads, tools=[tool(probe=probe)], guards=guards, attempts=attempts)
+
+
+def tool(name: str = "pay", *, probe: bool = False) -> ToolUse:
+    """The use of an effect at a node."""
+    return ToolUse(name=name, once="order", probe=probe)
+
+
+def approve(
+    name: str,
+    value: str,
+    *,
+    when: Condition | None = None,
+    show: Iterable[str] = (),
+    role: str = "finance",
+    click: bool = False,
+) -> Draft:
+    """An approval of an earlier value."""
+
+    def draft(_labels: Labels) -> Approval:
+        return Approval(
+            name=name,
+            value=Ref(value),
+            contract=_contract(value)[0],
+            role=role,
+            when=when,
+            show=tuple(Ref(shown) for shown in show),
+            click=click,
+        )
+
+    return draft
+
+
+def _param(position: int, read: str | Ref | Const, labels: Labels) -> Param:
+    source = Ref(read) if isinstance(read, str) else read
+    label, contract = (Label.PLAIN, "") if isinstance(source, Const) else (labels[source.node], source.node)
+    return Param(name=f"p{position}", label=label, contract=_contract(contract)[0], source=source)
+
+
+def _origin(node: Node, nodes: Iterable[Node]) -> str:
+    return node.value.node if isinstance(node, Approval) else node.name
+
+
+def _contract(name: str) -> tuple[str, Json]:
+    schema = {"$comment": f"any JSON, as {name}"}
+    return canonical.digest("contract", schema), schema
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+def begun(plan: Plan, data: Json = "start") -> Begun:
+    """A run starts."""
+    return Begun(plan=plan.digest, input=sealed(data))
+
+
+def finished(plan: Plan, run: Run, data: Json = None, *words: Word) -> Finished:
+    """The attempt that is due gives an output; each guard passes it, or says the words given, in order.
+
+    The output is the person's value where one is due for its guards, and else `data`, by default the node's name.
+    """
+    node = plan.nodes[plan.index[run.node]]
+    guards = node.guards if isinstance(node, Work) else ()
+    output = run.edited or sealed(run.node if data is None else data)
+    passes: Word = "pass"
+    said = words or (passes,) * len(guards)
+    verdicts = tuple(
+        Given(guard=use.name, on=output.digest, verdict=word, reason="" if word == "pass" else f"{use.name}: {word}")
+        for use, word in zip(guards, said, strict=True)
+    )
+    return Finished(
+        plan=run.plan,
+        node=run.node,
+        attempt=run.attempt,
+        inputs=run.inputs_digest,
+        contract=node.contract,
+        output=output,
+        verdicts=verdicts,
+    )
+
+
+def failed(run: Run, failure: FailureKind = "error", *, sent: bool = False, reason: str = "") -> Failed:
+    """The attempt that is due gives no output."""
+    return Failed(
+        plan=run.plan,
+        node=run.node,
+        attempt=run.attempt,
+        inputs=run.inputs_digest,
+        failure=failure,
+        reason=reason or f"{run.node}: {failure}",
+        sent=sent,
+    )
+
+
+def decided(
+    gate: Gate,
+    action: Action,
+    *,
+    number: str | None = None,
+    note: str = "",
+    place: str = "",
+    value: Sealed | None = None,
+) -> Decided:
+    """A person decides at a gate, with the number on the panel unless another is given."""
+    return Decided(
+        action=action,
+        number=gate.number if number is None else number,
+        by="someone",
+        note=note,
+        place=place,
+        value=value,
+    )
+
+
+def expired(gate: Gate) -> Expired:
+    """Nobody answered a gate in time."""
+    return Expired(gate=gate.id)
+
+
+def cancelled() -> Cancelled:
+    """Someone cancels the run."""
+    return Cancelled(reason="cancelled")

@@ -1,0 +1,252 @@
+"""Rehearsals: a workflow with its real stages, endorsers, guards and effects, run in memory, without Temporal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from gatework import canonical
+from gatework.canonical import Json, Sealed
+from gatework.contract import Contract
+from gatework.errors import ContractError, DecisionError, OrderError
+from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind
+from gatework.ledger import Entry
+from gatework.models.question import Model
+from gatework.perform import Code, perform
+from gatework.plan import Approval, Plan, Work
+from gatework.state import Due, Gate, Outcome, Run, State, Step
+from gatework.testing.driver import Driver
+from gatework.workflow import Workflow
+
+I = TypeVar("I")  # noqa: E741  # the input
+O = TypeVar("O")  # noqa: E741  # the output
+
+
+async def rehearse(
+    workflow: Workflow[I, O], data: I, *, model: Model | None = None, lineage: str = "rehearsal", seed: int = 0
+) -> Rehearsal[O]:
+    """Run a workflow from an input to its first gate, or to its end.
+
+    `data` is what the workflow's parameter holds, without its label. `model` is what `ask` reaches. `lineage` stands
+    for the run in the keys of its effects. Raises `ContractError` where the input breaks its contract.
+    """
+    rehearsal = Rehearsal(workflow, model=model, lineage=lineage, seed=seed)
+    rehearsal.begin(data)
+    await rehearsal.go_on()
+    return rehearsal
+
+
+class Rehearsal(Generic[O]):
+    """One run of a workflow, in memory. `rehearse` makes one and runs it to its first gate.
+
+    A decision that the machine refuses raises `DecisionError` and changes nothing.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow[Any, O],
+        *,
+        model: Model | None = None,
+        lineage: str = "rehearsal",
+        seed: int = 0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.workflow = workflow
+        self.driver = Driver(workflow.plan, clock=clock)
+        """The machine's side of the run: its state, its events, its ledger."""
+        self._model = model
+        self._lineage = lineage
+        self._seed = seed
+
+    # -- where the run stands ----------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the workflow."""
+        return self.driver.plan
+
+    @property
+    def state(self) -> State:
+        """All that the run knows."""
+        return self.driver.state
+
+    @property
+    def due(self) -> Due:
+        """What the run waits for: an attempt, a person, or nothing more."""
+        return self.driver.due
+
+    @property
+    def gate(self) -> Gate:
+        """The gate that waits. Raises `AssertionError` where none does."""
+        return self.driver.gate
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it goes on."""
+        return self.driver.outcome
+
+    @property
+    def ledger(self) -> tuple[Entry, ...]:
+        """The receipts so far, chained."""
+        return self.driver.ledger
+
+    @property
+    def result(self) -> O:
+        """What the run gives, without its label. Raises `AssertionError` unless it completed."""
+        kind = self.outcome.kind if self.outcome else "not over"
+        assert kind == "completed", f"there is no result: the run is {kind}"
+        return self.workflow.output.read(canonical.dumps(self.driver.data(self.plan.result)))
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Every value that the run holds, by the name of its node, as Python values without their labels."""
+        held = self.state.values.items()
+        return {name: self._contract(name).read(canonical.dumps(value.sealed.data)) for name, value in held}
+
+    # -- going on ----------------------------------------------------------------------------------
+
+    def begin(self, data: Any) -> Step:
+        """Start from an input. Raises `ContractError` where it breaks its contract."""
+        start = self._sealed(self.plan.input.name, data)
+        return self.driver.take(Begun(plan=self.plan.digest, input=start))
+
+    async def go_on(self) -> Due:
+        """Perform what is due until the run waits for a person or has ended; what it then waits for."""
+        while isinstance(self.due, Run):
+            await self.once()
+        return self.due
+
+    async def once(self) -> Event:
+        """Perform the one attempt that is due; what came of it."""
+        return self.deliver(await self._performed())
+
+    async def lose(self, *, performed: bool = False) -> Event:
+        """The worker dies during the attempt that is due: before it did anything, or with its work `performed`.
+
+        Nobody can tell the two apart, so an effect is then in doubt.
+        """
+        if performed:
+            await self._performed()
+        run = self.driver.run
+        effect = bool(self._work(run).tools)
+        return self.deliver(self._failed(run, "unknown" if effect else "error", "the worker died", sent=effect))
+
+    def deliver(self, event: Event) -> Event:
+        """Hand the machine an event; one that it refuses counts as an attempt that failed, as on Temporal.
+
+        Gives back the event that was accepted.
+        """
+        try:
+            self.driver.take(event)
+        except OrderError as error:
+            if not isinstance(self.due, Run):
+                raise
+            run = self.driver.run
+            event = self._failed(run, "refused", error.message, sent=bool(self._work(run).tools))
+            self.driver.take(event)
+        return event
+
+    # -- a person ----------------------------------------------------------------------------------
+
+    async def approve(self, *, number: str | None = None, by: str = "", note: str = "") -> Due:
+        """Approve what the gate shows, with its number unless another is given, and go on."""
+        return await self._decide("approve", number, by=by, note=note)
+
+    async def reject(self, note: str = "", *, number: str | None = None, by: str = "") -> Due:
+        """Refuse; the run ends."""
+        return await self._decide("reject", number, by=by, note=note)
+
+    async def retry(self, note: str = "", *, number: str | None = None, by: str = "") -> Due:
+        """Run the stage again, with a note for the model, and go on."""
+        return await self._decide("retry", number, by=by, note=note)
+
+    async def edit(self, value: Any, *, place: str = "", number: str | None = None, by: str = "") -> Due:
+        """Give the value of a place, by default the one that the gate is about, and go on.
+
+        Raises `DecisionError` where there is no such place, or the value breaks its contract.
+        """
+        gate = self.state.gate
+        if gate is None:
+            raise DecisionError("Nothing waits for a decision now.")
+        place = place or self._place(gate)
+        try:
+            replacement = self._sealed(place, value)
+        except (ContractError, KeyError) as error:
+            raise DecisionError(f"The value does not fit {place}: {error}.") from None
+        return await self._decide("edit", number, by=by, place=place, value=replacement)
+
+    async def abort(self, note: str = "", *, by: str = "") -> Due:
+        """End the run."""
+        return await self._decide("abort", None, by=by, note=note)
+
+    def expire(self) -> Due:
+        """Nobody answers the gate in time."""
+        self.driver.take(Expired(gate=self.gate.id))
+        return self.due
+
+    def cancel(self) -> Due:
+        """Someone cancels the run."""
+        self.driver.take(Cancelled(reason="cancelled"))
+        return self.due
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    async def _decide(
+        self,
+        action: Action,
+        number: str | None,
+        *,
+        by: str,
+        note: str = "",
+        place: str = "",
+        value: Sealed | None = None,
+    ) -> Due:
+        gate = self.state.gate
+        number = number if number is not None or gate is None else gate.number
+        self.driver.take(Decided(action=action, number=number or "", by=by, note=note, place=place, value=value))
+        return await self.go_on()
+
+    async def _performed(self) -> Event:
+        run, model = self.driver.run, self._model
+        definition = self.workflow.definitions[self._work(run).runs]
+        code = Code(
+            definition=definition,
+            guards={guard.name: guard for guard in definition.guards},
+            tools={tool.name: tool for tool in definition.tools},
+        )
+        reach = None if model is None else lambda: model
+        return await perform(run, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed)
+
+    def _work(self, run: Run) -> Work:
+        node = self.plan.nodes[self.plan.index[run.node]]
+        assert isinstance(node, Work)
+        return node
+
+    def _contract(self, place: str) -> Contract[Any]:
+        if place == self.plan.input.name:
+            return self.workflow.input
+        node = self.plan.nodes[self.plan.index[place]]
+        if isinstance(node, Approval):
+            return self._contract(node.value.node)
+        return self.workflow.definitions[node.runs].declared.result.contract
+
+    def _sealed(self, place: str, value: Any) -> Sealed:
+        data: Json = canonical.loads(self._contract(place).write(value))
+        return Sealed.of(data, os.urandom(16))
+
+    def _place(self, gate: Gate) -> str:
+        node = self.plan.nodes[self.plan.index[gate.node]]
+        return node.value.node if isinstance(node, Approval) else node.name
+
+    def _failed(self, run: Run, failure: FailureKind, reason: str, *, sent: bool) -> Failed:
+        return Failed(
+            plan=run.plan,
+            node=run.node,
+            attempt=run.attempt,
+            inputs=run.inputs_digest,
+            failure=failure,
+            reason=reason,
+            sent=sent,
+        )
