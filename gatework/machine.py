@@ -291,7 +291,7 @@ def _enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> 
     node = plan.nodes[at]
     if isinstance(node, Work):
         return Step(state=_attempt(state, node, (), fresh=True), receipts=receipts)
-    asked = _reason_to_ask(node, state)
+    asked = _reason_to_ask(plan, node, state)
     if asked:
         opened = _ask(state, node, "approval", (asked,), None)
         return Step(state=opened.state, receipts=(*receipts, *opened.receipts))
@@ -309,17 +309,30 @@ def _enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> 
     return Step(state=went_on.state, receipts=(*receipts, *went_on.receipts))
 
 
-def _reason_to_ask(node: Approval, state: State) -> str:
+def _reason_to_ask(plan: Plan, node: Approval, state: State) -> str:
     """Why a person is asked at an approval; empty where the plan's own rule approves."""
     if node.when is None:
         return "the plan asks always"
-    if any(state.values[ref.node].by_hand for ref in (node.value, *refs(node.when))):
+    by_hand = _by_hand(plan, state)
+    if any(ref.node in by_hand for ref in (node.value, *refs(node.when))):
         return "a person changed what the rule looks at"
     try:
         asks = holds(node.when, lambda name: state.values[name].sealed.data)
     except ExprError as error:
         return f"the rule cannot be answered: {error.message}"
     return render(node.when) if asks else ""
+
+
+def _by_hand(plan: Plan, state: State) -> set[str]:
+    """The values that a person gave, and what stages made of them.
+
+    It ends at an endorser, whose value comes from our own records, and at an approval, which a person gave.
+    """
+    found = {name for name, held in state.values.items() if held.by_hand}
+    for node in plan.nodes[: state.at]:
+        if node.kind == "stage" and any(ref.node in found for ref in node.reads):
+            found.add(node.name)
+    return found
 
 
 def _ask(
@@ -359,7 +372,7 @@ def _ask(
         action=kind,
         reason="; ".join(reasons),
     )
-    opened = replace(state, gates=number, gate=gate, edited=None)
+    opened = replace(state, gates=number, gate=gate)
     return Step(state=opened, receipts=(receipt, asked) if receipt else (asked,))
 
 

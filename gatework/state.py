@@ -85,7 +85,7 @@ class State:
     """Number of the last attempt of the node at `at` before a person is asked."""
     feedback: tuple[str, ...] = ()
     edited: Sealed | None = None
-    """A person's value for the node at `at`, which its guards have yet to see."""
+    """A person's value for the node at `at`, until it is held or the node runs again."""
     gates: int = 0
     gate: Gate | None = None
     outcome: Outcome | None = None
