@@ -155,16 +155,15 @@ def _fail(plan: Plan, state: State, event: Failed) -> Step:
         how=event.evidence,
     )
     reasons = (event.reason,)
+    # A result that was not taken, and one that a person gave, may stand for an effect that happened.
+    sent = event.sent or event.failure in ("refused", "unknown") or state.edited is not None
     match event.failure:
-        case "contract" | "refused" | "timeout":
-            return _again(state, node, reasons, receipt, sent=event.sent)
-        case "unknown":
+        case "contract" | "refused" | "timeout" | "unknown":
             # Asked again, an effect with a probe looks before it acts.
-            return _again(state, node, reasons, receipt, sent=True)
-        case "block":
-            return _ask(state, node, "unknown" if _in_doubt(node, sent=event.sent) else "blocked", reasons, receipt)
-        case "error":
-            return _ask(state, node, "unknown" if event.sent else "failed", reasons, receipt)
+            return _again(state, node, reasons, receipt, sent=sent)
+        case "block" | "error":
+            kind: GateKind = "blocked" if event.failure == "block" else "failed"
+            return _ask(state, node, "unknown" if _in_doubt(node, sent=sent) else kind, reasons, receipt)
 
 
 def _decide(plan: Plan, state: State, event: Decided) -> Step:
