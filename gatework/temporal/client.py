@@ -63,9 +63,9 @@ class Execution(Generic[O]):
         values: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=2 * wire.MAX_MESSAGE_BYTES)
         return values
 
-    async def waiting(self, *, timeout: timedelta = timedelta(seconds=30)) -> Progress:
-        """Wait until the run waits for a person or has ended. Raises `TimeoutError`."""
-        async with asyncio.timeout(timeout.total_seconds()):
+    async def waiting(self, *, timeout: timedelta | None = None) -> Progress:
+        """Wait until the run waits for a person or has ended. Raises `TimeoutError` after a `timeout`."""
+        async with asyncio.timeout(timeout.total_seconds() if timeout else None):
             while (progress := await self.state()).status == "running":
                 await asyncio.sleep(0.05)
         return progress
