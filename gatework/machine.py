@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import assert_never, get_args
 
 from gatework import canonical
 from gatework.canonical import Sealed
@@ -32,6 +32,9 @@ from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.labels import Label
 from gatework.plan import Approval, Param, Plan, Work
 from gatework.state import ALLOWED, Due, Gate, GateKind, Held, Outcome, Receipt, Run, State, Step
+from gatework.verdict import Word
+
+_WORDS: tuple[Word, ...] = get_args(Word)
 
 # -- the two functions -----------------------------------------------------------------------------
 
@@ -69,13 +72,13 @@ def due(plan: Plan, state: State) -> Due:
 
 def step(plan: Plan, state: State, event: Event) -> Step:
     """The state after an event, with receipts. Raises `OrderError` or `DecisionError`, and then nothing changed."""
+    refusal = DecisionError if isinstance(event, Decided) else OrderError
     if state.plan != plan.digest:
-        raise OrderError("The state belongs to another plan.")
+        raise refusal("The state belongs to another plan.")
     if state.outcome is not None:
-        refusal = DecisionError if isinstance(event, Decided) else OrderError
         raise refusal(f"The run has ended ({state.outcome.kind}); nothing more can be done in it.")
     if not state.begun and not isinstance(event, Begun):
-        raise OrderError("The run has not begun.")
+        raise refusal("The run has not begun.")
     match event:
         case Begun():
             return _begin(plan, state, event)
@@ -101,6 +104,7 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
         raise OrderError("The run has begun already.")
     if event.plan != state.plan:
         raise OrderError("The input is for another plan.")
+    _check_order(plan)
     if not event.input.intact:
         raise OrderError("The digest of the input is not that of its data.")
     held = Held(sealed=event.input, label=plan.input.label)
@@ -120,6 +124,8 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         raise OrderError(f"Not every guard of {node.name} gave one verdict, in the order of the plan.")
     if any(given.on != event.output.digest for given in event.verdicts):
         raise OrderError(f"A guard of {node.name} gave its verdict on another output.")
+    if any(given.verdict not in _WORDS for given in event.verdicts):
+        raise OrderError(f"A guard of {node.name} answered with no verdict.")
     receipt = Receipt(
         kind="output",
         node=node.name,
@@ -130,16 +136,14 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         verdicts=event.verdicts,
         how=event.evidence,
     )
-    said = {
-        word: tuple(g.reason for g in event.verdicts if g.verdict == word) for word in ("block", "retry", "escalate")
-    }
+    said = {word: tuple(given.reason for given in event.verdicts if given.verdict == word) for word in _WORDS}
     if said["block"]:
         kind: GateKind = "unknown" if _in_doubt(node, sent=True) else "blocked"
-        return _ask(state, node, kind, said["block"], receipt, event.output)
+        return _ask(state, node, kind, said["block"], (receipt,), event.output)
     if said["retry"]:
         return _again(state, node, said["retry"], receipt, sent=bool(node.tools), output=event.output)
     if said["escalate"]:
-        return _ask(state, node, "escalated", said["escalate"], receipt, event.output)
+        return _ask(state, node, "escalated", said["escalate"], (receipt,), event.output)
     return _hold(plan, state, event.output, receipt)
 
 
@@ -157,13 +161,11 @@ def _fail(plan: Plan, state: State, event: Failed) -> Step:
     reasons = (event.reason,)
     # A result that was not taken, and one that a person gave, may stand for an effect that happened.
     sent = event.sent or event.failure in ("refused", "unknown") or state.edited is not None
-    match event.failure:
-        case "contract" | "refused" | "timeout" | "unknown":
-            # Asked again, an effect with a probe looks before it acts.
-            return _again(state, node, reasons, receipt, sent=sent)
-        case "block" | "error":
-            kind: GateKind = "blocked" if event.failure == "block" else "failed"
-            return _ask(state, node, "unknown" if _in_doubt(node, sent=sent) else kind, reasons, receipt)
+    if event.failure in ("contract", "refused", "timeout", "unknown"):
+        # Asked again, an effect with a probe looks before it acts.
+        return _again(state, node, reasons, receipt, sent=sent)
+    kind: GateKind = "blocked" if event.failure == "block" else "failed"
+    return _ask(state, node, "unknown" if _in_doubt(node, sent=sent) else kind, reasons, (receipt,))
 
 
 def _decide(plan: Plan, state: State, event: Decided) -> Step:
@@ -199,7 +201,7 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
             work = plan.nodes[state.at]
             assert isinstance(work, Work)
             feedback = (*state.feedback, event.note) if event.note else state.feedback
-            return Step(state=_attempt(replace(state, edited=None), work, feedback, fresh=True), receipts=(receipt,))
+            return _start(replace(state, edited=None), work, feedback, (receipt,), fresh=True)
         case "edit":
             return _edit(plan, state, gate, event, receipt)
 
@@ -247,7 +249,7 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     state = replace(state, values=kept, at=position, edited=event.value)
     if not node.guards:
         return _hold(plan, state, event.value, receipt)
-    return Step(state=_attempt(state, node, (), fresh=True), receipts=(receipt,))
+    return _start(state, node, (), (receipt,), fresh=True)
 
 
 def _again(
@@ -255,22 +257,32 @@ def _again(
 ) -> Step:
     """Another attempt, told why; or a person, where the attempts are spent or an effect is in doubt."""
     if _in_doubt(node, sent=sent):
-        return _ask(state, node, "unknown", reasons, receipt, output)
+        return _ask(state, node, "unknown", reasons, (receipt,), output)
     if state.edited is not None or state.attempts[node.name] >= state.limit:
-        return _ask(state, node, "exhausted", reasons, receipt, output)
-    return Step(state=_attempt(state, node, (*state.feedback, *reasons)), receipts=(receipt,))
+        return _ask(state, node, "exhausted", reasons, (receipt,), output)
+    return _start(state, node, (*state.feedback, *reasons), (receipt,))
 
 
-def _attempt(state: State, node: Work, feedback: tuple[str, ...], *, fresh: bool = False) -> State:
-    """The state with one more attempt of the node at `at`; a fresh one starts its count of attempts anew."""
+def _start(
+    state: State, node: Work, feedback: tuple[str, ...], receipts: tuple[Receipt, ...], *, fresh: bool = False
+) -> Step:
+    """One more attempt of the node at `at`; or a person, where its inputs are not what the plan promised.
+
+    A fresh attempt starts its count anew.
+    """
+    try:
+        _admitted(node, state)
+    except OrderError as error:
+        return _ask(state, node, "failed", (error.message,), receipts)
     attempt = state.attempts.get(node.name, 0) + 1
-    return replace(
+    started = replace(
         state,
         gate=None,
         attempts={**state.attempts, node.name: attempt},
         limit=attempt + node.attempts - 1 if fresh else state.limit,
         feedback=feedback,
     )
+    return Step(state=started, receipts=receipts)
 
 
 def _hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt) -> Step:
@@ -289,11 +301,10 @@ def _enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> 
         return Step(state=ended.state, receipts=(*receipts, *ended.receipts))
     node = plan.nodes[at]
     if isinstance(node, Work):
-        return Step(state=_attempt(state, node, (), fresh=True), receipts=receipts)
+        return _start(state, node, (), receipts, fresh=True)
     asked = _reason_to_ask(plan, node, state)
     if asked:
-        opened = _ask(state, node, "approval", (asked,), None)
-        return Step(state=opened.state, receipts=(*receipts, *opened.receipts))
+        return _ask(state, node, "approval", (asked,), receipts)
     assert node.when is not None
     sealed = state.values[node.value.node].sealed
     receipt = Receipt(
@@ -339,7 +350,7 @@ def _ask(
     node: Work | Approval,
     kind: GateKind,
     reasons: tuple[str, ...],
-    receipt: Receipt | None,
+    receipts: tuple[Receipt, ...],
     candidate: Sealed | None = None,
 ) -> Step:
     """Open a gate, whose evidence is everything that the person is shown."""
@@ -372,7 +383,7 @@ def _ask(
         reason="; ".join(reasons),
     )
     opened = replace(state, gates=number, gate=gate)
-    return Step(state=opened, receipts=(receipt, asked) if receipt else (asked,))
+    return Step(state=opened, receipts=(*receipts, asked))
 
 
 def _end(state: State, outcome: Outcome, receipt: Receipt | None = None) -> Step:
@@ -387,6 +398,17 @@ def _in_doubt(node: Work, *, sent: bool) -> bool:
 
 
 # -- checks ----------------------------------------------------------------------------------------
+
+
+def _check_order(plan: Plan) -> None:
+    """Raise `OrderError` unless each node of a plan has a name of its own and reads only what comes before it."""
+    known = {plan.input.name}
+    for node in plan.nodes:
+        if node.name in known or any(ref.node not in known for ref in node.reads):
+            raise OrderError(f"The plan is out of order at {node.name}.")
+        known.add(node.name)
+    if plan.result not in plan.index:
+        raise OrderError("The result of the plan is the output of none of its nodes.")
 
 
 def _answered(plan: Plan, state: State, event: Finished | Failed) -> tuple[Work, str]:
@@ -429,7 +451,10 @@ def _input(param: Param, state: State) -> tuple[Sealed, Label]:
     held = state.values[param.source.node]
     if not param.source.path:
         return held.sealed, held.label
-    data = resolve(param.source, lambda name: state.values[name].sealed.data)
+    try:
+        data = resolve(param.source, lambda name: state.values[name].sealed.data)
+    except ExprError as error:
+        raise OrderError(error.message) from None
     return Sealed.of(data, bytes.fromhex(held.sealed.salt)), held.label
 
 

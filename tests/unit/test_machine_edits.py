@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from gatework.errors import DecisionError
 from gatework.expr import Compare, Const, Ref
 from gatework.labels import Label
 from gatework.testing import Driver
-from gatework.testing.factories import approve, effect, endorse, plan_of, stage
+from gatework.testing.factories import approve, endorse, plan_of, stage
 
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 GRAVE = Compare("eq", Ref("risk"), Const("high"), "text")
