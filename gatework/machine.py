@@ -13,7 +13,8 @@ The rules that hold in every reachable state:
 1. A node runs only when every node before it holds a value, and a value is held only for a receipt.
 2. A result counts only for the plan, node, attempt, inputs and contract that it was asked for,
    and only when each guard of the sealed plan gave its verdict on exactly that output.
-3. A decision counts only at the gate that waits, with the number of the evidence shown there.
+3. A decision counts only at the gate that waits. What lets an output on, or may repeat an effect, needs the
+   number of the evidence shown there.
 4. What was computed from a value that a person changed is dropped, and with it every approval.
 5. Labels are computed here: untrusted data reaches no effect.
 """
@@ -178,6 +179,8 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
         raise DecisionError("That is not the number on the panel as it stands now; reload it and read it again.")
     if event.action == "approve" and not event.number and not gate.click:
         raise DecisionError("Send the four digits on the panel: they show that you saw this evidence.")
+    if event.action == "retry" and not event.number and gate.kind == "unknown":
+        raise DecisionError('The effect may happen twice; if you are sure, send {"number": …} with the four digits.')
     if event.evidence and event.evidence != gate.evidence:
         raise DecisionError("The evidence has changed since you saw it; look at it again.")
     receipt = Receipt(
@@ -256,11 +259,12 @@ def _again(
     state: State, node: Work, reasons: tuple[str, ...], receipt: Receipt, *, sent: bool, output: Sealed | None = None
 ) -> Step:
     """Another attempt, told why; or a person, where the attempts are spent or an effect is in doubt."""
+    state = replace(state, feedback=(*state.feedback, *reasons))
     if _in_doubt(node, sent=sent):
         return _ask(state, node, "unknown", reasons, (receipt,), output)
     if state.edited is not None or state.attempts[node.name] >= state.limit:
         return _ask(state, node, "exhausted", reasons, (receipt,), output)
-    return _start(state, node, (*state.feedback, *reasons), (receipt,))
+    return _start(state, node, state.feedback, (receipt,))
 
 
 def _start(
@@ -371,7 +375,8 @@ def _ask(
         reasons=reasons,
         candidate=candidate,
         expires_seconds=node.expires_seconds,
-        click=isinstance(node, Approval) and node.click,
+        # The evidence of a run's first gate cannot have been another; that of later ones can.
+        click=isinstance(node, Approval) and node.click and number == 1,
     )
     asked = Receipt(
         kind="asked",

@@ -53,11 +53,15 @@ class Gate:
     """The output that a guard escalated."""
     expires_seconds: float
     click: bool = False
+    """Whether `approve` may be sent without the number."""
 
     @property
     def number(self) -> str:
-        """Four digits that stand for the evidence: what `approve` takes. The first is no zero, so JSON takes it bare."""
-        return str(1000 + int(self.evidence[:12], 16) % 9000)
+        """Four digits that stand for the evidence: what `approve` takes. The first is no zero, so JSON takes it bare.
+
+        The last is that of the gate, so that a number is never also that of one of the nine gates around it.
+        """
+        return f"{100 + int(self.evidence[:12], 16) % 900}{self.id % 10}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
