@@ -2,13 +2,179 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gatework.errors import DecisionError, OrderError
 from gatework.expr import Compare, Const, Ref
 from gatework.labels import Label
 from gatework.testing import Driver
-from gatework.testing.factories import approve, endorse, plan_of, stage
+from gatework.testing.factories import approve, decided, effect, endorse, finished, plan_of, sealed, stage
 
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 GRAVE = Compare("eq", Ref("risk"), Const("high"), "text")
+
+CHAIN = plan_of(
+    stage("mail", guards=["g"]),
+    stage("claim", "mail", guards=["h"]),
+    endorse("owed", "claim"),
+    approve("agreed", "owed", show=["claim"]),
+    effect("pay", "agreed"),
+    approve("closed", "mail"),
+    stage("letter", "pay"),
+)
+
+
+def at_approval() -> Driver:
+    """A run that waits for the approval in the middle of the chain."""
+    return Driver(CHAIN).begin().finish().finish().finish()
+
+
+def refused(driver: Driver, value: Any, match: str, place: str = "") -> None:
+    """The edit is refused with this reason, and nothing has changed."""
+    before = driver.state
+    with pytest.raises(DecisionError, match=match):
+        driver.decide("edit", place=place, value=value)
+    assert driver.state is before
+
+
+# -- what may be edited ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, replace(sealed(1), data=2), replace(sealed(1), digest="0" * 64)])
+def test_edit_without_an_intact_value_is_refused(value: Any) -> None:
+    """A value comes with its data, and its digest is computed and not believed."""
+    refused(at_approval(), value, "corrected value as JSON")
+
+
+@pytest.mark.parametrize("place", ["pay", "closed", "letter", "nowhere"])
+def test_edit_of_a_place_that_has_no_value_yet_is_refused(place: str) -> None:
+    """Only what is there, or is due, can be replaced."""
+    refused(at_approval(), sealed(1), f"no value named {place} yet", place)
+
+
+def test_edit_of_an_approval_is_refused() -> None:
+    """An approval is given and not written: one edits the value that it approves."""
+    refused(at_approval(), sealed(1), "agreed is an approval", "agreed")
+    refused(at_approval().decide("approve").fail(), sealed(1), "agreed is an approval", "agreed")
+
+
+def test_edit_of_what_an_effect_recorded_is_refused() -> None:
+    """What has happened is not changed by writing something else about it."""
+    driver = at_approval().decide("approve").finish("paid")
+    assert driver.gate.node == "closed"
+    refused(driver, sealed("not paid"), "records an effect that has happened", "pay")
+
+
+@pytest.mark.parametrize("place", ["start", "mail", "claim", "owed"])
+def test_edit_of_what_an_effect_depends_on_is_refused_once_the_effect_was_started(place: str) -> None:
+    """From its first attempt on, whether it is in doubt, failed or done, nothing before an effect is changed."""
+    started = at_approval().decide("approve")
+    for driver in (started.fail(), started, started.decide("edit", value=sealed("paid by phone"))):
+        refused(driver, sealed(1), "The effect of pay depends on", place)
+
+
+def test_edit_of_the_record_of_an_effect_in_doubt_is_taken() -> None:
+    """A person who knows what became of an effect says so, and it is not run."""
+    driver = at_approval().decide("approve").fail("unknown").edit("paid")
+    assert driver.data("pay") == "paid"
+    assert driver.state.values["pay"].by_hand
+    assert driver.gate.node == "closed"
+    driver.decide("approve")
+    assert driver.run.node == "letter"
+
+
+# -- what an edit does -----------------------------------------------------------------------------
+
+
+def test_edit_names_by_default_the_value_that_the_gate_is_about() -> None:
+    """At an approval that is the value to approve, elsewhere the output of the stage that waits."""
+    assert at_approval().edit("own").data("owed") == "own"
+    driver = Driver(CHAIN).begin().fail().edit("own")
+    assert (driver.run.node, driver.run.edited) == ("mail", sealed("own"))
+
+
+def test_edit_drops_everything_that_came_after_with_every_approval() -> None:
+    """What was computed from the old value runs again; what came before stays as it is."""
+    plan = plan_of(stage("a"), stage("b", "a"), approve("one", "b"), stage("c", "one"), stage("d", "c"))
+    driver = Driver(plan).begin().finish().finish().decide("approve").finish().fail().edit("new", "b")
+    assert list(driver.state.values) == ["start", "a", "b"]
+    assert not driver.state.values["a"].by_hand
+    assert (driver.gate.id, driver.gate.node, driver.gate.kind) == (3, "one", "approval")
+    assert driver.gate.shown == {"b": sealed("new").digest}
+    run = driver.decide("approve").run
+    assert (run.node, run.attempt, run.inputs) == ("c", 2, {"p0": sealed("new")})
+
+
+def test_edit_of_the_input_starts_over_under_its_label() -> None:
+    """A new input keeps the label of the old one and is known to be a person's."""
+    driver = at_approval().edit("another mail", "start")
+    assert list(driver.state.values) == ["start"]
+    held = driver.state.values["start"]
+    assert (held.sealed, held.label, held.by_hand) == (sealed("another mail"), Label.UNTRUSTED, True)
+    assert (driver.run.node, driver.run.attempt, driver.run.edited) == ("mail", 2, None)
+    assert driver.state.gate is None
+
+
+def test_edit_leaves_a_receipt_of_the_place_and_the_value() -> None:
+    """The ledger says who put which value where, on which evidence."""
+    driver = at_approval()
+    gate = driver.gate
+    receipt = driver.take(decided(gate, "edit", place="claim", note="typo", value=sealed("own"))).receipts[0]
+    assert (receipt.kind, receipt.action, receipt.node, receipt.output) == (
+        "decided", "edit", "claim", sealed("own").digest,
+    )  # fmt: skip
+    assert (receipt.gate, receipt.evidence, receipt.by, receipt.reason) == (1, gate.evidence, "someone", "typo")
+
+
+def test_edit_of_a_value_without_guards_is_held_at_once_with_the_label_of_its_node() -> None:
+    """A person's value has the label that the plan gives its place; the approval asks anew, on new evidence."""
+    driver = at_approval()
+    before = driver.gate
+    held = driver.edit(1).state.values["owed"]
+    assert (held.label, held.by_hand) == (Label.ENDORSED, True)
+    assert driver.gate.evidence != before.evidence
+    assert driver.state.edited is None
+    with pytest.raises(DecisionError):
+        driver.take(decided(before, "approve"))
+
+
+def test_edit_of_a_guarded_value_is_looked_at_by_its_guards_before_it_is_held() -> None:
+    """Guards look at a person's value too, in an attempt of their own that does not run the stage."""
+    driver = at_approval().edit("own", "claim")
+    run = driver.run
+    assert (run.node, run.attempt, run.edited, run.feedback) == ("claim", 2, sealed("own"), ())
+    assert "claim" not in driver.state.values
+    with pytest.raises(OrderError, match="another value than the person gave"):
+        driver.take(replace(finished(CHAIN, replace(run, edited=None), "other")))
+    held = driver.finish().state.values["claim"]
+    assert (held.sealed, held.by_hand) == (sealed("own"), True)
+    assert (driver.run.node, driver.run.edited) == ("owed", None)
+
+
+@pytest.mark.parametrize(("word", "kind"), [("retry", "exhausted"), ("block", "blocked"), ("escalate", "escalated")])
+def test_edit_that_a_guard_refuses_asks_the_person_again(word: Any, kind: str) -> None:
+    """There is no second attempt at a person's value: the person is asked, whatever attempts the plan allows."""
+    plan = plan_of(stage("a", guards=["g"], attempts=5), stage("b", "a"))
+    driver = Driver(plan).begin().fail().edit("own").finish(None, word)
+    assert (driver.gate.kind, driver.gate.candidate) == (kind, sealed("own"))
+
+
+def test_edit_replaced_by_another_edit_keeps_the_last() -> None:
+    """A second edit replaces the first before anything was computed from it."""
+    driver = Driver(CHAIN).begin().fail().edit("one").finish(None, "block").edit("two")
+    assert driver.run.edited == sealed("two")
+    assert driver.finish().data("mail") == "two"
+
+
+def test_edit_gives_the_node_a_fresh_round_of_attempts() -> None:
+    """Attempts spent on the old value do not count against what comes after the new one."""
+    plan = plan_of(stage("a"), stage("b", "a", attempts=2), approve("one", "b"))
+    driver = Driver(plan).begin().finish().fail("timeout").finish().edit("new", "a")
+    assert (driver.run.node, driver.run.attempt) == ("b", 3)
+    assert driver.fail("timeout").run.attempt == 4
 
 
 # -- whose value a rule looks at -------------------------------------------------------------------
