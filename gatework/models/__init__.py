@@ -1,0 +1,42 @@
+"""The model layer: the only part of Gatework that knows a model library.
+
+Importing it imports none; `connect` does, for the model that is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from gatework.errors import ConfigError
+from gatework.models.question import Answer, Material, Model, Question
+
+__all__ = ["Answer", "Material", "Model", "Question", "connect"]
+
+DEFAULT = "embedded"
+
+
+def connect(spec: str | None = None) -> Model:
+    """The model that `spec` names: `embedded`, or `provider:model` such as `openai:gpt-5` or `anthropic:claude-…`.
+
+    Without a spec the environment variable GATEWORK_MODEL decides, and without that it is the embedded model. A key
+    and a base URL come from the provider's own variables, such as OPENAI_API_KEY and OPENAI_BASE_URL. The same spec
+    gives the same model, so that weights are loaded once. Raises `ConfigError` for a spec that names no model.
+    """
+    return _connected((spec if spec is not None else os.environ.get("GATEWORK_MODEL", "")).strip() or DEFAULT)
+
+
+@cache
+def _connected(spec: str) -> Model:
+    if spec == DEFAULT:
+        from gatework.models.embedded import Embedded
+
+        return Embedded()
+    provider, colon, model = spec.partition(":")
+    if not (provider and colon and model):
+        raise ConfigError(
+            f"GATEWORK_MODEL names no model: {spec!r}. Use `embedded`, or `provider:model` such as `openai:gpt-5`."
+        )
+    from gatework.models.provider import Provider
+
+    return Provider.named(spec)

