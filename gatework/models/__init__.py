@@ -21,7 +21,9 @@ def connect(spec: str | None = None) -> Model:
 
     Without a spec the environment variable GATEWORK_MODEL decides, and without that it is the embedded model. A key
     and a base URL come from the provider's own variables, such as OPENAI_API_KEY and OPENAI_BASE_URL. The same spec
-    gives the same model, so that weights are loaded once. Raises `ConfigError` for a spec that names no model.
+    gives the same model, so that weights are loaded once. For a server of your own that speaks OpenAI's protocol use
+    `openai-chat:model`: such servers often take a schema there and ignore it in the newer protocol of `openai:`.
+    Raises `ConfigError` for a spec that names no model.
     """
     return _connected((spec if spec is not None else os.environ.get("GATEWORK_MODEL", "")).strip() or DEFAULT)
 
