@@ -1,7 +1,7 @@
 """Canonical JSON, strict parsing, and the digests that name values and plans.
 
 Bytes are canonical as RFC 8785 defines it. Parsing accepts exactly the JSON that has one canonical
-form: no duplicate keys, no NaN or infinities, no integers beyond 2**53, no lone surrogates.
+form: no duplicate keys, no NaN or infinities, no whole numbers beyond 2**53, no lone surrogates.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -26,11 +25,19 @@ MAX_VALUE_BYTES = 1_048_576
 MAX_DEPTH = 64
 """Deepest nesting of arrays and objects that a boundary accepts."""
 
+MAX_VALUES = 50_000
+"""Most numbers, texts, arrays and objects in one value, so that checking it takes a second at the very most."""
+
 MAX_INTEGER = 2**53 - 1
 """Largest integer that every JSON implementation reads back as written (RFC 8785, section 3.2.2.3)."""
 
+_EXPONENT = 1e21
+"""From here on canonical JSON writes numbers with an exponent."""
 
-def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> Json:
+_TOO_LARGE = "a whole number beyond 2^53; send it as a string"
+
+
+def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | None = None) -> Json:
     """Parse JSON strictly. Raises `ContractError` with a reason that repeats nothing of the data."""
     if len(data) > max_bytes:
         raise ContractError(f"{len(data)} bytes are more than the {max_bytes} that a boundary carries")
@@ -45,16 +52,20 @@ def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> Json:
     except json.JSONDecodeError as error:
         raise ContractError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except ValueError:  # the interpreter's own limit on the digits of an integer
-        raise ContractError("an integer beyond 2^53; send it as a string") from None
-    check(value)
+        raise ContractError(_TOO_LARGE) from None
+    check(value, max_values=max_values)
     return value
 
 
-def check(value: Json) -> None:
+def check(value: Json, *, max_values: int | None = None) -> None:
     """Raise `ContractError` unless `value` is JSON with exactly one canonical form."""
     pending: list[tuple[Json, int]] = [(value, 0)]
+    seen = 0
     while pending:
         item, depth = pending.pop()
+        seen += 1
+        if max_values is not None and seen > max_values:
+            raise ContractError(f"more than {max_values} values in all; pass on where they lie instead")
         if depth > MAX_DEPTH:
             raise ContractError(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(item, str):
@@ -63,17 +74,19 @@ def check(value: Json) -> None:
             continue
         elif isinstance(item, int):
             if abs(item) > MAX_INTEGER:
-                raise ContractError("an integer beyond 2^53; send it as a string")
+                raise ContractError(_TOO_LARGE)
         elif isinstance(item, float):
             if not math.isfinite(item):
                 raise ContractError("a number that is not finite; JSON has no NaN or infinity")
-        elif isinstance(item, Mapping):
+            if MAX_INTEGER < abs(item) < _EXPONENT:  # it would be written as an integer
+                raise ContractError(_TOO_LARGE)
+        elif isinstance(item, dict):
             for key in item:
                 if not isinstance(key, str):
                     raise ContractError("an object with a key that is not a string")
                 _check_text(key)
             pending.extend((member, depth + 1) for member in item.values())
-        elif isinstance(item, Sequence):
+        elif isinstance(item, list | tuple):
             pending.extend((member, depth + 1) for member in item)
         else:
             raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
