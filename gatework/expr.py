@@ -125,16 +125,17 @@ def holds(condition: Condition, lookup: Lookup) -> bool:
         case Compare():
             left = _as(condition.kind, resolve(condition.left, lookup))
             right = _as(condition.kind, resolve(condition.right, lookup))
-            try:
-                return bool(_COMPARE[condition.sign](left, right))
-            except TypeError:  # a time with a zone against one without
-                raise ExprError(f"{render(condition)} compares what cannot be compared") from None
+            if not _comparable(left, right):
+                raise ExprError(f"{render(condition)} compares what cannot be compared")
+            return bool(_COMPARE[condition.sign](left, right))
         case Present():
             return resolve(condition.ref, lookup) is not None
         case All():
-            return all([holds(part, lookup) for part in condition.parts])
+            parts = [holds(part, lookup) for part in condition.parts]
+            return all(parts)
         case AnyOf():
-            return any([holds(part, lookup) for part in condition.parts])
+            parts = [holds(part, lookup) for part in condition.parts]
+            return any(parts)
         case Not():
             return not holds(condition.part, lookup)
 
@@ -158,6 +159,15 @@ def refs(expression: Condition | Source) -> Iterator[Ref]:
             yield from refs(expression.part)
 
 
+def parts(condition: Condition) -> Iterator[Condition]:
+    """A condition and every condition inside it."""
+    yield condition
+    for part in condition.parts if isinstance(condition, All | AnyOf) else ():
+        yield from parts(part)
+    if isinstance(condition, Not):
+        yield from parts(condition.part)
+
+
 def render(expression: Condition | Source) -> str:
     """An expression as a person would write it: `owed.amount > 100`."""
     match expression:
@@ -179,6 +189,13 @@ def render(expression: Condition | Source) -> str:
 
 def _bracketed(part: Condition) -> str:
     return f"({render(part)})" if isinstance(part, All | AnyOf) else render(part)
+
+
+def _comparable(left: Any, right: Any) -> bool:
+    # Python calls a time with a zone and one without, and a time and a day, unequal and leaves it at that.
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        return (left.utcoffset() is None) == (right.utcoffset() is None)
+    return isinstance(left, datetime) == isinstance(right, datetime)
 
 
 def _as(kind: Kind, data: Json) -> Any:

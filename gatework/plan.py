@@ -7,6 +7,7 @@ whether it was traced from a function or read from a lock file.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import ClassVar, Literal
 
 from gatework import canonical
 from gatework.canonical import Json
-from gatework.expr import Condition, Const, Ref, Source, refs, render
+from gatework.expr import Compare, Condition, Const, Ref, Source, parts, refs, render
 from gatework.labels import Label, combined
 
 FORMAT = 1
@@ -171,6 +172,9 @@ def faults(plan: Plan) -> Iterator[tuple[str, str, str]]:
     """What is wrong with a plan, as (node, problem, fix); nothing where it keeps every rule."""
     known = {plan.input.name}
     used: set[str] = {plan.result}
+    for name in (plan.name, plan.input.name, *(node.name for node in plan.nodes)):
+        if not name.isidentifier():
+            yield name, f"{name!r} is no name.", "Use letters, digits and _."
     if plan.input.label is Label.APPROVED:
         yield plan.input.name, "nobody has approved what a run starts from.", "Label it Untrusted or Endorsed."
     for node in plan.nodes:
@@ -182,6 +186,7 @@ def faults(plan: Plan) -> Iterator[tuple[str, str, str]]:
             used.add(ref.node)
         if known.issuperset(ref.node for ref in node.reads):
             yield from _label_faults(plan, node)
+        yield from _limit_faults(node)
         known.add(node.name)
     if plan.result not in known - {plan.input.name}:
         yield plan.result, "the result is not the output of a stage.", "Return what a stage gave."
@@ -192,7 +197,9 @@ def faults(plan: Plan) -> Iterator[tuple[str, str, str]]:
                 f"nothing uses the output of {node.name}.",
                 f"Use it, return it, or write `_ = {node.name}(…)` to say that it is meant so.",
             )
-    for digest in {plan.input.contract, *(node.contract for node in plan.nodes)} - set(plan.contracts):
+    sealed = {plan.input.contract, *(node.contract for node in plan.nodes)}
+    sealed.update(param.contract for node in plan.nodes if isinstance(node, Work) for param in node.params)
+    for digest in sorted(sealed - set(plan.contracts)):
         yield plan.name, f"the contract {digest[:12]} is not in the plan.", "Seal the plan again."
     for digest, schema in plan.contracts.items():
         if canonical.digest("contract", schema) != digest:
@@ -223,8 +230,29 @@ def _label_faults(plan: Plan, node: Node) -> Iterator[tuple[str, str, str]]:
             yield node.name, f"{node.runs} holds an effect without any labelled input.", "Pass it what was endorsed."
 
 
+def _limit_faults(node: Node) -> Iterator[tuple[str, str, str]]:
+    """Numbers that would let a node run or wait for no time or for ever, and names that do not say which."""
+    limits = [node.expires_seconds]
+    if isinstance(node, Work):
+        limits += [node.attempts, node.timeout_seconds, *(use.timeout_seconds for use in node.guards)]
+        limits += [node.budget.model_calls, node.budget.tokens] if node.budget else []
+        inputs = [param.name for param in node.params]
+        for names in (inputs, [use.name for use in node.guards], [use.name for use in node.tools]):
+            for twice in sorted({name for name in names if names.count(name) > 1}):
+                yield node.name, f"{node.runs} names {twice} twice.", "Name it once."
+        for use in node.guards:
+            for lacking in sorted(set(use.binds.values()) - set(inputs)):
+                yield node.name, f"the guard {use.name} asks for {lacking}, which {node.runs} lacks.", "Name an input."
+    if not all(0 < limit < math.inf for limit in limits):
+        yield node.name, f"{node.name} has a limit that is none.", "Give attempts, times and budgets above zero."
+
+
 def _approval_faults(plan: Plan, node: Approval) -> Iterator[tuple[str, str, str]]:
     label = plan.label(node.value.node)
+    if node.value.path or any(ref.path for ref in node.show):
+        yield node.name, f"{node.name} is about a part of a value.", "Approve and show whole values."
+    if not node.role:
+        yield node.name, f"{node.name} does not say who decides.", "Name a role."
     if label is Label.APPROVED:
         yield node.name, f"{node.value.node} is approved already.", "Pass the approved value on."
     if label is Label.PLAIN:
@@ -235,12 +263,16 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[tuple[str, str, str
         return
     if label is Label.UNTRUSTED:
         yield node.name, "an untrusted value decides on its own approval.", "Endorse it first, or drop when=."
-    read = list(refs(node.when))
-    if not read:
+    if any(_constant(part) for part in parts(node.when)):
         yield node.name, f"the condition {render(node.when)} is a constant.", "Compare a value of the plan."
-    for ref in read:
+    for ref in refs(node.when):
         if plan.label(ref.node) is Label.UNTRUSTED:
             yield node.name, f"the untrusted {render(ref)} decides whether a person is asked.", "Use endorsed values."
+
+
+def _constant(part: Condition) -> bool:
+    """Whether a part of a condition is the same whatever the values are."""
+    return not any(True for _ in refs(part)) or (isinstance(part, Compare) and part.left == part.right)
 
 
 def _way_up(demanded: Label) -> str:

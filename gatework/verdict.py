@@ -23,7 +23,8 @@ class Verdict:
     def __post_init__(self) -> None:
         if self.word is None:
             raise TypeError("Answer with Pass(), Retry(reason), Block(reason) or Escalate(reason).")
-        if self.word != "pass" and not self.reason.strip():
+        reason: object = self.reason
+        if not isinstance(reason, str) or (self.word != "pass" and not reason.strip()):
             raise TypeError(f"{type(self).__name__} needs a reason: one sentence that says why.")
 
     def __bool__(self) -> NoReturn:
@@ -65,7 +66,11 @@ class Escalate(Verdict):
     word = "escalate"
 
 
+ANSWERS = (Pass, Retry, Block, Escalate)
+"""All verdicts there are. A class of another's making that calls itself one is none."""
+
+
 def short(reason: str) -> str:
     """A reason fit for a receipt: printable Unicode of at most `MAX_REASON` characters."""
-    clean = "".join(c if c.isprintable() else " " for c in reason).strip()
+    clean = "".join(c if c.isprintable() else " " for c in reason[: 4 * MAX_REASON]).strip()
     return clean if len(clean) <= MAX_REASON else clean[: MAX_REASON - 1] + "…"
