@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gatework import signature
 from gatework.contract import name_of
 from gatework.errors import PlanError
-from gatework.labels import Label
+from gatework.labels import Label, members
 from gatework.plan import GuardUse
 from gatework.signature import Declared, Signature
 from gatework.verdict import Verdict
@@ -34,26 +34,36 @@ class Guard(Generic[T_contra, P]):
     ) -> None:
         self.function = function
         self.timeout = timeout
-        self._read = signature.read(function, "the guard", contracts=False)
-        self.name = self._read.name
+        self.declared = signature.read(function, "the guard", contracts=False)
+        self.name = self.declared.name
         self.binds: Mapping[str, str] = binds or {}
-        if not self._read.params:
+        if timeout <= timedelta():
             raise PlanError(
-                f"the guard {self.name} takes nothing.", fix="Take the output first.", where=self._read.where
+                f"the guard {self.name} has no time.", fix="Give it longer than nothing.", where=self.declared.where
             )
-        labelled = [p.name for p in self._read.params.values() if p.label is not Label.PLAIN]
+        if not _gives_verdict(self.declared.result.type):
+            raise PlanError(
+                f"the guard {self.name} gives {name_of(self.declared.result.type)}.",
+                fix="Return a Verdict. (A stage without guards is declared with `@stage()`.)",
+                where=self.declared.where,
+            )
+        if not self.declared.params:
+            raise PlanError(
+                f"the guard {self.name} takes nothing.", fix="Take the output first.", where=self.declared.where
+            )
+        labelled = [p.name for p in self.declared.params.values() if p.label is not Label.PLAIN]
         if labelled:
             raise PlanError(
                 f"the guard {self.name} takes {labelled[0]} with a label.",
                 fix="Guards get plain values; drop the label.",
-                where=self._read.where,
+                where=self.declared.where,
             )
         unknown = set(self.binds) - {p.name for p in self.inputs}
         if unknown:
             raise PlanError(
                 f"the guard {self.name} has no parameter {min(unknown)}.",
                 fix="Bind one it has.",
-                where=self._read.where,
+                where=self.declared.where,
             )
 
     def __call__(self, output: T_contra, /, *args: P.args, **kwargs: P.kwargs) -> Verdict | Awaitable[Verdict]:
@@ -67,12 +77,12 @@ class Guard(Generic[T_contra, P]):
     @property
     def output(self) -> Declared:
         """The first parameter."""
-        return next(iter(self._read.params.values()))
+        return next(iter(self.declared.params.values()))
 
     @property
     def inputs(self) -> tuple[Declared, ...]:
         """The parameters after the first."""
-        return tuple(self._read.params.values())[1:]
+        return tuple(self.declared.params.values())[1:]
 
     def use(self, stage: Signature) -> GuardUse:
         """This guard at a stage, as plan data. Raises `PlanError` where it does not fit."""
@@ -128,6 +138,13 @@ def guard(function: Any = None, /, *, timeout: timedelta = TIMEOUT) -> Any:
 def as_guard(function: Any) -> Guard[Any, Any]:
     """A guard from what was given to `@stage`."""
     return function if isinstance(function, Guard) else Guard(function)
+
+
+def _gives_verdict(annotation: Any) -> bool:
+    # A function that is not async may hand on what an async one gives.
+    if get_origin(annotation) in (Awaitable, Coroutine):
+        annotation = get_args(annotation)[-1]
+    return all(inspect.isclass(member) and issubclass(member, Verdict) for member in members(annotation))
 
 
 def _looks_at(asked: Any, given: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -52,6 +53,14 @@ def where(function: Callable[..., Any]) -> str:
     return f"{shown_path(code.co_filename)}:{code.co_firstlineno}"
 
 
+def caller() -> str:
+    """`file:line` of the code outside of the engine that called into it."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gatework":
+        frame = frame.f_back
+    return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
 def shown_path(path: str) -> str:
     """A path as a reader knows it."""
     relative = os.path.relpath(path)
@@ -59,7 +68,10 @@ def shown_path(path: str) -> str:
 
 
 def read(function: Callable[..., Any], what: str, *, contracts: bool = True) -> Signature:
-    """The signature of a stage, guard, endorser or effect. Raises `PlanError` where it is not fully declared."""
+    """The signature of a stage, guard, endorser or effect. Raises `PlanError` where it is not fully declared.
+
+    `contracts` says whether its values cross a boundary; those of a guard do not, and its result stays whole.
+    """
     place = where(function)
     name = getattr(function, "__name__", "")
     if not name.isidentifier() or name.startswith("_"):
@@ -77,13 +89,15 @@ def read(function: Callable[..., Any], what: str, *, contracts: bool = True) -> 
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise PlanError(f"{what} {name} takes {parameter}.", fix="Name each input.", where=place)
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise PlanError(f"{what} {name}: {parameter.name} has no name to callers.", fix="Drop the /.", where=place)
         if parameter.name not in hints:
             raise PlanError(f"{what} {name}: {parameter.name} has no type.", fix="Annotate it.", where=place)
         label, inner = split(hints[parameter.name])
         params[parameter.name] = Declared(parameter.name, label, inner, parameter.default)
     if "return" not in hints:
         raise PlanError(f"{what} {name} does not say what it returns.", fix="Annotate its result.", where=place)
-    label, inner = _result(hints["return"], what, name, place)
+    label, inner = _result(hints["return"], what, name, place) if contracts else split(hints["return"])
     read_ = Signature(name, place, params, Declared("output", label, inner), signature)
     if contracts:
         for declared in (*params.values(), read_.result):
@@ -91,9 +105,17 @@ def read(function: Callable[..., Any], what: str, *, contracts: bool = True) -> 
                 _ = declared.contract
             except TypeError as error:
                 raise PlanError(
-                    f"{what} {name}: {declared.name} is no contract: {error}.", fix="", where=place
+                    f"{what} {name}: {declared.name} is no contract: {error}.",
+                    fix="Give it a type that JSON can carry.",
+                    where=place,
                 ) from None
     return read_
+
+
+def must_be_async(function: Callable[..., Any], declared: Signature) -> None:
+    """Raise `PlanError` unless the function is awaited to do its work."""
+    if not inspect.iscoroutinefunction(function):
+        raise PlanError(f"{declared.name} is not async.", fix="Define it with `async def`.", where=declared.where)
 
 
 def _result(annotation: Any, what: str, name: str, place: str) -> tuple[Label, Any]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_args, overload
+
+from pydantic import BaseModel
 
 from gatework import trace
 from gatework.errors import PlanError
 from gatework.guard import as_guard
 from gatework.labels import Endorsed, Label, Untrusted, combined
 from gatework.plan import Budget, Work
-from gatework.signature import MISSING, Signature, read
+from gatework.signature import MISSING, Signature, caller, must_be_async, read
 from gatework.tool import Effect
 from gatework.verdict import Block, Verdict
 
@@ -32,7 +34,7 @@ class Role:
 
     def __init__(self, name: str) -> None:
         if not name.replace("-", "").replace("_", "").isalnum():
-            raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.")
+            raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.", where=caller())
         self.name = name
 
 
@@ -111,7 +113,7 @@ class Stage(Generic[P, O]):
     def as_(self, node_name: str) -> Stage[P, O]:
         """The same stage under another name in the plan, where it is called more than once."""
         if not node_name.isidentifier():
-            raise PlanError(f"{node_name!r} is no name of a node.", fix="Use letters, digits and _.")
+            raise PlanError(f"{node_name!r} is no name of a node.", fix="Use letters, digits and _.", where=caller())
         return Stage(
             self.function,
             guards=self.guards,
@@ -138,13 +140,13 @@ class Endorser:
         place = self.declared.where
         if len(self.declared.params) != 1:
             raise PlanError(f"the endorser {self.name} takes more than the claim.", fix="Take one value.", where=place)
-        _must_be_async(function, self.declared)
+        must_be_async(function, self.declared)
         if any(d.label is not Label.PLAIN for d in (*self.declared.params.values(), self.declared.result)):
             raise PlanError(
                 f"the endorser {self.name} takes or gives a label.", fix="Endorsers see plain values.", where=place
             )
         self.claim = next(iter(self.declared.params.values()))
-        if self.claim.type == self.declared.result.type:
+        if _holds(self.declared.result.type, self.claim.type):
             raise PlanError(
                 f"the endorser {self.name} gives back the type it takes.",
                 fix="Fill a model of its own from your records, so that nothing of the claim comes through.",
@@ -251,7 +253,7 @@ def stage(
     Raises `PlanError` at import where types, labels or guards do not fit.
     """
     options = {
-        "guards": guards,
+        "guards": tuple(as_guard(guard) for guard in guards),
         "tools": tools,
         "attempts": attempts,
         "timeout": timeout,
@@ -262,11 +264,24 @@ def stage(
     return _Guarded(options) if guards else _Unguarded(options)
 
 
+def _holds(annotation: Any, claim: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Whether values of a type hold a claim as it was made: are one, or have one inside."""
+    if annotation in seen:
+        return False
+    if annotation == claim:
+        return True
+    inner = list(get_args(annotation))
+    if inspect.isclass(claim) and issubclass(claim, BaseModel):
+        # Simple types, such as the str of an order's number, are in every model; they are filled anew.
+        inner += [field.annotation for field in getattr(annotation, "model_fields", {}).values()]
+    return any(_holds(part, claim, (*seen, annotation)) for part in inner)
+
+
 def _checked(function: Callable[..., Awaitable[Any]], tools: Sequence[Effect[Any, Any]]) -> Signature:
     """A stage's signature, once the rules of labels hold of it."""
     declared = read(function, "the stage")
     place = declared.where
-    _must_be_async(function, declared)
+    must_be_async(function, declared)
     labels = {param.name: param.label for param in declared.params.values()}
     given = declared.result.label
     wanted = combined(labels.values())
@@ -295,8 +310,3 @@ def _checked(function: Callable[..., Awaitable[Any]], tools: Sequence[Effect[Any
             where=place,
         )
     return declared
-
-
-def _must_be_async(function: Callable[..., Any], declared: Signature) -> None:
-    if not inspect.iscoroutinefunction(function):
-        raise PlanError(f"{declared.name} is not async.", fix="Define it with `async def`.", where=declared.where)

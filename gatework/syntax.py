@@ -8,6 +8,7 @@ in the language: assignment, calls of stages and constructs, attributes, compari
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import linecache
 from collections.abc import Callable, Mapping
@@ -40,16 +41,37 @@ _FIXES: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.Dict: ("a dict", "Pass values one by one."),
     ast.Set: ("a set", "Pass values one by one."),
     ast.Await: ("`await`", "A plan is not async; just call the stage."),
+    ast.Yield: ("`yield`", "Return what the last stage gave."),
+    ast.YieldFrom: ("`yield`", "Return what the last stage gave."),
+    ast.AugAssign: ("an augmented assignment", "Compute in a stage."),
+    ast.Delete: ("a `del`", "Leave the variable be."),
+    ast.Global: ("a `global`", "Hand values on as inputs of stages."),
+    ast.Nonlocal: ("a `nonlocal`", "Hand values on as inputs of stages."),
+    ast.FunctionDef: ("a definition", "Define it at the top of the module."),
+    ast.AsyncFunctionDef: ("a definition", "Define it at the top of the module."),
+    ast.ClassDef: ("a definition", "Define it at the top of the module."),
+    ast.Import: ("an import", "Import at the top of the module."),
+    ast.ImportFrom: ("an import", "Import at the top of the module."),
+    ast.Try: ("a `try`", "Let a stage return Block; the run then waits for a person."),
+    ast.TryStar: ("a `try`", "Let a stage return Block; the run then waits for a person."),
+    ast.With: ("a `with`", "Open what a stage needs in the stage."),
+    ast.AsyncWith: ("a `with`", "Open what a stage needs in the stage."),
+    ast.Assert: ("an `assert`", "Check values in a guard."),
+    ast.Raise: ("a `raise`", "Let a stage return Block."),
+    ast.Expr: ("an expression that does nothing", "Remove it."),
 }
 
 
 @dataclass
 class Names:
-    """What the syntax tree tells the tracer: which variable each call is assigned to."""
+    """What the syntax tree tells the tracer."""
 
     of: dict[Position, str] = field(default_factory=dict)
+    """Each call of a stage or construct, with the variable it is assigned to; empty where there is none."""
     acknowledged: set[Position] = field(default_factory=set)
     """Calls assigned to `_`: their output is left unused on purpose."""
+    result: str = ""
+    """`file:line` of the last `return`."""
 
 
 def check(function: Callable[..., Any], callable_in_plan: Callable[[object], bool]) -> Names:
@@ -67,12 +89,15 @@ class _Checker:
         self._callable_in_plan = callable_in_plan
         self._file = shown_path(function.__code__.co_filename)
         self._traced: set[str] = set(inspect.signature(function).parameters)
+        self._scopes = _scopes(function)
         self.names = Names()
 
     def run(self) -> None:
         definition = self._definition()
         if isinstance(definition, ast.AsyncFunctionDef):
             self._refuse(definition, "the plan is async.", "Write `def`: a plan is read once, not run.")
+        if inspect.isgeneratorfunction(self._function):
+            self._refuse(definition, "`yield` in a plan.", "Return what the last stage gave.")
         body = definition.body
         if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             body = body[1:]
@@ -83,6 +108,12 @@ class _Checker:
 
     def _definition(self) -> ast.FunctionDef | ast.AsyncFunctionDef:
         code = self._function.__code__
+        if hasattr(self._function, "__wrapped__"):
+            raise PlanError(
+                f"{self._function.__name__} is wrapped by another decorator.",
+                fix="Let @workflow be the only one: a plan is read, and its wrapper would never run.",
+                where=f"{self._file}:{code.co_firstlineno}",
+            )
         source = "".join(linecache.getlines(code.co_filename, self._function.__globals__))
         if not source:
             raise PlanError(
@@ -102,25 +133,22 @@ class _Checker:
 
     def _statement(self, statement: ast.stmt) -> None:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                self._expression(value)
-                if isinstance(value, ast.Call):
-                    if name == "_":
-                        self.names.acknowledged.add(_position(value))
-                    else:
-                        self.names.of[_position(value)] = name
-                if self._touches(value):
-                    self._traced.add(name)
-                else:
-                    self._traced.discard(name)
-            case ast.Assign(targets=[ast.Tuple()]):
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                self._assignment(name, value)
+            case ast.Assign(targets=[ast.Tuple() | ast.List()]):
                 self._refuse(statement, "an output is unpacked.", "A stage gives one value; name its fields.")
+            case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]) | ast.AnnAssign():
+                self._refuse(statement, "an assignment to something else than a name.", "Assign to a name.")
             case ast.Assign():
                 self._refuse(statement, "an assignment to more than one name.", "Assign to one name.")
             case ast.Return(value=value):
                 if value is None:
                     self._refuse(statement, "the plan returns nothing.", "Return what the last stage gave.")
                 self._expression(value)
+                self.names.result = f"{self._file}:{statement.lineno}"
             case ast.Expr(value=ast.Call() as call):
                 self._expression(call)
                 self._refuse(
@@ -136,6 +164,18 @@ class _Checker:
                 )
                 self._refuse(statement, f"{problem} in a plan.", fix)
 
+    def _assignment(self, name: str, value: ast.expr) -> None:
+        self._expression(value)
+        if isinstance(value, ast.Call) and _position(value) in self.names.of:
+            if name == "_":
+                self.names.acknowledged.add(_position(value))
+            else:
+                self.names.of[_position(value)] = name
+        if self._touches(value):
+            self._traced.add(name)
+        else:
+            self._traced.discard(name)
+
     def _expression(self, node: ast.expr) -> None:
         """Check an expression; what touches no traced value is ordinary Python and is left alone."""
         if not self._touches(node):
@@ -143,7 +183,9 @@ class _Checker:
         match node:
             case ast.Name() | ast.Constant():
                 return
-            case ast.Attribute(value=value):
+            case ast.Attribute(value=value, attr=name):
+                if name.startswith("_"):
+                    self._refuse(node, f"`{name}` of a value of the plan.", "Use .value, and fields of models.")
                 self._expression(value)
             case ast.Call():
                 self._call(node)
@@ -168,6 +210,7 @@ class _Checker:
                 f"`{ast.unparse(node.func)}` is called with a value of the plan.",
                 "A plan calls stages and gatework's constructs; make it a stage.",
             )
+        self.names.of[_position(node)] = ""
         for argument in node.args:
             self._expression(argument)
         for keyword in node.keywords:
@@ -190,14 +233,10 @@ class _Checker:
         """The object that a call names, looked up as the function would; None where that needs running code."""
         match node:
             case ast.Name(id=name):
-                if name in self._traced:
-                    return None
-                closure = inspect.getclosurevars(self._function)
-                for scope in (closure.nonlocals, self._function.__globals__, closure.builtins):
-                    if name in scope:
-                        found: object = scope[name]
-                        return found
-                return None
+                code = self._function.__code__
+                if name in code.co_varnames or name in code.co_cellvars:
+                    return None  # what a variable of the plan holds is known only when it runs
+                return next((scope[name] for scope in self._scopes if name in scope), None)
             case ast.Attribute(value=value, attr=attribute):
                 owner = self._target(value)
                 return getattr(owner, attribute, None) if inspect.ismodule(owner) else None
@@ -218,6 +257,17 @@ class _Checker:
         raise PlanError(problem, fix=fix, where=f"{self._file}:{line}")
 
 
+def _scopes(function: FunctionType) -> tuple[Mapping[str, object], ...]:
+    """Where the names in a function's body are looked up, innermost first."""
+    closure = {}
+    for name, holder in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            closure[name] = holder.cell_contents
+        except ValueError:  # not assigned yet
+            closure[name] = None
+    return closure, function.__globals__, vars(builtins)
+
+
 def _position(node: ast.expr) -> Position:
     # Columns of the syntax tree count UTF-8 bytes, as those of code positions do.
-    return node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0
+    return node.end_lineno or 0, node.end_col_offset or 0

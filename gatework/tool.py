@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Generic, NewType, ParamSpec, TypeVar, overload
+from enum import Enum
+from typing import Annotated, Any, Concatenate, Generic, NewType, ParamSpec, TypeVar, get_args, get_origin
+from uuid import UUID
 
 from gatework import cell, signature
+from gatework.contract import name_of
 from gatework.errors import PlanError
 from gatework.labels import Label
 from gatework.plan import ToolUse
@@ -27,6 +31,7 @@ class Effect(Generic[P, R]):
         self.probe = probe
         self.declared = signature.read(function, "the effect")
         self.name = self.declared.name
+        signature.must_be_async(function, self.declared)
         names = list(self.declared.params)
         place = self.declared.where
         if not names or self.declared.params[names[0]].type is not IdempotencyKey:
@@ -43,6 +48,12 @@ class Effect(Generic[P, R]):
                 fix="Name an argument in once=.",
                 where=place,
             )
+        if not _names_one_thing(self.arguments[once].type):
+            raise PlanError(
+                f"the effect {self.name} has {once} as its business key, a {name_of(self.arguments[once].type)}.",
+                fix="Use a str, int or UUID: two ways of writing one key would be two effects.",
+                where=place,
+            )
         if any(d.label is not Label.PLAIN for d in (*self.arguments.values(), self.declared.result)):
             raise PlanError(
                 f"the effect {self.name} takes or gives labels.",
@@ -51,6 +62,7 @@ class Effect(Generic[P, R]):
             )
         if probe is not None:
             asked = signature.read(probe, "the probe")
+            signature.must_be_async(probe, asked)
             if [d.type for d in asked.params.values()] != [IdempotencyKey] or not signature.accepts(
                 asked.result.type, self.declared.result.type
             ):
@@ -73,6 +85,13 @@ class Effect(Generic[P, R]):
         return ToolUse(name=self.name, once=self.once, probe=self.probe is not None)
 
 
+def _names_one_thing(annotation: Any) -> bool:
+    annotation = getattr(annotation, "__supertype__", annotation)
+    if get_origin(annotation) is Annotated:
+        return _names_one_thing(get_args(annotation)[0])
+    return annotation in (str, int, UUID) or (inspect.isclass(annotation) and issubclass(annotation, Enum))
+
+
 class _EffectOf:
     """What `effect(…)` gives: a decorator that keeps the types of arguments and result."""
 
@@ -80,11 +99,7 @@ class _EffectOf:
         self._once = once
         self._probe = probe
 
-    @overload
-    def __call__(self, function: Callable[Concatenate[IdempotencyKey, P], Awaitable[R | Block]], /) -> Effect[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[IdempotencyKey, P], Awaitable[R]], /) -> Effect[P, R]: ...
-    def __call__(self, function: Any, /) -> Any:
+    def __call__(self, function: Callable[Concatenate[IdempotencyKey, P], Awaitable[R | Block]], /) -> Effect[P, R]:
         return Effect(function, once=self._once, probe=self._probe)
 
 

@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
-from types import FrameType, NoneType
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from types import FrameType
+from typing import Any, NoReturn
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from gatework import canonical, expr
 from gatework.canonical import Json
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError, PlanError
 from gatework.expr import Const, Ref, Source
+from gatework.kinds import choices_of, kind_of
 from gatework.labels import Label, members
 from gatework.plan import Node, Param
-from gatework.signature import MISSING, Declared, accepts, shown_path
+from gatework.signature import MISSING, Declared, accepts, caller, shown_path
 
 _building: ContextVar[Builder] = ContextVar("gatework_building")
 
-Position = tuple[int, int, int, int]
-"""Where a call stands in its file: first line, last line, first column, last column."""
+Position = tuple[int, int]
+"""Where a call ends in its file: line and column. No two calls share the bracket that closes them."""
 
 
 class Traced:
@@ -54,7 +55,7 @@ class Traced:
                 _refuse(f"{_show(self)} is labelled.", f"Write {_show(self)}.value.{name}.")
             return Traced(self._ref, self._label, self._type, stripped=True)
         model = self._type
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        if not (isinstance(model, type) and issubclass(model, BaseModel)) or issubclass(model, RootModel):
             fix = "Reach into models only." if None not in members(model) else "Ask present(…) of it."
             _refuse(f"{_show(self)} is a {name_of(model)}, in which a plan cannot look for {name}.", fix)
         if name not in model.model_fields:
@@ -123,10 +124,12 @@ class TracedCondition:
 class Builder:
     """What is being written down while one plan's function runs."""
 
-    def __init__(self, code: Any, names: Mapping[Position, str], acknowledged: frozenset[Position]) -> None:
+    def __init__(self, code: Any, start: Declared, calls: Mapping[Position, str], acknowledged: Set[Position]) -> None:
         self._code = code
-        self._names = names
-        self._acknowledged_positions = acknowledged
+        self._start = start
+        self._calls = calls
+        """Each call of a stage or construct that stands in the body, with the variable it is assigned to."""
+        self._acknowledged = acknowledged
         self.nodes: list[Node] = []
         self.lines: dict[str, str] = {}
         """Node name → `file:line` of its call."""
@@ -134,9 +137,11 @@ class Builder:
         self.contracts: dict[str, Json] = {}
         self.definitions: dict[str, Any] = {}
         """Stage or endorser by its name."""
+        self._parts: dict[tuple[str, str], Any] = {}
+        """Guard or effect by what it is and its name."""
 
     @contextmanager
-    def tracing(self) -> Iterator[Builder]:
+    def tracing(self) -> Generator[Builder]:
         token = _building.set(self)
         try:
             yield self
@@ -152,15 +157,25 @@ class Builder:
             return "", None
         positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
         place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
-        line, end_line, column, end_column = positions
-        if line is None or end_line is None or column is None or end_column is None:
-            return place, None
-        return place, (line, end_line, column, end_column)
+        _line, end_line, _column, end_column = positions
+        if end_line is None or end_column is None:
+            raise PlanError(
+                "the plan was compiled without positions, by which its nodes are named.",
+                fix="Run Python without -X no_debug_ranges.",
+                where=place,
+            )
+        return place, (end_line, end_column)
 
     def name(self, default: str, given: str = "") -> str:
         """The name of the node that is being called: given, or of its variable, or of what it runs."""
-        _, position = self.here()
-        return given or (self._names.get(position) if position else None) or default
+        place, position = self.here()
+        if position is None or position not in self._calls:
+            raise PlanError(
+                f"{default} is not called by the plan itself.",
+                fix="Call it in the body of the plan, under its own name.",
+                where=place or caller(),
+            )
+        return given or self._calls[position] or default
 
     def add(self, node: Node, annotation: Any) -> Traced:
         """Write a node down; its stand-in."""
@@ -173,13 +188,9 @@ class Builder:
             )
         self.nodes.append(node)
         self.lines[node.name] = place
-        if position in self._acknowledged_positions:
+        if position in self._acknowledged:
             self.acknowledged.append(node.name)
         return Traced(Ref(node.name), node.label, annotation, stripped=node.label is Label.PLAIN)
-
-    def begin(self, start: Declared) -> None:
-        """Write down what a run starts from."""
-        self._start = start
 
     def contract_of(self, name: str) -> str:
         """The contract digest of a node's output, or of the input."""
@@ -190,13 +201,22 @@ class Builder:
     def define(self, definition: Any) -> None:
         """Remember what a node runs. Raises `PlanError` where another definition has the name."""
         known = self.definitions.setdefault(definition.name, definition)
-        if known is not definition and known.function is not definition.function:
-            raise PlanError(
-                f"two definitions are named {definition.name}: at {known.declared.where} and at "
-                f"{definition.declared.where}.",
-                fix="Rename one of them.",
-                where=self.here()[0],
-            )
+        if (type(known), known.function) != (type(definition), definition.function):
+            self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
+        if (known.guards, known.tools) != (definition.guards, definition.tools):
+            # The same function, declared a stage twice: runs would be held to one of the two.
+            self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
+        for kind, part in (*(("guard", g) for g in definition.guards), *(("effect", t) for t in definition.tools)):
+            other = self._parts.setdefault((kind, part.name), part)
+            if other.function is not part.function:
+                self._refuse_twice(f"the {kind} {part.name}", other.declared.where, part.declared.where)
+
+    def _refuse_twice(self, name: str, one: str, other: str) -> NoReturn:
+        raise PlanError(
+            f"two definitions are named {name}: at {one} and at {other}.",
+            fix="Rename one of them, or define it once.",
+            where=self.here()[0],
+        )
 
     def seal(self, sealed: Contract[Any]) -> str:
         """Keep a contract's schema in the plan; its digest."""
@@ -218,16 +238,18 @@ def required(what: str) -> Builder:
     """The plan that is being traced. Raises `PlanError` where none is."""
     builder = building()
     if builder is None:
-        raise PlanError(f"{what} is called outside of a plan.", fix="Call it in a function under @workflow.")
+        raise PlanError(
+            f"{what} is called outside of a plan.", fix="Call it in a function under @workflow.", where=caller()
+        )
     return builder
 
 
-def traced(value: object, what: str) -> Traced:
+def traced(value: object, what: str, *, where: str = "") -> Traced:
     """A value of the plan, whole and with its label. Raises `PlanError`."""
     if not isinstance(value, Traced):
-        _refuse(f"{what} is not a value of the plan.", "Pass what a stage gave.")
+        _refuse(f"{what} is not a value of the plan.", "Pass what a stage gave.", where)
     if value._ref.path or (value._stripped and value._label is not Label.PLAIN):
-        _refuse(f"{what} is {_show(value)}, without the label of its value.", f"Pass {value._ref.node} itself.")
+        _refuse(f"{what} is {_show(value)}, without the label of its value.", f"Pass {value._ref.node} itself.", where)
     return value
 
 
@@ -258,53 +280,51 @@ def _constant(declared: Declared, value: object, what: str) -> Const:
         _refuse(f"{what} gets a constant that breaks its contract: {error}.", "Correct it.")
 
 
-_KINDS: dict[Any, expr.Kind] = {
-    bool: "flag", int: "number", float: "number", Decimal: "number", str: "text", datetime: "time", date: "time",
-}  # fmt: skip
-
-
 def _comparison(sign: expr.Comparison, left: Traced, right: object) -> TracedCondition:
     if not left._stripped:
         _refuse(f"{_show(left)} is labelled.", f"Compare {_show(left)}.value, or a field of it.")
-    kind = _kind(left._type)
-    if kind is None or (kind == "flag" and sign not in ("eq", "ne")):
-        _refuse(f"{_show(left)} is a {name_of(left._type)}, which a plan cannot compare.", "Compare a simple field.")
     if right is None:
         _refuse(f"{_show(left)} is compared with None.", f"Write present({_show(left)}).")
+    kind = kind_of(left._type)
+    if kind is None or (kind == "flag" and sign not in ("eq", "ne")):
+        _refuse(f"{_show(left)} is a {name_of(left._type)}, which a plan cannot compare.", "Compare a simple field.")
     if isinstance(right, Traced):
-        if _kind(right._type) != kind:
+        if not right._stripped:
+            _refuse(f"{_show(right)} is labelled.", f"Compare {_show(right)}.value, or a field of it.")
+        if kind_of(right._type) != kind:
             _refuse(f"{_show(left)} and {_show(right)} are of different kinds.", "Compare like with like.")
         return TracedCondition(expr.Compare(sign, left._ref, right._ref, kind))
-    if _kind(type(right)) != kind or (isinstance(right, float) and left._type is Decimal):
+    if kind_of(type(right)) != kind or (isinstance(right, float) and Decimal in members(left._type)):
         _refuse(f"{_show(left)} is compared with a {type(right).__name__}.", f"Write a {name_of(left._type)}.")
+    if kind == "time" and isinstance(right, datetime) != (datetime in members(left._type)):
+        _refuse(f"{_show(left)} is a {name_of(left._type)}.", "Compare days with days, and times with times.")
+    return TracedCondition(expr.Compare(sign, left._ref, Const(_data(left, right)), kind))
+
+
+def _data(left: Traced, right: object) -> Json:
+    """The JSON of a constant that a value is compared with."""
     data = right.value if isinstance(right, enum.Enum) else right
-    data = data.isoformat() if isinstance(data, date) else str(data) if isinstance(data, Decimal) else data
+    choices = choices_of(left._type)
+    if choices and data not in choices:
+        _refuse(f"{_show(left)} is never {data!r}.", f"It is one of {', '.join(map(str, choices))}.")
+    if isinstance(data, Decimal):
+        if not data.is_finite():
+            _refuse(f"{_show(left)} is compared with a number that is not finite.", "Write a number.")
+        return str(data)
+    if isinstance(data, date):
+        return data.isoformat()
     try:
         canonical.check(data)
     except ContractError as error:
         _refuse(f"{_show(left)} is compared with {error.reason}.", "Use a value that JSON can hold.")
-    return TracedCondition(expr.Compare(sign, left._ref, Const(data), kind))
-
-
-def _kind(annotation: Any) -> expr.Kind | None:
-    if get_origin(annotation) is Literal:
-        kinds = {_kind(type(choice)) for choice in get_args(annotation)}
-        return kinds.pop() if len(kinds) == 1 else None
-    inner = [member for member in members(annotation) if member is not NoneType]
-    if len(inner) != 1:
-        return None
-    if hasattr(inner[0], "__supertype__"):
-        return _kind(inner[0].__supertype__)
-    if isinstance(inner[0], type) and issubclass(inner[0], enum.Enum):
-        return _kind(type(next(iter(inner[0])).value))
-    return _KINDS.get(inner[0])
+    return data
 
 
 def condition(value: object, what: str) -> expr.Condition:
     """The condition in what was passed. Raises `PlanError` for a constant."""
     if isinstance(value, TracedCondition):
         return value.condition
-    if isinstance(value, Traced) and value._stripped and _kind(value._type) == "flag":
+    if isinstance(value, Traced) and value._stripped and kind_of(value._type) == "flag":
         return expr.Compare("eq", value._ref, Const(True), "flag")
     _refuse(f"{what} is a constant.", "Compare a value of the plan, or leave it out.")
 
@@ -346,6 +366,6 @@ def _show(value: Traced) -> str:
     return expr.render(value._ref)
 
 
-def _refuse(problem: str, fix: str) -> NoReturn:
+def _refuse(problem: str, fix: str, where: str = "") -> NoReturn:
     builder = building()
-    raise PlanError(problem, fix=fix, where=builder.here()[0] if builder else "")
+    raise PlanError(problem, fix=fix, where=where or (builder.here()[0] if builder else "") or caller())

@@ -10,7 +10,7 @@ from gatework.contract import Contract
 from gatework.errors import PlanError
 from gatework.labels import Endorsed, Labelled, Untrusted
 from gatework.plan import Input, Plan, faults
-from gatework.signature import accepts, read, where
+from gatework.signature import Declared, accepts, caller, read, where
 from gatework.stage import Definition, Stage
 from gatework.trace import Builder
 
@@ -40,15 +40,8 @@ class Workflow(Generic[I, O]):
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
-        names = syntax.check(function, lambda target: isinstance(target, Stage) or target in _CONSTRUCTS)
+        names = syntax.check(function, _callable_in_plan)
         self.declared = read(function, "the workflow")
-        builder = Builder(function.__code__, names.of, frozenset(names.acknowledged))
-        self.plan = self._traced(builder)
-        self.definitions: Mapping[str, Definition] = builder.definitions
-        for node, problem, fix in faults(self.plan):
-            raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
-
-    def _traced(self, builder: Builder) -> Plan:
         if len(self.declared.params) != 1:
             raise PlanError(
                 f"{self.name} takes {len(self.declared.params)} inputs.",
@@ -56,16 +49,22 @@ class Workflow(Generic[I, O]):
                 where=self.where,
             )
         start = next(iter(self.declared.params.values()))
+        builder = Builder(function.__code__, start, names.of, names.acknowledged)
+        self.plan = self._traced(builder, start, names.result)
+        self.definitions: Mapping[str, Definition] = builder.definitions
+        for node, problem, fix in faults(self.plan):
+            raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
+
+    def _traced(self, builder: Builder, start: Declared, returned_at: str) -> Plan:
         with builder.tracing():
-            builder.begin(start)
             result = self.function(trace.input_of(start))
-            last = trace.traced(result, f"what {self.name} returns")
+            last = trace.traced(result, f"what {self.name} returns", where=returned_at)
         promised = self.declared.result
         if not accepts(promised.type, trace.type_of(last)) or not trace.label_of(last).meets(promised.label):
             raise PlanError(
                 f"{self.name} returns another value than it declares.",
                 fix=f"Declare {trace.describe(last)} as its result.",
-                where=self.where,
+                where=returned_at,
             )
         return Plan(
             name=self.name,
@@ -100,6 +99,10 @@ class Workflow(Generic[I, O]):
         return f"<workflow {self.name}, plan {self.plan.digest[:12]}>"
 
 
+def _callable_in_plan(target: object) -> bool:
+    return type(target) is Stage or any(target is construct for construct in _CONSTRUCTS)
+
+
 @overload
 def workflow(function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
 @overload
@@ -114,5 +117,5 @@ def workflow(function: Any, /) -> Any:
     Raises `PlanError`, naming the line and the fix, where the plan breaks a rule.
     """
     if not callable(function) or not hasattr(function, "__code__"):
-        raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.")
+        raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.", where=caller())
     return Workflow(function)
