@@ -75,7 +75,7 @@ async def ask(
             if getattr(value, field) not in choices:
                 raise ContractError("must be one of the choices given", field=field)
     except ContractError as error:
-        raise error.at("answer of the model") from None
+        raise error.at(f"answer of the model in {here.node.name}") from None
     untrusted = any(value.label is Label.UNTRUSTED for value in materials)
     return Untrusted(value) if untrusted else Endorsed(value)
 

@@ -5,7 +5,7 @@ A stage's function sees it only through `ask` and the effects it calls; both fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
@@ -52,15 +52,19 @@ class Cell:
     """Each effect: tool, key, digest of its arguments, what became of it."""
     model_calls: int = 0
     tokens: int = 0
+    closed: bool = False
+    keys: set[str] = field(default_factory=set)
+    """Keys of the effects that were called for."""
 
     @contextmanager
-    def entered(self) -> Iterator[Cell]:
-        """Run a stage's function inside this cell."""
+    def entered(self) -> Generator[Cell]:
+        """Run a stage's function inside this cell, which closes behind it: what it left running reaches nothing."""
         token = _current.set(self)
         try:
             yield self
         finally:
             _current.reset(token)
+            self.closed = True
 
     @property
     def in_doubt(self) -> bool:
@@ -86,6 +90,7 @@ class Cell:
 
     async def answer(self, question: Question) -> Answer:
         """The model's answer to a question, within the budget."""
+        self._must_be_open()
         if self.model_source is None:
             raise ConfigError(f"{self.node.name} asks a model, and the worker has none; set GATEWORK_MODEL.")
         self._reserve(question.max_output_tokens)
@@ -114,16 +119,17 @@ class Cell:
         self.tokens += tokens
 
     def _settle(self, reserved: int, spent: int) -> None:
-        self.tokens += spent - reserved
+        self.tokens += max(spent, 0) - reserved
 
     # -- effects -----------------------------------------------------------------------------------
 
     async def perform(self, effect: Effect[Any, Any], arguments: Mapping[str, Any]) -> Any:
         """Do an effect under its key; where it can be asked about, it is asked first."""
+        self._must_be_open()
         if self.granted.get(effect.name) is not effect:
             raise GrantError(f"{self.node.name} does not hold {effect.name}; the plan grants it {self._holdings}.")
         data = {
-            name: canonical.loads(contract(effect.arguments[name].type).write(value))
+            name: _json(effect.arguments[name].type, value, f"argument {name} of {effect.name}")
             for name, value in arguments.items()
         }
         key = canonical.digest("effect", [self.lineage, self.node.name, effect.name, data[effect.once]])
@@ -133,11 +139,13 @@ class Cell:
             "arguments": canonical.digest("arguments", data),
             "outcome": "unknown",
         }
-        if any(entry["key"] == key for entry in self.effects):
+        if key in self.keys:
             raise GrantError(f"{self.node.name} calls {effect.name} twice for one {effect.once}.")
+        self.keys.add(key)
         if effect.probe is not None:
             found = await effect.probe(key)
             if found is not None:
+                _json(effect.declared.result.type, found, f"result of the probe of {effect.name}")
                 self.effects.append({**record, "outcome": "found"})
                 return found
         self.effects.append(record)
@@ -146,15 +154,23 @@ class Cell:
             record["outcome"] = "refused"
             raise Refusal(short(result.reason))
         record["outcome"] = "done"
-        try:
-            contract(effect.declared.result.type).write(result)
-        except ContractError as error:
-            raise error.at(f"result of {effect.name}") from None
+        _json(effect.declared.result.type, result, f"result of {effect.name}")
         return result
+
+    def _must_be_open(self) -> None:
+        if self.closed:
+            raise GrantError(f"{self.node.name} has ended; nothing it left running may reach further.")
 
     @property
     def _holdings(self) -> str:
         return ", ".join(sorted(self.granted)) or "no effect"
+
+
+def _json(kind: Any, value: object, boundary: str) -> Json:
+    try:
+        return canonical.loads(contract(kind).write(value))
+    except ContractError as error:
+        raise error.at(boundary) from None
 
 
 def current() -> Cell:

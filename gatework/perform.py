@@ -7,6 +7,7 @@ and the end of the process, leave without one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import threading
@@ -33,7 +34,7 @@ from gatework.signature import shown_path
 from gatework.stage import Definition
 from gatework.state import Run
 from gatework.tool import Effect
-from gatework.verdict import Block, Verdict, short
+from gatework.verdict import ANSWERS, Block, Verdict, short
 
 _log = structlog.get_logger("gatework")
 
@@ -63,11 +64,13 @@ async def perform(
         seed=seed,
         granted={use.name: code.tools[use.name] for use in node.tools},
     )
+    deadline = asyncio.timeout(node.timeout_seconds)
+    late = f"{node.name} took longer than {node.timeout_seconds:g} s"
     try:
-        async with asyncio.timeout(node.timeout_seconds):
-            return await attempt.finished(cell)
-    except TimeoutError:
-        return attempt.failed(cell, "timeout", f"{node.name} took longer than {node.timeout_seconds:g} s")
+        async with deadline:
+            finished = await attempt.finished(cell)
+        # A stage that waved its cancellation off has an output, and no time to have it in.
+        return attempt.failed(cell, "timeout", late) if deadline.expired() else finished
     except _Refused as refused:
         return attempt.failed(cell, "block", refused.reason)
     except (Refusal, BudgetError, GrantError) as error:
@@ -78,7 +81,11 @@ async def perform(
         return attempt.failed(cell, "contract", str(first_error(error).at(f"a model built in {node.name}")))
     except GateworkError as error:
         return attempt.failed(cell, "error", error.message)
-    except Exception as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the promise of this module
+        if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+            raise
+        if isinstance(error, TimeoutError) and deadline.expired():
+            return attempt.failed(cell, "timeout", late)
         # The message may carry outside text, so it stays in the worker's own log.
         _log.exception("stage broke", stage=node.name, attempt=run.attempt)
         return attempt.failed(cell, "error", f"{type(error).__name__} at {_place(error)}; the worker's log says more")
@@ -103,11 +110,16 @@ class _Attempt:
         inputs = {param.name: self._bytes(param.name) for param in node.params}
         if run.edited is None:
             data = await self._work(cell, inputs)
+            if cell.in_doubt:
+                raise GateworkError(f"{node.name} went on after an effect that did not say what became of it")
             output = Sealed.of(canonical.loads(data), os.urandom(16))
         else:
             # A person's value: the stage does not work, its guards look.
             output = run.edited
-            data = self._contract.accept(canonical.dumps(output.data))
+            try:
+                data = self._contract.accept(canonical.dumps(output.data))
+            except ContractError as error:
+                raise error.at(f"edited output of {node.name}") from None
         verdicts = [await self._verdict(use, data, inputs, output.digest) for use in node.guards]
         return Finished(
             plan=run.plan,
@@ -176,28 +188,51 @@ class _Attempt:
         }
         began = time.monotonic()
         try:
-            async with asyncio.timeout(use.timeout_seconds):
-                verdict: object = await _called(guard.function, self._contract.read(data), arguments)
-            if time.monotonic() - began > use.timeout_seconds:
-                raise TimeoutError
-        except TimeoutError:
-            if time.monotonic() - began < use.timeout_seconds:
-                verdict = Block(f"the guard {use.name} broke: TimeoutError")
-            else:
-                verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
-        except Exception as error:
+            verdict = await _answered(guard.function, self._contract.read(data), arguments, use.timeout_seconds)
+        except _Late:
+            verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
+        except Exception as error:  # noqa: BLE001  # a guard that breaks in whatever way blocks
             _log.exception("guard broke", stage=self._node.name, guard=use.name)
             verdict = Block(f"the guard {use.name} broke: {type(error).__name__} at {_place(error)}")
-        if not isinstance(verdict, Verdict) or verdict.word is None:
+        if time.monotonic() - began > use.timeout_seconds:  # it held up the loop, and with it its own deadline
+            verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
+        if not isinstance(verdict, Verdict) or type(verdict) not in ANSWERS or verdict.word is None:
             verdict = Block(f"the guard {use.name} answered with no verdict")
         assert verdict.word is not None
         return Given(guard=use.name, on=digest, verdict=verdict.word, reason=short(verdict.reason))
 
 
+class _Late(Exception):
+    """A guard has not answered in its time."""
+
+
+async def _answered(function: Callable[..., Any], output: Any, arguments: Mapping[str, Any], seconds: float) -> object:
+    """What a guard answers within its time. Raises `_Late`, or what the guard raises."""
+    task = asyncio.create_task(_called(function, output, arguments))
+    try:
+        # Unlike `asyncio.timeout` this does not wait for the guard to agree that its time is up.
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise _Late
+    finally:
+        task.cancel()
+    if task.cancelled():
+        raise RuntimeError("cancelled by itself")
+    return task.result()
+
+
 async def _called(function: Callable[..., Any], output: Any, arguments: Mapping[str, Any]) -> object:
     """Call a guard: async ones here, the others on a thread of their own, so that none holds up the loop."""
-    if inspect.iscoroutinefunction(function):
-        return await function(output, **arguments)
+    try:
+        if inspect.iscoroutinefunction(function):
+            return await function(output, **arguments)
+        result = await _on_a_thread(lambda: function(output, **arguments))
+        return await result if isinstance(result, Awaitable) else result
+    except (KeyboardInterrupt, SystemExit) as error:  # which asyncio would let end the worker
+        raise RuntimeError(type(error).__name__) from error
+
+
+async def _on_a_thread(call: Callable[[], object]) -> object:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[object] = loop.create_future()
 
@@ -205,18 +240,24 @@ async def _called(function: Callable[..., Any], output: Any, arguments: Mapping[
         if not future.done():
             future.set_exception(error) if error else future.set_result(result)
 
-    def call() -> None:
+    def run() -> None:
+        result, error = None, None
         try:
-            result, error = function(output, **arguments), None
+            result = call()
         except BaseException as broke:  # noqa: BLE001  # a guard must not take the thread down in silence
-            result, error = None, RuntimeError("exit") if isinstance(broke, StopIteration | SystemExit) else broke
-        if not loop.is_closed():
+            ordinary = isinstance(broke, Exception) and not isinstance(broke, StopIteration)
+            error = broke if ordinary else RuntimeError(type(broke).__name__).with_traceback(broke.__traceback__)
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     # A daemon thread and no pool: a guard that never returns must hold up neither the next nor the exit.
-    threading.Thread(target=call, name=f"guard {getattr(function, '__name__', '')}", daemon=True).start()
-    result = await future
-    return await result if isinstance(result, Awaitable) else result
+    threading.Thread(target=run, name="guard", daemon=True).start()
+    return await future
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _place(error: BaseException) -> str:
