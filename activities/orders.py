@@ -10,8 +10,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from activities.claims import Claim
 from activities.shop import create_shop, money, reading, shop_path
+from activities.values import Claim
 from gatework import Block
 
 __all__ = ["Owed", "create_shop", "owed_by_our_records"]

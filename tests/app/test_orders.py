@@ -15,10 +15,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from activities.claims import Claim
 
 from activities.orders import Owed, create_shop, look_up, owed_by_our_records
 from activities.shop import ShopError, reading, shop_path, writing
+from activities.values import Claim
 from gatework import Block
 
 ROOT = Path(__file__).parents[2]
