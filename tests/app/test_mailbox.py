@@ -286,7 +286,7 @@ BOMBS = {
     "nested": FROM
     + b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (i, i) for i in range(49))
     + b"x\n" * 90_000,
-    "nested deeper": FROM + b"".join(b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" for i in range(9_000)),
+    "nested deeper": FROM + b"".join(b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" for _ in range(9_000)),
     "parts": FROM + b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 60_000 + b"--b--\n",
     "headers": b"a: b\n" * 90_000 + PLAIN + b"x",
     "long header": b"From: " + b"(" * 900_000 + b"\n\nx",
