@@ -16,7 +16,7 @@ MAX_REASON = 500
 class Verdict:
     """A guard's answer. Base of `Pass`, `Retry`, `Block` and `Escalate`, which are all there are."""
 
-    reason: str = ""
+    reason: str
     """Why, in a sentence for the operator (and, for `Retry`, for the model)."""
     word: ClassVar[Word | None] = None
 
@@ -36,6 +36,7 @@ class Verdict:
 class Pass(Verdict):
     """The output may go on."""
 
+    reason: str = ""
     word = "pass"
 
 
