@@ -1,7 +1,8 @@
 """The panel: a run's current details in the Temporal UI, as Markdown that no value can forge.
 
-It travels in a URL, so it stays under 4 KB; the query `state` has the rest. What a value holds goes into
-table cells, escaped, or into a fence longer than any run of backticks in it.
+It travels in a URL, so it stays under 4 KB; where not all fits, every part is cut alike and says so, and the query
+`state` has the rest. What a value holds goes into table cells, escaped, or into a fence longer than any run of
+backticks in it.
 """
 
 from __future__ import annotations
@@ -9,16 +10,30 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from gatework.canonical import Json
 from gatework.temporal.progress import NodeProgress, Progress, Waiting
 
+T = TypeVar("T")
+
 MAX_BYTES = 3_600
+
+_SIZES = ((600, 40), (300, 40), (160, 40), (80, 24), (40, 12), (20, 6), (12, 3))
+"""Longest text in characters and most entries of a list, down to those with which every panel fits."""
 _CELL = 160
-_TEXT = 600
+"""From here on a text gets a fence of its own, and its lines are kept."""
+_NAME = 40
+_LINES = 12
+_MARKS_ON_ONE = 4
+"""Accents on one letter; no script needs more."""
 _MARKS = {"done": "✔", "running": "▶", "waiting": "▶", "ahead": "–"}
 _PAD = "\u2003"
 """Tables of the UI have no padding."""
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+"""What looks like nothing, and is no space to Unicode."""
+_MORE = "*Cut to fit: the query `state` shows it all.*"
 
 _ASKS = {
     "approval": "approve {node}",
@@ -29,104 +44,139 @@ _ASKS = {
     "unknown": "the effect of {node} is in doubt",
 }
 
+_HOW = {
+    "approve": "`approve` with **{number}**",
+    "reject": '`reject` with the reason in double quotes, `"…"`',
+    "retry": '`retry` with nothing, or with a note for the model, `"…"`',
+    "edit": "`edit` with a corrected {place} as JSON",
+    "abort": "`abort` to end the run",
+}
+
 
 def panel(progress: Progress) -> str:
-    """The panel of a run, at most `MAX_BYTES` bytes of UTF-8."""
-    head = _head(progress)
-    table = _table(progress.nodes)
-    if progress.waiting is None:
-        return _fit([head, table])
-    waiting = progress.waiting
-    return _fit([head, _how(waiting), *_evidence(waiting), table])
+    """The panel of a run, at most `MAX_BYTES` bytes of UTF-8. Its first line says what is needed of whom."""
+    for longest, most in _SIZES:
+        text = _Page(longest, most).written(progress)
+        if len(text.encode()) <= MAX_BYTES:
+            break
+    return text
 
 
-def _head(progress: Progress) -> str:
-    total = len(progress.nodes)
-    if progress.waiting is None:
-        done = sum(node.status == "done" for node in progress.nodes)
-        reason = f": {_inline(progress.reason)}" if progress.reason else ""
-        return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done."
-    waiting = progress.waiting
-    position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
-    asked = _ASKS[waiting.kind].format(node=waiting.node)
-    return f"### NEEDS YOU ({waiting.role}): {asked}, stage {position} of {total}"
+class _Page:
+    """The panel with texts of at most `longest` characters and lists of at most `most` entries."""
 
+    def __init__(self, longest: int, most: int) -> None:
+        self._longest = longest
+        self._most = most
+        self._cut = False
 
-def _how(waiting: Waiting) -> str:
-    lines = ["**More Actions → Send an Update**, until " + waiting.expires.replace("T", " ").replace("+00:00", " UTC")]
-    for update in waiting.allowed:
-        lines.append({
-            "approve": f"- `approve` with **{waiting.number}**",
-            "reject": '- `reject` with the reason in double quotes, `"…"`',
-            "retry": '- `retry` with nothing, or with a note for the model, `"…"`',
-            "edit": f"- `edit` with a corrected `{waiting.place}` as JSON",
-            "abort": "- `abort` to end the run",
-        }[update])  # fmt: skip
-    lines.extend(f"> {_inline(reason)}" for reason in waiting.reasons)
-    return "\n".join(lines)
+    def written(self, progress: Progress) -> str:
+        parts = [self._head(progress)]
+        if progress.waiting is not None:
+            parts += [self._how(progress.waiting), *self._evidence(progress.waiting)]
+        parts.append(self._table(progress.nodes))
+        return "\n\n".join([*parts, _MORE] if self._cut else parts)
 
+    def _head(self, progress: Progress) -> str:
+        total, waiting = len(progress.nodes), progress.waiting
+        if waiting is None:
+            done = sum(node.status == "done" for node in progress.nodes)
+            reason = f": {self._inline(progress.reason)}" if progress.reason else ""
+            return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done."
+        position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
+        asked = _ASKS[waiting.kind].format(node=_name(waiting.node))
+        return f"### NEEDS YOU ({_name(waiting.role)}): {asked}, stage {position} of {total}"
 
-def _evidence(waiting: Waiting) -> list[str]:
-    return [f"**{name}**\n\n{_value(value)}" for name, value in waiting.shown.items()]
+    def _how(self, waiting: Waiting) -> str:
+        until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
+        ways = [_HOW[update].format(number=waiting.number, place=_name(waiting.place)) for update in waiting.allowed]
+        reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
+        lines = [f"**More Actions → Send an Update**, until {until}", *(f"- {way}" for way in ways)]
+        return "\n".join([*lines, "", "\n>\n".join(reasons)] if reasons else lines)
 
+    def _evidence(self, waiting: Waiting) -> Iterable[str]:
+        for name, value in self._first(list(waiting.shown.items())):
+            yield f"**{_name(name)}**\n\n{self._value(value)}"
+        if waiting.left_out:
+            self._cut = True
+            yield f"Too large to show: {', '.join(map(_name, self._first(waiting.left_out)))}."
 
-def _value(value: Json) -> str:
-    if not isinstance(value, dict):
-        return _fence(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    short, long = [], []
-    for name, item in value.items():
-        text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-        if len(text) > _CELL or "\n" in text:
-            long.append(f"{name}:\n{_fence(text)}")
-        else:
-            short.append(f"| {name}{_PAD} | {_cell(text)}{_PAD} |")
-    table = "\n".join([f"| field{_PAD} | value{_PAD} |", "|---|---|", *short]) if short else ""
-    return "\n\n".join(filter(None, [table, *long]))
+    def _value(self, value: Json) -> str:
+        if not isinstance(value, dict):
+            return self._fence(_text(value))
+        rows, fences = [], []
+        for name, item in self._first(list(value.items())):
+            text = _text(item)
+            if len(text) > _CELL or "\n" in text:
+                fences.append(f"{_name(name)}:\n{self._fence(text)}")
+            else:
+                rows.append(f"| {_name(name)}{_PAD} | {self._inline(text)}{_PAD} |")
+        table = "\n".join([f"| field{_PAD} | value{_PAD} |", "|---|---|", *rows]) if rows else ""
+        return "\n\n".join(filter(None, [table, *fences])) or "nothing"
 
+    def _table(self, nodes: Sequence[NodeProgress]) -> str:
+        rows = [
+            f"| {_MARKS[node.status]}{_PAD} | {_name(node.name)}{_PAD} | {_state(node)}{_PAD} "
+            f"| {node.attempts or ''}{_PAD} |"
+            for node in self._first(nodes)
+        ]
+        return "\n".join([f"| {_PAD} | stage{_PAD} | state{_PAD} | attempts{_PAD} |", "|---|---|---|---|", *rows])
 
-def _table(nodes: tuple[NodeProgress, ...]) -> str:
-    rows = [
-        f"| {_MARKS[node.status]}{_PAD} | {node.name}{_PAD} | {_state(node)}{_PAD} | {node.attempts or ''}{_PAD} |"
-        for node in nodes
-    ]
-    return "\n".join([f"| {_PAD} | stage{_PAD} | state{_PAD} | attempts{_PAD} |", "|---|---|---|---|", *rows])
+    def _first(self, items: Sequence[T]) -> Sequence[T]:
+        self._cut = self._cut or len(items) > self._most
+        return items[: self._most]
+
+    def _inline(self, text: str) -> str:
+        """Text on one line in which nothing is Markdown or HTML."""
+        looked_at = text[: 4 * self._longest]
+        return _escaped(self._shortened(" ".join(_clean(looked_at).split()), whole=looked_at == text))
+
+    def _fence(self, text: str) -> str:
+        looked_at = text[: 4 * self._longest]
+        lines = [re.sub(r"\s{4,}", "   ", line) for line in _clean(looked_at).split("\n")]
+        whole = looked_at == text and len(lines) <= _LINES
+        clean = self._shortened("\n".join(lines[:_LINES]), whole=whole)
+        ticks = max((len(run) for run in re.findall(r"`+", clean)), default=0)
+        fence = "`" * max(3, ticks + 1)
+        return f"{fence}text\n{clean}\n{fence}"
+
+    def _shortened(self, text: str, *, whole: bool) -> str:
+        """The text, with a mark at its end where it is not the whole."""
+        if whole and len(text) <= self._longest:
+            return text
+        self._cut = True
+        return f"{text[: self._longest]}… (cut)"
 
 
 def _state(node: NodeProgress) -> str:
     return f"{node.status}, by a person" if node.by_hand else node.status
 
 
-def _fit(parts: list[str]) -> str:
-    """The parts that fit, in order; where one is left out, the panel says so."""
-    more = "\n\n*More than fits here: the query `state` shows it all.*"
-    text = ""
-    for part in parts:
-        longer = f"{text}\n\n{part}" if text else part
-        if len(longer.encode()) > MAX_BYTES - len(more.encode()):
-            return text + more
-        text = longer
-    return text
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _name(name: str) -> str:
+    """A name of the plan or of a field: an identifier as a rule, but a mapping's keys are outside text."""
+    return _escaped(" ".join(_clean(name[:_NAME]).split()) + ("…" if len(name) > _NAME else ""))
+
+
+def _escaped(line: str) -> str:
+    return re.sub(r"""([!#-&(-+\-./:<=>@\[-`{-~])""", r"\\\1", line)
 
 
 def _clean(text: str) -> str:
-    """Text without what moves or hides other text: controls, direction marks, unassigned characters."""
-    return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text)
-
-
-def _inline(text: str) -> str:
-    """Text on one line in which nothing is Markdown or HTML."""
-    line = " ".join(_clean(text).split())
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&:@/])", r"\\\1", line)
-
-
-def _cell(text: str) -> str:
-    return _inline(text)
-
-
-def _fence(text: str) -> str:
-    clean = _clean(text)
-    if len(clean) > _TEXT:
-        clean = f"{clean[:_TEXT]}… ({len(text)} characters)"
-    ticks = max((len(run) for run in re.findall(r"`+", clean)), default=0)
-    fence = "`" * max(3, ticks + 1)
-    return f"{fence}text\n{clean}\n{fence}"
+    """Text without what moves, hides or covers other text: controls, direction marks, blanks, heaps of accents."""
+    clean, marks = [], 0
+    for c in text.replace("\r\n", "\n"):
+        category = unicodedata.category(c)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if c in "\n\r\x0b\x0c\x85\u2028\u2029":
+            clean.append("\n")
+        elif c == "\t":
+            clean.append(" ")
+        elif category[0] == "C" or c in _BLANK or marks > _MARKS_ON_ONE:
+            clean.append("\ufffd")
+        else:
+            clean.append(c)
+    return "".join(clean)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from gatework import canonical
 from gatework.canonical import Json
 from gatework.plan import Approval, Plan
 from gatework.state import ALLOWED, Gate, State
@@ -47,6 +48,8 @@ class Waiting:
     """UTC, ISO 8601."""
     shown: Mapping[str, Json]
     """The values to decide on, by name; what is approved, or stands in question, comes first."""
+    left_out: tuple[str, ...] = ()
+    """Names of values that are too large to show here; the history has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,21 @@ class Progress:
     receipts: int
     head: str
     """Digest of the ledger's last entry."""
+
+
+MAX_SHOWN_BYTES = 1_000_000
+"""How much a query answers with; Temporal takes 2 MiB."""
+
+
+def fitting(values: Mapping[str, Json]) -> dict[str, Json]:
+    """The values that fit into an answer, smaller ones first where not all do."""
+    sizes = {name: len(canonical.dumps(value)) for name, value in values.items()}
+    left, kept = MAX_SHOWN_BYTES, set()
+    for name in sorted(sizes, key=lambda name: sizes[name]):
+        left -= sizes[name]
+        if left >= 0:
+            kept.add(name)
+    return {name: value for name, value in values.items() if name in kept}
 
 
 def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: datetime | None) -> Progress:
@@ -104,6 +122,7 @@ def _waiting(plan: Plan, state: State, gate: Gate, expires: datetime | None) -> 
     shown = {name: state.values[name].sealed.data for name in gate.shown if name in state.values}
     if gate.candidate is not None:
         shown = {gate.node: gate.candidate.data, **shown}
+    fits = fitting(shown)
     return Waiting(
         gate=gate.id,
         kind=gate.kind,
@@ -115,5 +134,6 @@ def _waiting(plan: Plan, state: State, gate: Gate, expires: datetime | None) -> 
         allowed=ALLOWED[gate.kind],
         place=place,
         expires=expires.isoformat(timespec="seconds") if expires else "",
-        shown=shown,
+        shown=fits,
+        left_out=tuple(name for name in shown if name not in fits),
     )
