@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gatework import lock
+from gatework.canonical import Json
+from gatework.contract import Schema
 from gatework.errors import PlanError
 from gatework.guard import Guard, as_guard
 from gatework.lock import Locked
@@ -27,6 +30,19 @@ class Known:
     """By the name of what a node runs."""
     problem: str = ""
     """Why runs on this plan have to wait for another deploy; empty where they need not."""
+
+    @functools.cached_property
+    def _schemas(self) -> Mapping[str, Schema]:
+        return {digest: Schema(document) for digest, document in self.plan.contracts.items()}
+
+    def check(self, place: str, value: Json) -> None:
+        """Raise `ContractError` unless a value keeps to the sealed contract of the input, or of a node's output."""
+        self._schemas[self.plan.contract(place)].check(value)
+
+    def runs(self, name: str) -> str:
+        """What a node runs; empty where the plan has no such node, or a person decides there."""
+        node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
+        return node.runs if isinstance(node, Work) else ""
 
 
 class Library:
@@ -60,8 +76,8 @@ class Library:
         return self._plans[name]
 
     def find(self, name: str, digest: str) -> Known | None:
-        """A plan of a workflow by its digest, or by the first 12 or more digits of it."""
-        return next((known for known in self._plans[name] if known.plan.digest.startswith(digest)), None)
+        """A plan of a workflow by its digest."""
+        return next((known for known in self._plans.get(name, ()) if known.plan.digest == digest), None)
 
     @property
     def definitions(self) -> Mapping[str, Definition]:

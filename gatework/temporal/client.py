@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from gatework import canonical, wire
 from gatework.canonical import Json
@@ -41,9 +42,8 @@ class Execution(Generic[O]):
 
     async def result(self) -> O:
         """Wait for the end. Raises `temporalio.client.WorkflowFailureError` for a run that did not complete."""
-        # The handle decodes by the type in the workflow's definition; ours is strict.
-        value = await self.handle.result(follow_runs=True)
-        return value if not isinstance(value, RawValue) else self._workflow.output.read(data_of(value) or b"")
+        value: RawValue = await self.handle.result()
+        return self._workflow.output.read(data_of(value) or b"")
 
     async def state(self) -> Progress:
         """Where the run stands, and what it waits for."""
@@ -66,7 +66,7 @@ class Execution(Generic[O]):
     async def waiting(self, *, timeout: timedelta | None = None) -> Progress:
         """Wait until the run waits for a person or has ended. Raises `TimeoutError` after a `timeout`."""
         async with asyncio.timeout(timeout.total_seconds() if timeout else None):
-            while (progress := await self.state()).status == "running":
+            while (progress := await self.state()).status == "running":  # noqa: ASYNC110  # it is another process's
                 await asyncio.sleep(0.05)
         return progress
 
@@ -98,12 +98,12 @@ class Execution(Generic[O]):
     async def _decide(self, action: Action, **fields: Any) -> str:
         sent = {name: value for name, value in fields.items() if value not in ("", None)}
         try:
-            answer: str = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=str)
+            answer = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=RawValue)
         except WorkflowUpdateFailedError as error:
             if isinstance(error.cause, ApplicationError):
                 raise DecisionError(error.cause.message) from None
             raise
-        return answer
+        return str(canonical.loads(data_of(answer) or b""))
 
 
 async def start(
@@ -115,18 +115,22 @@ async def start(
     task_queue: str = "",
 ) -> Execution[O]:
     """Start a run, or find the one that has this id already, ended or not: one business key is one run."""
-    handle = await client.start_workflow(
-        workflow.run,
-        data,
-        id=id or f"{workflow.name}-{uuid.uuid4()}",
-        task_queue=task_queue or default_task_queue(),
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-        static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
-    )
-    return Execution(handle, workflow)
+    id = id or f"{workflow.name}-{uuid.uuid4()}"
+    # Another run under the same key would do its effects under other keys.
+    with suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow(
+            workflow.run,
+            data,
+            id=id,
+            task_queue=task_queue or default_task_queue(),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
+        )
+    return find(client, workflow, id)
 
 
 def find(client: Client, workflow: Workflow[Any, O], id: str) -> Execution[O]:
     """The handle of a run that is there already."""
-    return Execution(client.get_workflow_handle_for(workflow.run, id), workflow)
+    # The result as raw bytes: a converter would bend what does not fit the type.
+    return Execution(client.get_workflow_handle(id, result_type=RawValue), workflow)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gatework import canonical
 from gatework.canonical import Json, Sealed
-from gatework.contract import Schema
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
+from gatework.library import Known
 from gatework.plan import Approval, Plan
 from gatework.state import Gate
 
@@ -28,14 +28,14 @@ DESCRIPTIONS: Mapping[Action, str] = {
 _FIELDS = {"number", "evidence", "by", "note"}
 
 
-def decided(action: Action, data: bytes | None, plan: Plan, gate: Gate | None, salt: Callable[[], bytes]) -> Decided:
-    """The event in what was sent. Raises `DecisionError`; only `edit` looks at the gate, for its contract."""
-    try:
-        typed = None if data is None else canonical.loads(data)
-    except ContractError as error:
-        raise DecisionError(f"What you sent cannot be read: {error.message}.") from None
+def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None, salt: bytes) -> Decided:
+    """The event in what was sent; only `edit` looks at the gate, for its contract, and needs the salt.
+
+    Raises `ContractError` for what is no JSON, `DecisionError` for what is no decision.
+    """
+    typed = None if data is None else canonical.loads(data)
     if action == "edit":
-        return _edit(typed, plan, gate, salt)
+        return _edit(typed, known, gate, salt)
     if action == "approve":
         fields = typed if isinstance(typed, dict) else {"number": typed}
     else:
@@ -44,9 +44,10 @@ def decided(action: Action, data: bytes | None, plan: Plan, gate: Gate | None, s
     return _with_common(Decided(action=action), fields)
 
 
-def _edit(typed: Json, plan: Plan, gate: Gate | None, salt: Callable[[], bytes]) -> Decided:
+def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:
     if gate is None:
         raise DecisionError("Nothing waits for a decision now.")
+    plan = known.plan
     wrapped = isinstance(typed, dict) and "value" in typed and set(typed) <= _FIELDS | {"place", "value"}
     fields: Mapping[str, Json] = typed if wrapped else {"value": typed}
     if fields.get("value") is None:
@@ -55,10 +56,10 @@ def _edit(typed: Json, plan: Plan, gate: Gate | None, salt: Callable[[], bytes])
     if place != plan.input.name and place not in plan.index:
         raise DecisionError(f"There is no place of that name; it has {', '.join((plan.input.name, *plan.index))}.")
     try:
-        Schema(plan.contracts[plan.contract(place)]).check(fields["value"])
+        known.check(place, fields["value"])
     except ContractError as error:
         raise DecisionError(f"The value breaks the contract of {place}: {error.message}.") from None
-    return _with_common(Decided(action="edit", place=place, value=Sealed.of(fields["value"], salt())), fields)
+    return _with_common(Decided(action="edit", place=place, value=Sealed.of(fields["value"], salt)), fields)
 
 
 def place_of(plan: Plan, gate: Gate) -> str:

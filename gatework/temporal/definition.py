@@ -24,7 +24,7 @@ def workflow_class(name: str, library: Library) -> type[Interpreter]:
     Interpreted.name = name
     served: type[Interpreter] = defined(Interpreted, name)
     definition = workflow._Definition.must_from_class(served)
-    # One raw input, whatever it holds; any other number is decoded loosely, and then refused by us.
+    # As for updates: one raw value, whatever it holds; any other number is decoded loosely, and then refused by us.
     object.__setattr__(definition, "arg_types", [RawValue])
     object.__setattr__(definition, "ret_type", RawValue)
     return served

@@ -7,38 +7,29 @@ nothing here decides it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, machine, wire
 from gatework.canonical import Json, Sealed
-from gatework.contract import Schema
-from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind, Finished
+from gatework.errors import ContractError, DecisionError, GateworkError, OrderError
+from gatework.events import Action, Begun, Cancelled, Event, Expired, Failed
 from gatework.ledger import Entry, extended
 from gatework.library import Known, Library
-from gatework.plan import Plan, Work
-from gatework.state import Gate, Outcome, Run, State
-from gatework.temporal.activities import PIN, PinQuery, Task
+from gatework.state import Gate, Outcome, Run, State, Step
+from gatework.temporal.attempt import failed, performed, span
 from gatework.temporal.decisions import DESCRIPTIONS, decided
 from gatework.temporal.panel import panel
-from gatework.temporal.payloads import application_error, data_of, raw, refusal
-from gatework.temporal.progress import Progress, progress
-
-GRACE = timedelta(seconds=15)
-"""What an attempt gets beyond its own timeout before Temporal gives it up."""
-
-HEARTBEAT_TIMEOUT = timedelta(seconds=20)
-"""How soon a dead worker is noticed."""
-
-TRIES = 4
-"""How often Temporal runs an attempt whose code broke or whose worker died. An effect's attempt is run once."""
+from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
+from gatework.temporal.pin import UnknownPlan, pinned
+from gatework.temporal.progress import Progress, fitting, progress
+from gatework.verdict import short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +42,24 @@ class Carried:
     """When the open gate expires, as UTC in ISO 8601; empty without one."""
 
 
-class UnknownPlan(Exception):
-    """This deploy does not have the plan that the run is pinned to; it waits for one that has."""
+def _update(action: Action) -> Any:
+    """The update by which a person decides. Neither half waits for anything: what was checked is what is taken."""
+
+    async def take(self: Any, *data: RawValue) -> RawValue:
+        # Temporal reads these hints while the class is being made: it has no name yet.
+        return raw(canonical.dumps(self._decide(action, data)))
+
+    def check(self: Any, *data: RawValue) -> None:
+        self._decision(action, data)
+
+    update = workflow.update(name=action, description=DESCRIPTIONS[action])(take)
+    update.validator(check)
+    # One raw value, whatever it holds; any other number is decoded loosely, and then refused by us.
+    object.__setattr__(update._defn, "arg_types", [RawValue])
+    return update
 
 
-class Interpreter:
+class Interpreter(OwnPayloads):
     """One run of a plan. Subclasses, made by `workflow_class`, say of which workflow."""
 
     library: ClassVar[Library]
@@ -64,69 +68,30 @@ class Interpreter:
     """Length of history at which the run continues as new."""
 
     def __init__(self) -> None:
-        self._plan: Plan | None = None
+        self._known: Known | None = None
         self._state: State | None = None
         self._ledger: tuple[Entry, ...] = ()
-        self._seen: dict[str, Json] = {}
+        self._refused: dict[str, Json] = {}
         self._expires: datetime | None = None
+        self._secret = workflow.random().randbytes(16)
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         try:
             given = self._given(inputs)
-            carried = self._carried(given)
-            known = await self._pinned(carried)
-            if known.problem:
-                raise UnknownPlan(f"Plan {known.plan.digest[:12]} cannot run on this deploy: {known.problem}.")
-            self._plan = known.plan
-            if carried is None:
-                self._begin(given)
+            if self._continues:
+                await self._resume(given)
             else:
-                self._resume(carried)
+                self._begin(given, await pinned(self.library, self.name))
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
         try:
             outcome = await self._to_the_end()
         except asyncio.CancelledError:
-            self._take(Cancelled())
+            self._take(Cancelled(reason=short(workflow.cancellation_reason() or "")))
             raise
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result(outcome)
 
-    # -- which plan --------------------------------------------------------------------------------
-
-    async def _pinned(self, carried: Carried | None) -> Known:
-        """The plan that this run started with, found by the marker in its history, or the newest for a new run."""
-        info = workflow.info()
-        if carried is not None:
-            return self._marked(self.library.find(self.name, carried.state.plan), carried.state.plan)
-        # A run that was reset to its first task has lost its marker; the run that it was reset from has it.
-        if info.run_id != info.original_execution_run_id and workflow.patched("gatework-reset"):
-            digest = await self._original(info)
-            if digest:
-                return self._marked(self.library.find(self.name, digest), digest)
-        for known in self.library.plans(self.name):
-            if workflow.patched(_marker(known.plan.digest)):
-                return known
-        raise UnknownPlan(f"This deploy of {self.name} has none of the plans that the run may be pinned to.")
-
-    async def _original(self, info: workflow.Info) -> str:
-        query = PinQuery(workflow=self.name, workflow_id=info.workflow_id, run_id=info.original_execution_run_id)
-        answer = await workflow.execute_activity(
-            PIN,
-            raw(wire.encode(query)),
-            result_type=RawValue,
-            start_to_close_timeout=timedelta(seconds=20),
-            summary="plan of the run before the reset",
-        )
-        return str(canonical.loads(data_of(answer) or b'""'))
-
-    def _marked(self, known: Known | None, digest: str) -> Known:
-        if known is None:
-            raise UnknownPlan(f"Plan {digest[:12]} of {self.name} is not in this deploy; deploy it again.")
-        workflow.patched(_marker(known.plan.digest))
-        return known
-
-    # -- from the first event to the last ----------------------------------------------------------
+    # -- the beginning -----------------------------------------------------------------------------
 
     def _given(self, inputs: tuple[object, ...]) -> bytes:
         """The one JSON value that the run was started with. Raises `ContractError`."""
@@ -136,263 +101,178 @@ class Interpreter:
             raise ContractError("started with a cron string; use a Schedule")
         return data_of(inputs[0]) or b""
 
-    def _carried(self, given: bytes) -> Carried | None:
-        """What the run before handed on, where this one continues it.
+    @property
+    def _continues(self) -> bool:
+        """Whether the run before handed its state on to this one.
 
-        Only Temporal itself sets the id of the continued run, so a caller who sends such a state is not believed.
+        A caller who sends such a state is not believed: the server alone names the run that is continued, and it
+        names one for a retry and for a cron run, too, whose input is still the caller's.
         """
         info = workflow.info()
-        if info.continued_run_id is None or info.attempt > 1:
-            return None
-        carried: Carried = wire.decode(Carried, given, what="carried state")
-        return carried
+        return info.continued_run_id is not None and info.attempt == 1
 
-    def _begin(self, given: bytes) -> None:
-        assert self._plan is not None
+    def _begin(self, given: bytes, known: Known) -> None:
         value = canonical.loads(given)
-        Schema(self._plan.contracts[self._plan.input.contract]).check(value)
-        self._state = machine.new(self._plan)
-        self._take(Begun(plan=self._plan.digest, input=Sealed.of(value, self._salt())))
+        known.check(known.plan.input.name, value)
+        self._known, self._state = known, machine.new(known.plan)
+        self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, workflow.random().randbytes(16))))
 
-    def _resume(self, carried: Carried) -> None:
+    async def _resume(self, given: bytes) -> None:
+        try:
+            carried: Carried = wire.decode(Carried, given, what="carried state")
+        except ContractError as error:
+            raise UnknownPlan(f"This deploy cannot read what the run before handed on: {error.reason}.") from None
+        self._known = await pinned(self.library, self.name, carried.state.plan)
         self._state, self._ledger = carried.state, carried.ledger
         self._expires = datetime.fromisoformat(carried.expires) if carried.expires else None
         self._show()
 
+    # -- from the first event to the last ----------------------------------------------------------
+
     async def _to_the_end(self) -> Outcome:
         while True:
-            plan, state = self._now
-            due = machine.due(plan, state)
+            known, state = self._now
+            due = machine.due(known.plan, state)
             if isinstance(due, Outcome):
                 return due
-            if workflow.info().get_current_history_length() > self.continue_after_events:
-                await self._continue_as_new()
+            # A stage that swallows the cancellation ends well; the run is cancelled all the same.
+            if workflow.cancellation_reason() is not None:
+                raise asyncio.CancelledError
+            self._continue_as_new_if_long()
             if isinstance(due, Gate):
-                await self._decision(due)
+                await self._answer(due)
             else:
                 await self._attempt(due)
 
-    async def _decision(self, gate: Gate) -> None:
+    async def _answer(self, gate: Gate) -> None:
         """Wait until a person has answered the gate, or its time is up."""
-        expires = self._expires or workflow.now() + timedelta(seconds=gate.expires_seconds)
-        self._expires = expires
-        self._show()
-        try:
+        assert self._expires is not None
+        with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._now[1].gate is None or self._now[1].gate.id != gate.id,
-                timeout=max(expires - workflow.now(), timedelta(milliseconds=1)),
+                lambda: not self._waits_at(gate),
+                timeout=max(self._expires - workflow.now(), timedelta(milliseconds=1)),
                 timeout_summary=f"{gate.node} waits for {gate.role}",
             )
-        except TimeoutError:
+        # An answer and the end of the time can come in one workflow task; the answer then stands.
+        if self._waits_at(gate):
             self._take(Expired(gate=gate.id))
 
+    def _waits_at(self, gate: Gate) -> bool:
+        now = self._now[1].gate
+        return now is not None and now.id == gate.id
+
     async def _attempt(self, due: Run) -> None:
-        event = await self._performed(due)
+        event = await performed(self._now[0], due, lineage=self._lineage)
+        if workflow.cancellation_reason() is not None and isinstance(event, Failed) and not event.sent:
+            return
         try:
             self._take(event)
         except OrderError as error:
-            self._take(self._failed(due, "refused", error.message, sent=isinstance(event, Failed) and event.sent))
+            self._take(failed(due, "refused", error.message))
 
-    async def _performed(self, due: Run) -> Finished | Failed:
-        """One attempt as an activity; whatever comes back, an event."""
-        plan, _ = self._now
-        position = plan.index[due.node]
-        node = plan.nodes[position]
-        assert isinstance(node, Work)
-        tries = 1 if node.tools else TRIES
-        task = wire.encode(Task(lineage=self._lineage, tries=tries, run=due))
-        if len(task) > wire.MAX_MESSAGE_BYTES:
-            return self._failed(
-                due, "error", f"the inputs of {due.node} are {len(task)} bytes, more than Temporal takes"
-            )
-        try:
-            answer = await workflow.execute_activity(
-                node.runs,
-                raw(task),
-                result_type=RawValue,
-                start_to_close_timeout=timedelta(seconds=node.timeout_seconds) + GRACE,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RetryPolicy(maximum_attempts=tries, maximum_interval=timedelta(seconds=30)),
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, attempt {due.attempt}",
-            )
-            event: Finished | Failed = wire.decode(Finished | Failed, data_of(answer) or b"", what="result")
-        except ContractError as error:
-            return self._failed(due, "refused", error.message, sent=bool(node.tools))
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from None
-            return self._failed(due, *_why(error, due.node, effect=bool(node.tools)))
-        if isinstance(event, Finished):
-            self._seen[event.output.digest] = event.output.data
-        return event
-
-    def _failed(self, due: Run, failure: FailureKind, reason: str, sent: bool = False) -> Failed:
-        return Failed(
-            plan=due.plan,
-            node=due.node,
-            attempt=due.attempt,
-            inputs=due.inputs_digest,
-            failure=failure,
-            reason=reason,
-            sent=sent,
-        )
-
-    async def _continue_as_new(self) -> None:
+    def _continue_as_new_if_long(self) -> None:
+        info = workflow.info()
+        if info.get_current_history_length() <= self.continue_after_events and not info.is_continue_as_new_suggested():
+            return
         _, state = self._now
-        carried = wire.encode(
-            Carried(state=state, ledger=self._ledger, expires=self._expires.isoformat() if self._expires else "")
-        )
-        if len(carried) > wire.MAX_MESSAGE_BYTES:
-            return  # a longer history is better than a run that cannot go on
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._now[1] is state:
+        expires = self._expires.isoformat() if self._expires else ""
+        carried = wire.encode(Carried(state=state, ledger=self._ledger, expires=expires))
+        # A longer history is better than a run that cannot go on.
+        if len(carried) <= wire.MAX_MESSAGE_BYTES and workflow.all_handlers_finished():
             workflow.continue_as_new(raw(carried))
 
     def _result(self, outcome: Outcome) -> RawValue:
-        plan, state = self._now
+        known, state = self._now
         if outcome.kind == "completed":
-            return raw(canonical.dumps(state.values[plan.result].sealed.data))
+            return raw(canonical.dumps(state.values[known.plan.result].sealed.data))
+        ended = "The run expired" if outcome.kind == "expired" else f"The run was {outcome.kind}"
         by = f" by {outcome.by}" if outcome.by else ""
         at = f" at {outcome.node}" if outcome.node else ""
         reason = f": {outcome.reason}" if outcome.reason else ""
-        raise ApplicationError(
-            f"The run was {outcome.kind}{by}{at}{reason}."
-            if outcome.kind != "expired"
-            else f"The run expired{at}{reason}.",
-            type=f"gatework.{outcome.kind}",
-            non_retryable=True,
-        )
+        raise ApplicationError(f"{ended}{by}{at}{reason}.", type=f"{OURS}{outcome.kind}", non_retryable=True)
 
     # -- what the machine accepted -----------------------------------------------------------------
 
     @property
-    def _now(self) -> tuple[Plan, State]:
-        if self._plan is None or self._state is None:
+    def _now(self) -> tuple[Known, State]:
+        if self._known is None or self._state is None:
             raise DecisionError("The run has not begun yet; try again in a moment.")
-        return self._plan, self._state
+        return self._known, self._state
 
     def _take(self, event: Event) -> None:
-        plan, state = self._now
-        step = machine.step(plan, state, event)
-        if step.state.gate is None or state.gate is None or step.state.gate.id != state.gate.id:
+        known, state = self._now
+        self._accept(machine.step(known.plan, state, event))
+        if event.kind == "finished" and event.node not in self._now[1].values:
+            self._refused[event.output.digest] = event.output.data
+
+    def _accept(self, step: Step) -> None:
+        before, gate = self._now[1].gate, step.state.gate
+        if gate is None:
             self._expires = None
+        elif before is None or before.id != gate.id:
+            self._expires = workflow.now() + span(gate.expires_seconds)
         self._state = step.state
         self._ledger = extended(self._ledger, step.receipts, workflow.now())
         self._show()
 
     def _show(self) -> None:
-        workflow.set_current_details(panel(self.state()))
+        workflow.set_current_details(panel(self._progress()))
 
     @property
     def _lineage(self) -> str:
         info = workflow.info()
         return f"{info.namespace}/{info.workflow_id}/{info.first_execution_run_id}"
 
-    def _salt(self) -> bytes:
-        return workflow.random().randbytes(16)
-
     # -- what people ask and say -------------------------------------------------------------------
 
+    def _progress(self) -> Progress:
+        known, state = self._now
+        head = self._ledger[-1].digest if self._ledger else ""
+        return progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
+
     @workflow.query(description="Where the run stands, and what it waits for.")
-    def state(self) -> Progress:
-        plan, state = self._now
-        return progress(
-            plan,
-            state,
-            receipts=len(self._ledger),
-            head=self._ledger[-1].digest if self._ledger else "",
-            expires=self._expires,
-        )
+    def state(self) -> RawValue:
+        return raw(wire.encode(self._progress()))
 
     @workflow.query(description="The receipts of the run, chained.")
-    def ledger(self) -> list[Entry]:
-        return list(self._ledger)
+    def ledger(self) -> RawValue:
+        return raw(wire.encode(self._ledger))
 
     @workflow.query(description="Values by their digest, also of outputs that were refused.")
-    def values(self) -> dict[str, Json]:
-        held = self._state.values.values() if self._state else ()
-        return {**self._seen, **{value.sealed.digest: value.sealed.data for value in held}}
+    def values(self) -> RawValue:
+        held = {value.sealed.digest: value.sealed.data for value in self._now[1].values.values()}
+        return raw(canonical.dumps(fitting({**held, **self._refused})))
 
-    def _decided(self, action: Action, data: RawValue | None) -> Decided:
-        plan, state = self._now
-        return decided(action, data_of(data), plan, state.gate, self._salt)
-
-    def _check(self, action: Action, data: RawValue | None) -> None:
-        """Refuse what the machine would refuse; changes nothing."""
+    def _decision(self, action: Action, data: tuple[RawValue, ...]) -> Step:
+        """What a person's decision leads to. Raises the refusal that they are to read; changes nothing."""
         try:
-            plan, state = self._now
-            # A fixed salt: a validator must not advance the workflow's random numbers.
-            machine.step(plan, state, decided(action, data_of(data), plan, state.gate, lambda: bytes(16)))
-        except (DecisionError, OrderError, ContractError) as error:
+            known, state = self._now
+            if len(data) > 1:
+                raise DecisionError("Send one JSON value, or nothing.")
+            if self._expires is not None and workflow.now() >= self._expires:
+                raise DecisionError("The time to answer is up.")
+            sent = data_of(data[0]) if data else None
+            return machine.step(known.plan, state, decided(action, sent, known, state.gate, self._salt_of_update))
+        except ContractError as error:
+            raise refusal(f"What you sent cannot be read: {error.message}.") from None
+        except GateworkError as error:
             raise refusal(error.message) from None
 
-    def _decide(self, action: Action, data: RawValue | None) -> str:
-        try:
-            event = self._decided(action, data)
-            node = self._now[1].gate
-            self._take(event)
-        except (DecisionError, OrderError, ContractError) as error:
-            raise refusal(error.message) from None
-        by = f" by {event.by} (as claimed)" if event.by else ""
-        return f"{action} taken at {node.node if node else self.name}{by}."
+    def _decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
+        step = self._decision(action, data)
+        self._accept(step)
+        taken = step.receipts[0]
+        return f"{action} taken at {taken.node}{f' by {taken.by} (as claimed)' if taken.by else ''}."
 
-    @workflow.update(description=DESCRIPTIONS["approve"])
-    async def approve(self, data: RawValue = None) -> str:  # type: ignore[assignment]  # the UI may send nothing
-        return self._decide("approve", data)
+    @property
+    def _salt_of_update(self) -> bytes:
+        """The same for a decision and its check, which must not draw random numbers; new for each update."""
+        update = workflow.current_update_info()
+        assert update is not None
+        return bytes.fromhex(canonical.digest("salt", [self._secret.hex(), update.id]))[:16]
 
-    @approve.validator
-    def _check_approve(self, data: RawValue = None) -> None:  # type: ignore[assignment]
-        self._check("approve", data)
-
-    @workflow.update(description=DESCRIPTIONS["reject"])
-    async def reject(self, data: RawValue = None) -> str:  # type: ignore[assignment]
-        return self._decide("reject", data)
-
-    @reject.validator
-    def _check_reject(self, data: RawValue = None) -> None:  # type: ignore[assignment]
-        self._check("reject", data)
-
-    @workflow.update(description=DESCRIPTIONS["retry"])
-    async def retry(self, data: RawValue = None) -> str:  # type: ignore[assignment]
-        return self._decide("retry", data)
-
-    @retry.validator
-    def _check_retry(self, data: RawValue = None) -> None:  # type: ignore[assignment]
-        self._check("retry", data)
-
-    @workflow.update(description=DESCRIPTIONS["edit"])
-    async def edit(self, data: RawValue = None) -> str:  # type: ignore[assignment]
-        return self._decide("edit", data)
-
-    @edit.validator
-    def _check_edit(self, data: RawValue = None) -> None:  # type: ignore[assignment]
-        self._check("edit", data)
-
-    @workflow.update(description=DESCRIPTIONS["abort"])
-    async def abort(self, data: RawValue = None) -> str:  # type: ignore[assignment]
-        return self._decide("abort", data)
-
-    @abort.validator
-    def _check_abort(self, data: RawValue = None) -> None:  # type: ignore[assignment]
-        self._check("abort", data)
-
-
-def _marker(digest: str) -> str:
-    return f"plan-{digest[:16]}"
-
-
-def _why(error: ActivityError, node: str, *, effect: bool) -> tuple[FailureKind, str, bool]:
-    """What an attempt's failure on Temporal means: kind, reason, and whether an effect may have been sent."""
-    cause = error.cause
-    if isinstance(cause, ActivityTimeoutError):
-        late = cause.type is TimeoutType.START_TO_CLOSE
-        reason = f"{node} took longer than Temporal waits" if late else f"the worker of {node} died or went silent"
-        if effect:
-            return "unknown", reason, True
-        return ("timeout" if late else "error"), reason, False
-    if isinstance(cause, ApplicationError) and (cause.type or "").startswith("gatework."):
-        return "error", cause.message, effect
-    # Another worker's failure: its text is not ours, so only its kind is repeated.
-    kind = cause.type if isinstance(cause, ApplicationError) else type(cause).__name__
-    return ("unknown" if effect else "error"), f"the activity of {node} failed with {kind}", effect
+    approve = _update("approve")
+    reject = _update("reject")
+    retry = _update("retry")
+    edit = _update("edit")
+    abort = _update("abort")

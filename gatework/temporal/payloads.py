@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter
@@ -13,8 +14,11 @@ from temporalio.exceptions import ApplicationError
 
 from gatework.errors import ContractError, GateworkError
 
+OURS = "gatework."
+"""Prefix of the types of our failures."""
+
 REFUSAL = "gatework.refusal"
-"""Prefix of the failure types that are an answer to a person, not a fault of the program."""
+"""Type of a failure that is an answer to a person, not a fault of the program."""
 
 
 def raw(data: bytes) -> RawValue:
@@ -36,7 +40,7 @@ def data_of(value: RawValue | None) -> bytes | None:
 
 def application_error(error: GateworkError, *, retryable: bool = False) -> ApplicationError:
     """One of our errors as Temporal's, without the chain of causes, which would carry values into history."""
-    return ApplicationError(error.message, type=f"gatework.{error.code}", non_retryable=not retryable)
+    return ApplicationError(error.message, type=f"{OURS}{error.code}", non_retryable=not retryable)
 
 
 def refusal(reason: str) -> ApplicationError:
@@ -44,13 +48,34 @@ def refusal(reason: str) -> ApplicationError:
     return ApplicationError(reason, type=REFUSAL, non_retryable=True)
 
 
+class OwnPayloads:
+    """Base of workflows that read their payloads themselves."""
+
+
 class FailureConverter(DefaultFailureConverter):
     """Temporal's own, but an error of ours carries its sentence and no stack: the UI shows it to a person."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Any) -> None:
+        # Temporal has no public name for the class of a workflow whose input it could not read.
+        definition = getattr(workflow._Runtime.maybe_current(), "_defn", None)
+        if definition is not None and issubclass(definition.cls, OwnPayloads):
+            exception = _said(exception)
         super().to_failure(exception, payload_converter, failure)
-        if isinstance(exception, ApplicationError) and (exception.type or "").startswith("gatework."):
+        if isinstance(exception, GateworkError) or _ours(exception):
             failure.stack_trace = ""
+
+
+def _ours(exception: BaseException) -> bool:
+    return isinstance(exception, ApplicationError) and (exception.type or "").startswith(OURS)
+
+
+def _said(exception: BaseException) -> BaseException:
+    """What Temporal itself refuses before our code sees it, in a sentence without the values that it quotes."""
+    if isinstance(exception, RuntimeError) and str(exception) == "Failed decoding arguments":
+        return refusal("What was sent cannot be read: send one JSON value, or nothing.")
+    if isinstance(exception, RuntimeError) and str(exception).startswith("Update handler for "):
+        return refusal("There is no update of that name.")
+    return exception
 
 
 def data_converter(existing: DataConverter | None) -> DataConverter:

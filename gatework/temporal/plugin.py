@@ -14,6 +14,7 @@ from gatework.temporal.activities import stage_activities
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
+from gatework.temporal.pin import pin
 from gatework.workflow import Workflow
 
 
@@ -32,17 +33,21 @@ class GateworkPlugin(SimplePlugin):
         continue_after_events: int = Interpreter.continue_after_events,
     ) -> None:
         self.library = Library(workflows)
-        classes = [workflow_class(name, self.library) for name in self.library.workflows]
-        for cls in classes:
+        self._classes = [workflow_class(name, self.library) for name in self.library.workflows]
+        for cls in self._classes:
             cls.continue_after_events = continue_after_events
+        serving = stage_activities(self.library, model=model, seed=seed)
         super().__init__(
             "gatework.GateworkPlugin",
             data_converter=data_converter,
-            workflows=classes,
-            activities=stage_activities(self.library, model=model, seed=seed),
+            workflows=self._classes,
+            # A second plugin of the worker shares the look-up of pins.
+            activities=lambda others: [*(others or ()), *serving, *([] if pin in (others or ()) else [pin])],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        if set(self._classes) & set(config.get("workflows", ())):
+            raise ConfigError("GateworkPlugin is given twice; give it to Client.connect only, workers inherit it.")
         converter = config["client"].data_converter
         if not issubclass(converter.failure_converter_class, FailureConverter) and (
             converter == type(converter).default  # a client without the plugin

@@ -1,0 +1,118 @@
+"""One attempt of a node as one activity: what is asked of a worker, and what its answer, or its silence, means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+
+from gatework import wire
+from gatework.errors import ContractError
+from gatework.events import Failed, FailureKind, Finished
+from gatework.library import Known
+from gatework.plan import Work
+from gatework.state import Run
+from gatework.temporal.payloads import OURS, data_of, raw
+from gatework.verdict import short
+
+GRACE = timedelta(seconds=15)
+"""What an attempt gets beyond its own timeout before Temporal gives it up."""
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+"""How soon a dead worker is noticed."""
+
+TRIES = 4
+"""How often Temporal runs an attempt whose code broke or whose worker died. An effect's attempt is run once."""
+
+_LONGEST = timedelta(days=3650)
+"""Temporal takes no time without end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What the workflow asks of a worker: one attempt."""
+
+    lineage: str
+    """What names the run across retries, continue-as-new and reset."""
+    tries: int
+    """How often Temporal tries again after an exception of the code."""
+    run: Run
+
+
+def span(seconds: float) -> timedelta:
+    """A plan's time as Temporal takes it."""
+    return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
+
+
+async def performed(known: Known, due: Run, *, lineage: str) -> Finished | Failed:
+    """Have a worker run an attempt. Whatever comes back, or does not, is an event for the machine to judge."""
+    plan = known.plan
+    position = plan.index[due.node]
+    node = plan.nodes[position]
+    assert isinstance(node, Work)
+    tries = 1 if node.tools else TRIES
+    task = wire.encode(Task(lineage=lineage, tries=tries, run=due))
+    if len(task) > wire.MAX_MESSAGE_BYTES:
+        reason = f"the inputs of {due.node} are {len(task)} bytes together, more than the {wire.MAX_MESSAGE_BYTES}"
+        return failed(due, "error", f"{reason} that one stage can be given; pass on where they lie instead")
+    try:
+        answer = await workflow.execute_activity(
+            node.runs,
+            raw(task),
+            result_type=RawValue,
+            start_to_close_timeout=span(node.timeout_seconds) + GRACE,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RetryPolicy(
+                maximum_attempts=tries,
+                maximum_interval=timedelta(seconds=30),
+                # The machine counts attempts that took too long; a dead worker's is Temporal's to repeat.
+                non_retryable_error_types=["TemporalTimeout:StartToClose"],
+            ),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, attempt {due.attempt}",
+        )
+    except ActivityError as error:
+        return failed(due, *_why(error, due.node, effect=bool(node.tools)))
+    try:
+        event: Finished | Failed = wire.decode(Finished | Failed, data_of(answer) or b"", what="result")
+        if isinstance(event, Finished):
+            known.check(due.node, event.output.data)
+    except ContractError as error:
+        return failed(due, "refused", str(error.at(f"result of {due.node}")), sent=bool(node.tools))
+    return event
+
+
+def failed(due: Run, failure: FailureKind, reason: str, sent: bool = False) -> Failed:
+    """An attempt that gave nothing the machine can take."""
+    return Failed(
+        plan=due.plan,
+        node=due.node,
+        attempt=due.attempt,
+        inputs=due.inputs_digest,
+        failure=failure,
+        reason=short(reason),
+        sent=sent,
+    )
+
+
+def _why(error: ActivityError, node: str, *, effect: bool) -> tuple[FailureKind, str, bool]:
+    """What an attempt's failure on Temporal means: kind, reason, and whether an effect may have been sent."""
+    cause = error.cause
+    late = isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.START_TO_CLOSE
+    if late:
+        reason = f"{node} took longer than Temporal waits"
+    elif isinstance(cause, ActivityTimeoutError):
+        reason = f"the worker of {node} died or went silent"
+    elif is_cancelled_exception(error):
+        reason = f"{node} was cancelled"
+    elif isinstance(cause, ApplicationError) and (cause.type or "").startswith(OURS):
+        return "error", cause.message, effect
+    else:
+        # Another worker's failure: its text is not ours, so only its kind is repeated.
+        kind = (cause.type if isinstance(cause, ApplicationError) else type(cause).__name__) or ""
+        reason = f"the activity of {node} failed" + (f" with {kind}" if kind.isidentifier() else "")
+    return ("unknown" if effect else "timeout" if late else "error"), reason, effect
