@@ -71,6 +71,13 @@ _CHARSETS = frozenset(
 _READ_AS = {"ascii": "utf-8", "iso8859-1": "cp1252"}
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_FIELD = re.compile(rb"[!-9;-~]+:")
+_ADDED_ON_THE_WAY = (
+    *(b"received", b"return-path:", b"delivered-to:", b"envelope-to:", b"x-", b"arc-", b"list-", b"resent-"),
+    *(b"dkim-signature:", b"domainkey-signature:", b"authentication-results:", b"status:", b"lines:"),
+)
+"""How headers begin that no one reads here, and that differ by the way a mail has come."""
 _MESSAGE_ID = re.compile(r"<([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,150}@[A-Za-z0-9.\[\]:_-]{1,100})>")
 
 
@@ -128,29 +135,27 @@ def read_message(eml: bytes) -> Mail | Block:
 def message_key(eml: bytes) -> str:
     """A name for a mail, the same each time it comes in: `mail-` and 32 hexadecimal digits.
 
-    With a well-formed Message-ID it covers that, what the sender wrote in the header, and the body: not the lines that
-    each server on the way adds. It never rests on the Message-ID alone, or a mail that reuses the Message-ID of
-    another would suppress it. Nothing in it is the sender's choice of letters, since it is shown to operators.
+    Where there is a well-formed Message-ID it covers all but the lines that servers add on the way; else every byte.
+    It never rests on the Message-ID alone, or a mail that borrows the Message-ID of another would suppress it.
+    Nothing in it is the sender's choice of letters, since operators see it.
     """
-    head, separator, body = eml.replace(b"\r\n", b"\n").partition(b"\n\n")
-    if not separator or not _MESSAGE_ID.fullmatch(_fields(head).get(b"message-id", b"").decode("latin-1")):
+    lines = _LINE_END.split(eml)
+    # The header ends as it does for the parser: at an empty line, or one that is no header.
+    folded = (b" ", b"\t")
+    end = next((i for i, line in enumerate(lines) if line[:1] not in folded and not _FIELD.match(line)), len(lines))
+    kept: list[bytes] = []
+    on_the_way = False
+    for line in lines[:end]:
+        if line[:1] not in folded:
+            on_the_way = line.lower().startswith(_ADDED_ON_THE_WAY)
+        if not on_the_way:
+            kept.append(line)
+    identities = [line for line in kept if line.lower().startswith(b"message-id:")]
+    if len(identities) != 1 or not _MESSAGE_ID.fullmatch(identities[0][11:].strip().decode("latin-1")):
         return "mail-" + hashlib.sha256(b"bytes\0" + eml).hexdigest()[:32]
-    fields = _fields(head)
-    names = (b"message-id", b"from", b"to", b"subject", b"date", b"content-type", b"content-transfer-encoding")
-    digest = hashlib.sha256(b"mail\0")
-    for part in (*(fields.get(name, b"") for name in names), body.rstrip(b"\n")):
-        digest.update(len(part).to_bytes(8, "big") + part)
+    head, rest = b"\n".join(kept), b"\n".join(lines[end:]).rstrip(b"\n")
+    digest = hashlib.sha256(b"mail\0" + len(head).to_bytes(8, "big") + head + rest)
     return "mail-" + digest.hexdigest()[:32]
-
-
-def _fields(head: bytes) -> Mapping[bytes, bytes]:
-    """Header fields by name, unfolded; those that stand twice joined."""
-    fields: dict[bytes, bytes] = {}
-    for line in re.sub(rb"\n[ \t]+", b" ", head).split(b"\n"):
-        name, _, value = line.partition(b":")
-        name = name.strip().lower()
-        fields[name] = fields[name] + b"\n" + value.strip() if name in fields else value.strip()
-    return fields
 
 
 class _Unreadable(Exception):

@@ -345,6 +345,10 @@ def test_message_key_is_the_same_by_another_way() -> None:
         (b"<1@example.com>", b"<2@example.com>"),
         (b"charset=utf-8", b"charset=utf-16"),
         (b"From:", b"From: eve@evil.example\nFrom:"),
+        (b"Subject:", b"Content-Disposition: attachment\nSubject:"),
+        (b"Subject:", b"X-Spam: no\rContent-Disposition: attachment\nSubject:"),
+        (b"Subject:", b"no header\nSubject:"),
+        (b"Subject:", b"\nSubject:"),
     ],
 )
 def test_message_key_differs_for_another_mail(old: bytes, new: bytes) -> None:
