@@ -1,0 +1,250 @@
+"""What can be sent to a run in each state: the honest events, which it must take, and the hostile, which it must not.
+
+Which is which is worked out here from the plan and the state alone, without the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, get_args
+
+from gatework.canonical import Sealed
+from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, FailureKind, Given
+from gatework.expr import refs
+from gatework.labels import Label
+from gatework.plan import Approval, Plan, Work
+from gatework.state import Gate, Outcome, Run, State
+from gatework.testing.factories import begun, decided, failed, finished, sealed
+from gatework.verdict import Word
+
+SMALL, LARGE = 1, 500
+FAILURES: tuple[FailureKind, ...] = get_args(FailureKind)
+ACTIONS: tuple[Action, ...] = get_args(Action)
+DECISIONS: frozenset[Action] = frozenset({"approve", "reject", "edit", "abort"})
+REPAIRS: frozenset[Action] = frozenset({"retry", "edit", "abort"})
+VERDICTS: dict[int, list[tuple[Word, ...]]] = {
+    0: [()],
+    1: [("pass",), ("retry",), ("block",), ("escalate",)],
+    2: [("pass", "pass"), ("escalate", "pass"), ("retry", "escalate"), ("retry", "block"), ("block", "pass")],
+}
+
+
+@cache
+def value(n: int, hand: bool) -> Sealed:
+    """A value that says whether a person had a hand in it: the search's own record, which the machine never reads."""
+    return sealed({"hand": hand, "n": n})
+
+
+OTHER = sealed("other")
+FORGED = replace(OTHER, data="forged")
+
+
+def touched(sealed_: Sealed) -> bool:
+    """Whether a person gave a value, or a stage made it of one that a person gave."""
+    return isinstance(sealed_.data, dict) and bool(sealed_.data["hand"])
+
+
+def may(gate: Gate) -> frozenset[Action]:
+    """What a person may do at a gate."""
+    return DECISIONS if gate.kind in ("approval", "escalated") else REPAIRS
+
+
+class Menu:
+    """The events for one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.other = replace(plan, name="another plan").digest
+        self._ruled = {
+            ref.node for node in plan.nodes if isinstance(node, Approval) and node.when for ref in refs(node.when)
+        }
+
+    def amounts(self, name: str) -> tuple[int, ...]:
+        """The amounts that a value takes: two where a rule tells them apart."""
+        return (SMALL, LARGE) if name in self._ruled else (SMALL,)
+
+    # -- honest ------------------------------------------------------------------------------------
+
+    def honest(self, state: State, due: Run | Gate | Outcome) -> Iterator[Event]:
+        """Every event that must be taken."""
+        if isinstance(due, Outcome):
+            return
+        yield Cancelled()
+        if isinstance(due, Run):
+            yield from self._results(state, due)
+            return
+        yield Expired(gate=due.id)
+        numbered = due.number
+        for action in sorted(may(due) - {"edit"}):
+            yield Decided(action=action, number=numbered)
+            if action in ("reject", "abort") or (action == "retry" and due.kind != "unknown"):
+                yield Decided(action=action)
+        if due.kind == "approval" and due.id == 1 and self._approval(due).click:
+            yield Decided(action="approve")
+        for place in self._places(state):
+            if self.editable(state, place):
+                for amount in self.amounts(place):
+                    yield Decided(action="edit", number=numbered, place=place, value=value(amount, True))
+
+    def _results(self, state: State, run: Run) -> Iterator[Event]:
+        node = self._work(run.node)
+        hand = any(touched(sealed_) and not self._vouched(name) for name, sealed_ in self._read(state, node))
+        for amount in (SMALL,) if run.edited else self.amounts(run.node):
+            for words in VERDICTS[len(node.guards)]:
+                event = finished(self.plan, run, "", *words)
+                if run.edited is None:
+                    output = value(amount, hand and node.kind == "stage")
+                    verdicts = tuple(replace(given, on=output.digest) for given in event.verdicts)
+                    event = replace(event, output=output, verdicts=verdicts)
+                yield event
+        for failure in FAILURES:
+            yield failed(run, failure, sent=False)
+            if node.tools or failure == "error":
+                yield failed(run, failure, sent=True)
+
+    def _places(self, state: State) -> list[str]:
+        return [self.plan.input.name, *(node.name for node in self.plan.nodes)]
+
+    def editable(self, state: State, place: str) -> bool:
+        """Whether a person may replace a value: it is there or due, it is no approval, and no effect came of it."""
+        position = self._places(state).index(place) - 1
+        if position > state.at:
+            return False
+        nodes = self.plan.nodes
+        if position >= 0:
+            node = nodes[position]
+            if isinstance(node, Approval) or (node.tools and position < state.at):
+                return False
+        later = [node for node in nodes[position + 1 :] if isinstance(node, Work) and node.tools]
+        return not any(state.attempts.get(node.name, 0) for node in later)
+
+    # -- hostile -----------------------------------------------------------------------------------
+
+    def hostile(self, state: State, due: Run | Gate | Outcome, past: Sequence[Event]) -> Iterator[Event]:
+        """Events that must be refused: forged, stale, out of order, and for what is not due."""
+        # A retry may be sent without the number where no effect is in doubt, and then counts at any such gate.
+        yield from (event for event in past if not (isinstance(event, Decided) and not event.number))
+        yield begun(self.plan)
+        for gate in range(state.gates + 2):
+            if not (isinstance(due, Gate) and due.id == gate):
+                yield Expired(gate=gate)
+        if isinstance(due, Run):
+            yield from self._forged_results(due)
+            yield from (Decided(action=action, number="1000", value=OTHER) for action in ACTIONS)
+        elif isinstance(due, Gate):
+            yield from self._results_at_gate(state, due)
+            yield from self._forged_decisions(state, due)
+        else:
+            yield Cancelled()
+            yield from (Decided(action=action, number="1000", value=OTHER) for action in ACTIONS)
+
+    def _forged_results(self, run: Run) -> Iterator[Event]:
+        node = self._work(run.node)
+        good = finished(self.plan, run)
+        if run.edited is None:
+            output = value(SMALL, False)
+            good = replace(good, output=output, verdicts=tuple(replace(v, on=output.digest) for v in good.verdicts))
+        wrong: list[dict[str, Any]] = [
+            {"plan": self.other},
+            {"attempt": run.attempt - 1},
+            {"attempt": run.attempt + 1},
+            {"inputs": "0" * 64},
+            *({"node": other.name} for other in self.plan.nodes if other.name != run.node),
+        ]
+        for changes in wrong:
+            yield replace(good, **changes)
+            yield replace(failed(run, "timeout"), **changes)
+        yield replace(good, contract=self.plan.input.contract)
+        yield replace(good, output=replace(good.output, data="forged"))
+        if run.edited is not None:
+            yield replace(good, output=OTHER, verdicts=tuple(replace(v, on=OTHER.digest) for v in good.verdicts))
+        given = good.verdicts
+        for i in range(len(given)):
+            yield replace(good, verdicts=given[:i] + given[i + 1 :])
+            yield replace(good, verdicts=(*given, given[i]))
+            yield replace(good, verdicts=(*given[:i], replace(given[i], on=OTHER.digest), *given[i + 1 :]))
+            yield replace(good, verdicts=(*given[:i], replace(given[i], guard="k"), *given[i + 1 :]))
+            word: Any = "approve"
+            yield replace(good, verdicts=(*given[:i], replace(given[i], verdict=word), *given[i + 1 :]))
+        if len(given) > 1:
+            yield replace(good, verdicts=given[::-1])
+            yield replace(good, verdicts=(given[0],) * len(given))
+        elif not node.guards:
+            stray = finished(self.plan, run).output
+            yield replace(good, verdicts=(_given("g", stray),))
+
+    def _results_at_gate(self, state: State, gate: Gate) -> Iterator[Event]:
+        """Results as they would be if the gate were not there."""
+        for node in self.plan.nodes:
+            if isinstance(node, Work):
+                run = Run(plan=state.plan, node=node.name, attempt=state.attempts.get(node.name, 0), inputs={})
+                yield finished(self.plan, run)
+                yield failed(run)
+
+    def _forged_decisions(self, state: State, gate: Gate) -> Iterator[Event]:
+        stale = f"{int(gate.number) + (1 if gate.number[-1] == '0' else -1)}"
+        allowed = may(gate)
+        place = next((name for name in self._places(state) if self.editable(state, name)), self.plan.input.name)
+        for action in ACTIONS:
+            event = decided(gate, action, value=OTHER, place=place)
+            if action not in allowed:
+                yield event
+                continue
+            yield replace(event, number=stale)
+            yield replace(event, evidence="0" * 64)
+        if "approve" in allowed and not (gate.kind == "approval" and gate.id == 1 and self._approval(gate).click):
+            yield Decided(action="approve")
+            yield Decided(action="approve", evidence=gate.evidence)
+        if gate.kind == "unknown":
+            yield Decided(action="retry")
+        for name in self._places(state):
+            if not self.editable(state, name):
+                yield decided(gate, "edit", place=name, value=OTHER)
+        yield decided(gate, "edit", place="nowhere", value=OTHER)
+        yield decided(gate, "edit", place=place)
+        yield decided(gate, "edit", place=place, value=FORGED)
+
+    # -- the plan ----------------------------------------------------------------------------------
+
+    def _work(self, name: str) -> Work:
+        node = next(node for node in self.plan.nodes if node.name == name)
+        assert isinstance(node, Work)
+        return node
+
+    def _approval(self, gate: Gate) -> Approval:
+        node = next(node for node in self.plan.nodes if node.name == gate.node)
+        assert isinstance(node, Approval)
+        return node
+
+    def _vouched(self, name: str) -> bool:
+        return any(node.name == name and node.label is Label.APPROVED for node in self.plan.nodes)
+
+    def _read(self, state: State, node: Work) -> list[tuple[str, Sealed]]:
+        return [(ref.node, state.values[ref.node].sealed) for ref in node.reads]
+
+
+def beginnings(menu: Menu) -> Iterator[Begun]:
+    """The ways in which a run may begin."""
+    for amount in menu.amounts(menu.plan.input.name):
+        yield Begun(plan=menu.plan.digest, input=value(amount, False))
+
+
+def forged_beginnings(menu: Menu) -> Iterator[Event]:
+    """Events that must not begin a run."""
+    start = value(SMALL, False)
+    yield Begun(plan=menu.other, input=start)
+    yield Begun(plan=menu.plan.digest, input=FORGED)
+    yield Cancelled()
+    yield Expired(gate=0)
+    yield from (Decided(action=action, value=OTHER) for action in ACTIONS)
+    for node in menu.plan.nodes:
+        run = Run(plan=menu.plan.digest, node=node.name, attempt=0, inputs={})
+        if isinstance(node, Work):
+            yield finished(menu.plan, run)
+            yield failed(run)
+
+
+def _given(guard: str, on: Sealed) -> Given:
+    return Given(guard=guard, on=on.digest, verdict="pass")

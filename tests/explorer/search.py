@@ -1,0 +1,180 @@
+"""The search: from the beginning of a run through every state that can be reached, each event in each.
+
+States that differ only in counters are taken for one: how often something was tried before, how many gates there
+were beyond the first, what was said to the model. The machine only adds to those and compares them for equality,
+which `exact=True` shows on small plans, where nothing but the text told to the model is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from gatework import canonical, machine
+from gatework.errors import DecisionError, OrderError
+from gatework.events import Decided, Event
+from gatework.plan import Plan
+from gatework.state import Due, State
+from tests.explorer.events import Menu, beginnings, forged_beginnings
+from tests.explorer.rules import Broken, Rules
+from tests.explorer.shapes import plan_named, plans
+
+PAST = 3
+"""How many of the events that led to a state are sent once more in it."""
+
+
+@dataclass
+class Counts:
+    """What a search went through."""
+
+    plans: int = 0
+    states: int = 0
+    taken: int = 0
+    refused: int = 0
+    longest: int = 0
+    """Events on the longest of the shortest ways to a state."""
+    ends: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Counts) -> None:
+        """Count another search in."""
+        self.plans += other.plans
+        self.states += other.states
+        self.taken += other.taken
+        self.refused += other.refused
+        self.longest = max(self.longest, other.longest)
+        for kind, number in other.ends.items():
+            self.ends[kind] = self.ends.get(kind, 0) + number
+
+
+@dataclass(frozen=True)
+class _Reached:
+    state: State
+    due: Due
+    past: tuple[Event, ...]
+    depth: int
+
+
+def search(plan: Plan, *, depth: int = 1_000, exact: bool = False) -> Counts:
+    """Go through every state of a plan up to a number of events. Raises `Broken` where a rule does not hold."""
+    menu, rules, counts = Menu(plan), Rules(plan), Counts(plans=1)
+    fresh = machine.new(plan)
+    for event in forged_beginnings(menu):
+        _refused(plan, fresh, event, counts)
+    seen: set[Hashable] = set()
+    waiting: deque[_Reached] = deque()
+
+    def arrive(before: State, was: Due | None, event: Event, past: tuple[Event, ...], depth: int) -> None:
+        step = machine.step(plan, before, event)
+        due = machine.due(plan, step.state)
+        rules.transition(before, was, event, step.state, due, step.receipts)
+        counts.taken += 1
+        key = _key(plan, step.state, exact=exact)
+        if key not in seen:
+            seen.add(key)
+            waiting.append(_Reached(step.state, due, (*past[-PAST + 1 :], event), depth))
+
+    for event in beginnings(menu):
+        arrive(fresh, None, event, (), 1)
+    while waiting:
+        here = waiting.popleft()
+        before = repr(here.state)
+        counts.longest = max(counts.longest, here.depth)
+        if here.state.outcome is not None:
+            counts.ends[here.state.outcome.kind] = counts.ends.get(here.state.outcome.kind, 0) + 1
+        try:
+            for event in menu.hostile(here.state, here.due, here.past):
+                _refused(plan, here.state, event, counts)
+            if here.depth < depth:
+                for event in menu.honest(here.state, here.due):
+                    arrive(here.state, here.due, event, here.past, here.depth + 1)
+        except (Broken, OrderError, DecisionError) as error:
+            error.add_note(f"after {here.past} in {here.state}")
+            raise
+        if repr(here.state) != before:
+            raise Broken("A state was changed in place.")
+    counts.states = len(seen)
+    return counts
+
+
+def _refused(plan: Plan, state: State, event: Event, counts: Counts) -> None:
+    try:
+        machine.step(plan, state, event)
+    except (DecisionError, OrderError) as error:
+        if isinstance(error, DecisionError) is not isinstance(event, Decided):
+            raise Broken(f"The refusal of {event} is of the wrong kind.") from error
+        counts.refused += 1
+        return
+    raise Broken(f"The machine took {event}.")
+
+
+def _key(plan: Plan, state: State, *, exact: bool) -> Hashable:
+    """What tells states apart. A run that has ended takes nothing, whatever it holds."""
+    if state.outcome is not None and not exact:
+        return state.outcome.kind, state.outcome.node
+    values = tuple((name, held.sealed.digest, held.label, held.by_hand) for name, held in state.values.items())
+    edited = state.edited.digest if state.edited else None
+    gate = state.gate
+    waits = (gate.kind, gate.node, tuple(gate.shown.items()), gate.click, gate.candidate is not None) if gate else None
+    tried = dict(state.attempts) if exact else dict.fromkeys(state.attempts, 1)
+    numbers: Hashable = (state.limit, state.gates, gate.evidence if gate else "")
+    if not exact:
+        spent = gate is not None or state.outcome is not None
+        left = 0 if spent else state.limit - state.attempts[plan.nodes[state.at].name]
+        numbers = (left, state.gates > 0)
+    return state.at, values, edited, waits, state.outcome, tuple(sorted(tried.items())), numbers
+
+
+def faster_digests() -> None:
+    """Remember digests: the search computes the same few over and over."""
+    plain = canonical.digest
+
+    @cache
+    def of(domain: str, text: str, salt: bytes) -> str:
+        return plain(domain, json.loads(text), salt=salt)
+
+    def digest(domain: str, value: Any, *, salt: bytes = b"") -> str:
+        return of(domain, json.dumps(value), salt)
+
+    canonical.digest = digest
+
+
+def main(arguments: list[str]) -> int:
+    """Search the plans named on the command line, and print the counts as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="plans, such as Usnwe; all of --nodes where none is named")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 3, 4])
+    parser.add_argument("--wired", type=int, default=2, help="wire plans of up to so many nodes in every way")
+    parser.add_argument("--depth", type=int, default=1_000)
+    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--part", default="0/1", help="which share of the plans, such as 0/2")
+    given = parser.parse_args(arguments)
+    part, parts = (int(number) for number in given.part.split("/"))
+    faster_digests()
+    counts = Counts()
+    started = time.monotonic()
+    found = (
+        ((word, plan_named(word)) for word in given.words)
+        if given.words
+        else chain.from_iterable(plans(n, wired=n <= given.wired) for n in given.nodes)
+    )
+    for number, (word, plan) in enumerate(found):
+        if number % parts == part:
+            try:
+                counts.add(search(plan, depth=given.depth, exact=given.exact))
+            except Exception as error:
+                error.add_note(f"in plan {word}")
+                raise
+    print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - started, 1)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""The plans that are searched: every wiring and every kind of node up to a number of nodes.
+
+A plan is written as a word, one letter a node, after a letter for its input: `Usnwe` reads an untrusted
+input in a stage, endorses it, approves it by a rule and pays.
+
+    s  stage                                 n  endorsement
+    g  stage with two guards, two attempts   a  approval that asks always, and shows the input
+    e  effect without a probe, one guard     w  approval with a rule over the value itself
+    p  effect with a probe, one guard        x  approval with a rule over an earlier value
+                                             c  approval by a click
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gatework.expr import Compare, Condition, Const, Ref
+from gatework.labels import Label
+from gatework.plan import Plan, faults
+from gatework.testing.factories import START, Draft, approve, effect, endorse, plan_of, stage
+
+INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}
+KINDS = "sgepnawxc"
+
+
+def plans(nodes: int, *, wired: bool, inputs: str = "UE", kinds: str = KINDS) -> Iterator[tuple[str, Plan]]:
+    """Every plan without faults of exactly so many nodes, with its word.
+
+    Unwired, each node reads the one before it; wired, each reads any earlier value, in every combination.
+    """
+    for start in inputs:
+        for word, reads in _words(start, nodes, wired, kinds):
+            yield word + (":" + "".join(map(str, reads)) if wired else ""), _plan(word, reads)
+
+
+def _words(start: str, nodes: int, wired: bool, kinds: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    if nodes == 0:
+        yield start, ()
+        return
+    for word, reads in _words(start, nodes - 1, wired, kinds):
+        for kind in kinds:
+            for read in range(nodes) if wired else (nodes - 1,):
+                longer, wiring = word + kind, (*reads, read)
+                if kind == "x" and _plan(longer, wiring) == _plan(word + "w", wiring):
+                    continue  # no earlier value for a rule to look at
+                if not any(faults(_plan(longer, wiring))):
+                    yield longer, wiring
+
+
+def plan_named(word: str) -> Plan:
+    """The plan that a word stands for."""
+    letters, _, wiring = word.partition(":")
+    return _plan(letters, tuple(int(digit) for digit in wiring) or tuple(range(len(letters) - 1)))
+
+
+def _plan(word: str, reads: tuple[int, ...]) -> Plan:
+    drafts = [_draft(letter, i, read) for i, (letter, read) in enumerate(zip(word[1:], reads, strict=True))]
+    return plan_of(*drafts, start=INPUTS[word[0]])
+
+
+def _name(position: int) -> str:
+    """The name of the value at a position: 0 is the input."""
+    return START if position == 0 else f"n{position}"
+
+
+def _above(position: int) -> Condition:
+    return Compare("gt", Ref(_name(position), ("n",)), Const(100), "number")
+
+
+def _draft(letter: str, index: int, read: int) -> Draft:
+    """The node at an index (from 0) that reads the value at a position."""
+    name, value = _name(index + 1), _name(read)
+    match letter:
+        case "s":
+            return stage(name, value)
+        case "g":
+            return stage(name, value, guards=["g", "h"], attempts=2)
+        case "e" | "p":
+            return effect(name, value, probe=letter == "p", guards=["g"], attempts=2)
+        case "n":
+            return endorse(name, value)
+        case "a":
+            return approve(name, value, show=[START])
+        case "w":
+            return approve(name, value, when=_above(read))
+        case "x":
+            # The value furthest back that a rule may look at: the input where it is endorsed, else what follows it.
+            return lambda labels: approve(name, value, when=_above(_oldest(labels, read)))(labels)
+        case "c":
+            return approve(name, value, click=True)
+        case _:
+            raise ValueError(f"{letter} is no kind of node")
+
+
+def _oldest(labels: object, read: int) -> int:
+    assert isinstance(labels, dict)
+    vouched = [i for i, label in enumerate(labels.values()) if label is not Label.UNTRUSTED and i != read]
+    return vouched[0] if vouched else read

@@ -1,0 +1,103 @@
+"""The machine searched through: every plan of up to four nodes, every event in every state that can be reached.
+
+Which plans these are says tests/explorer/shapes.py, which events tests/explorer/events.py, and what is judged of each
+transition tests/explorer/rules.py. `python -m tests.explorer.search --help` searches deeper than there is time here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatework import machine
+from gatework.errors import OrderError
+from gatework.state import State, Step
+from tests.explorer.rules import Broken
+from tests.explorer.search import Counts, search
+from tests.explorer.shapes import plan_named
+
+ROOT = Path(__file__).parents[2]
+SHARES = 2
+"""Searches that run side by side."""
+
+
+def searched(*arguments: str) -> Counts:
+    """The counts of a search in processes of their own."""
+    command = [sys.executable, "-m", "tests.explorer.search", *arguments]
+    shares = [
+        subprocess.Popen([*command, "--part", f"{i}/{SHARES}"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for i in range(SHARES)
+    ]
+    counts = Counts()
+    for output, share in [(share.communicate()[0], share) for share in shares]:
+        assert share.returncode == 0, "a rule does not hold; the search printed which"
+        found = json.loads(output)
+        found.pop("seconds")
+        counts.add(Counts(**found))
+    return counts
+
+
+def report(capsys: pytest.CaptureFixture[str], what: str, counts: Counts) -> None:
+    """Print the counts, whatever pytest captures."""
+    ends = ", ".join(f"{kind} {number:,}" for kind, number in sorted(counts.ends.items()))
+    with capsys.disabled():
+        print(
+            f"\n  {what}: {counts.plans:,} plans, {counts.states:,} states, {counts.taken:,} events taken, "
+            f"{counts.refused:,} refused; up to {counts.longest} events in a row; ends: {ends}"
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "arguments", "plans"),
+    [
+        ("plans of one or two nodes, wired in every way, to the end", ["--nodes", "1", "2", "--wired", "2"], 142),
+        ("plans of three nodes in a row, to the end", ["--nodes", "3"], 194),
+        ("plans of four nodes in a row, every order of 8 events", ["--nodes", "4", "--depth", "8"], 772),
+        ("plans of one or two nodes, states told apart by every counter, 5 events",
+         ["--nodes", "1", "2", "--wired", "2", "--depth", "5", "--exact"], 142),
+    ],
+)  # fmt: skip
+def test_every_event_in_every_state_keeps_the_rules(
+    what: str, arguments: list[str], plans: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No order of events, honest or hostile, breaks a rule, moves a refused event's state, or leaves a run stuck."""
+    counts = searched(*arguments)
+    report(capsys, what, counts)
+    assert counts.plans == plans
+    assert counts.states > plans
+    assert set(counts.ends) == {"completed", "rejected", "aborted", "expired", "cancelled"}
+
+
+def _skips_a_node(step: Step) -> Step:
+    return replace(step, state=replace(step.state, at=step.state.at + 1)) if step.state.at == 1 else step
+
+
+def _forgets_a_receipt(step: Step) -> Step:
+    return replace(step, receipts=())
+
+
+def _keeps_a_gate(step: Step) -> Step:
+    return replace(step, state=replace(step.state, gates=0))
+
+
+@pytest.mark.parametrize("breaks", [_skips_a_node, _forgets_a_receipt, _keeps_a_gate])
+def test_search_through_a_broken_machine_finds_the_fault(
+    breaks: Callable[[Step], Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search is no formality: a machine that skips, forgets or repeats does not get through it."""
+    whole = machine.step
+
+    def step(plan: Any, state: State, event: Any) -> Step:
+        return breaks(whole(plan, state, event))
+
+    monkeypatch.setattr(machine, "step", step)
+    with pytest.raises((Broken, OrderError)):
+        search(plan_named("Usga"))
