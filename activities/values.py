@@ -1,0 +1,28 @@
+"""The values that guards look at, apart from the stages that make them.
+
+A stage names its guards and a guard names the type of what it looks at, so neither can hold what both need.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+
+class Claim(BaseModel):
+    """What a customer claims, as a model read it from the mail. Nothing in it is known to be true."""
+
+    order: str
+    amount: Decimal
+    reason: str
+    """What is wrong, in the customer's own words: a quotation of the mail."""
+    sender: str
+    """The mail's sender, copied by code."""
+
+
+class Letter(BaseModel):
+    """The reply to the customer."""
+
+    subject: str
+    body: str
