@@ -111,6 +111,9 @@ def test_clean_mail_is_owed_and_needs_approval_as_expected(shop: Path, name: str
 def test_mail_that_the_records_refuse_is_refused_as_expected(shop: Path, name: str) -> None:
     """Where another mail for the same order comes first, it is the one that is paid."""
     expected = EXPECTED[name]
+    if expected["amount"] is None:
+        assert not re.search(r"\d", mail_of(name).text.replace(expected["order"], ""))
+        return
     if earlier := expected.get("same_order_as") or expected.get("same_mail_as"):
         order, amount, _ = claim_of(earlier)
         assert not isinstance(pay_back("first", order, amount), Block)
