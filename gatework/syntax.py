@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any, NoReturn
 
 from gatework.errors import PlanError
-from gatework.signature import shown_path
+from gatework.signature import caller, shown_path
 from gatework.trace import Position
 
 _FIXES: Mapping[type[ast.AST], tuple[str, str]] = {
@@ -76,8 +76,8 @@ class Names:
 
 def check(function: Callable[..., Any], callable_in_plan: Callable[[object], bool]) -> Names:
     """Check a plan's function. Raises `PlanError` with line and fix."""
-    if not isinstance(function, FunctionType):
-        raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.")
+    if not isinstance(function, FunctionType) or function.__name__ == "<lambda>":
+        raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.", where=caller())
     checker = _Checker(function, callable_in_plan)
     checker.run()
     return checker.names

@@ -10,7 +10,7 @@ from gatework.contract import Contract
 from gatework.errors import PlanError
 from gatework.labels import Endorsed, Labelled, Untrusted
 from gatework.plan import Input, Plan, faults
-from gatework.signature import Declared, accepts, caller, read, where
+from gatework.signature import accepts, read, where
 from gatework.stage import Definition, Stage
 from gatework.trace import Builder
 
@@ -34,13 +34,13 @@ class Workflow(Generic[I, O]):
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        names = syntax.check(function, _callable_in_plan)
         self.function = function
         self.name = function.__name__
         self.where = where(function)
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
-        names = syntax.check(function, _callable_in_plan)
         self.declared = read(function, "the workflow")
         if len(self.declared.params) != 1:
             raise PlanError(
@@ -50,23 +50,9 @@ class Workflow(Generic[I, O]):
             )
         start = next(iter(self.declared.params.values()))
         builder = Builder(function.__code__, start, names.of, names.acknowledged)
-        self.plan = self._traced(builder, start, names.result)
-        self.definitions: Mapping[str, Definition] = builder.definitions
-        for node, problem, fix in faults(self.plan):
-            raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
-
-    def _traced(self, builder: Builder, start: Declared, returned_at: str) -> Plan:
         with builder.tracing():
-            result = self.function(trace.input_of(start))
-            last = trace.traced(result, f"what {self.name} returns", where=returned_at)
-        promised = self.declared.result
-        if not accepts(promised.type, trace.type_of(last)) or not trace.label_of(last).meets(promised.label):
-            raise PlanError(
-                f"{self.name} returns another value than it declares.",
-                fix=f"Declare {trace.describe(last)} as its result.",
-                where=returned_at,
-            )
-        return Plan(
+            last = trace.traced(function(trace.input_of(start)), f"what {self.name} returns", where=names.result)
+        self.plan = Plan(
             name=self.name,
             input=Input(name=start.name, label=start.label, contract=builder.seal(start.contract)),
             nodes=tuple(builder.nodes),
@@ -74,6 +60,18 @@ class Workflow(Generic[I, O]):
             contracts=dict(sorted(builder.contracts.items())),
             acknowledged=tuple(builder.acknowledged),
         )
+        self.definitions: Mapping[str, Definition] = builder.definitions
+        for node, problem, fix in faults(self.plan):
+            raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
+        promised = self.declared.result
+        if not accepts(promised.type, trace.type_of(last)) or not self.plan.label(self.plan.result).meets(
+            promised.label
+        ):
+            raise PlanError(
+                f"{self.name} returns another value than it declares.",
+                fix=f"Declare {trace.describe(last)} as its result.",
+                where=names.result,
+            )
 
     @property
     def run(self) -> Callable[[Any, I], Awaitable[O]]:
@@ -116,6 +114,4 @@ def workflow(function: Any, /) -> Any:
 
     Raises `PlanError`, naming the line and the fix, where the plan breaks a rule.
     """
-    if not callable(function) or not hasattr(function, "__code__"):
-        raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.", where=caller())
     return Workflow(function)
