@@ -176,7 +176,8 @@ def render(expression: Condition | Source) -> str:
         case Const():
             return repr(expression.data) if isinstance(expression.data, str) else str(expression.data)
         case Compare():
-            return f"{render(expression.left)} {SIGNS[expression.sign]} {render(expression.right)}"
+            left, right = (_side(side, expression.kind) for side in (expression.left, expression.right))
+            return f"{left} {SIGNS[expression.sign]} {right}"
         case Present():
             return f"present({render(expression.ref)})"
         case All():
@@ -185,6 +186,11 @@ def render(expression: Condition | Source) -> str:
             return " or ".join(_bracketed(part) for part in expression.parts)
         case Not():
             return f"not ({render(expression.part)})"
+
+
+def _side(side: Source, kind: Kind) -> str:
+    # Decimals and times are text in JSON, and are not read as text here.
+    return str(side.data) if isinstance(side, Const) and kind != "text" else render(side)
 
 
 def _bracketed(part: Condition) -> str:

@@ -74,9 +74,10 @@ class Stage(Generic[P, O]):
         for names in ([g.name for g in self.guards], [t.name for t in self.tools]):
             for twice in {name for name in names if names.count(name) > 1}:
                 raise PlanError(f"{self.name} names {twice} twice.", fix="Name it once.", where=place)
-        if attempts < 1 or timeout <= timedelta() or expires <= timedelta():
+        bounds = (attempts, *((budget.model_calls, budget.tokens) if budget else ()))
+        if min(bounds) < 1 or min(timeout, expires) <= timedelta():
             raise PlanError(
-                f"{self.name}: attempts, timeout and expires are at least one, and longer than nothing.",
+                f"{self.name}: attempts and budget are at least one, timeout and expires longer than nothing.",
                 fix="Correct them.",
                 where=place,
             )

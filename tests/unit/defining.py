@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -98,5 +99,6 @@ def _imported(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # where dataclasses and pydantic look names up
     spec.loader.exec_module(module)
     return module

@@ -153,7 +153,7 @@ def test_field_that_leads_nowhere_opens_a_gate(data: object) -> None:
 
 def test_labels_are_looked_at_again_before_a_node_starts() -> None:
     """A node whose input has not the label that it asks for does not start, whatever the plan's author checked."""
-    node = stage("a")({"start": Label.ENDORSED})
+    node = plan_of(stage("a"), start=Label.ENDORSED).nodes[0]
     driver = Driver(plan_of(lambda _: node, start=Label.UNTRUSTED)).begin()
     assert driver.gate.reasons == ("a asks for endorsed p0 and would get untrusted.",)
 

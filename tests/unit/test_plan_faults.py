@@ -1,0 +1,273 @@
+"""What `plan.faults` says of plan data that no tracing has seen: a lock file that somebody wrote by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatework import canonical, wire
+from gatework.errors import ContractError
+from gatework.plan import Plan, faults
+from tests.unit.defining import Definitions
+
+BODY = """
+claim = extract(mail)
+owed = endorse(claim, by=look_up)
+letter = draft(owed)
+agreed = approve(owed, by=role("finance"), when=any_of(owed.value.amount > 100, owed.value.gift), show=[claim])
+receipt = pay(agreed)
+return send(letter, receipt)
+"""
+CLAIM, OWED, LETTER, AGREED, RECEIPT, SENT = range(6)
+
+Change = Callable[[Any], object]
+"""Something done to a plan's JSON."""
+
+
+def put(*path: str | int, to: object) -> Change:
+    """Set one place in the plan's JSON."""
+
+    def change(data: Any) -> None:
+        *inner, last = path
+        for step in inner:
+            data = data[step]
+        data[last] = to
+
+    return change
+
+
+def ref(node: str, *path: str) -> dict[str, Any]:
+    return {"node": node, "path": list(path), "op": "ref"}
+
+
+def const(data: object) -> dict[str, Any]:
+    return {"data": data, "op": "const"}
+
+
+def compare(left: object, right: object) -> dict[str, Any]:
+    return {"sign": "gt", "left": left, "right": right, "kind": "number", "op": "compare"}
+
+
+def swap(one: int, other: int) -> Change:
+    def change(data: Any) -> None:
+        nodes = data["nodes"]
+        nodes[one], nodes[other] = nodes[other], nodes[one]
+
+    return change
+
+
+LARGE = compare(ref("owed", "amount"), const("100"))
+EMPTY = {"parts": [], "op": "all"}
+
+BROKEN: dict[str, tuple[Change, str]] = {
+    "a name that is none": (put("nodes", CLAIM, "name", to="the claim"), "'the claim' is no name"),
+    "a plan's name that is none": (put("name", to="../etc"), "'../etc' is no name"),
+    "an empty name": (put("input", "name", to=""), "'' is no name"),
+    "two nodes of one name": (put("nodes", LETTER, "name", to="claim"), "two nodes are named claim"),
+    "a node named as the input": (put("nodes", LETTER, "name", to="mail"), "two nodes are named mail"),
+    "an input that is approved": (put("input", "label", to="approved"), "nobody has approved"),
+    "a value from later": (swap(LETTER, SENT), "send uses letter, which does not come before it"),
+    "a value from nowhere": (put("nodes", SENT, "params", 0, "source", to=ref("gone")), "send uses gone"),
+    "an approval after its use": (swap(AGREED, RECEIPT), "receipt uses agreed"),
+    "a condition on what comes later": (
+        put("nodes", AGREED, "when", to=compare(ref("receipt", "payment"), const("1"))),
+        "agreed uses receipt",
+    ),
+    "evidence from later": (put("nodes", AGREED, "show", to=[ref("receipt")]), "agreed uses receipt"),
+    "an unused node": (
+        put("nodes", SENT, "params", 0, "source", to=ref("receipt")),
+        "nothing uses the output of letter",
+    ),
+    "the input as result": (put("result", to="mail"), "the result is not the output"),
+    "nothing as result": (put("result", to="gone"), "the result is not the output"),
+    "an approval skipped": (
+        put("nodes", RECEIPT, "params", 0, "source", to=ref("owed")),
+        "pay asks for approved owed and gets endorsed",
+    ),
+    "a demand lowered": (
+        put("nodes", RECEIPT, "params", 0, "label", to="untrusted"),
+        "pay asks for untrusted owed and gets approved",
+    ),
+    "an effect on a claim": (
+        lambda data: (
+            put("nodes", RECEIPT, "params", 0, "source", to=ref("claim"))(data),
+            put("nodes", RECEIPT, "params", 0, "label", to="untrusted")(data),
+            put("nodes", RECEIPT, "label", to="untrusted")(data),
+        ),
+        "holds an effect and reads untrusted",
+    ),
+    "an effect on a constant": (
+        lambda data: (
+            put("nodes", RECEIPT, "params", 0, "source", to=const("x"))(data),
+            put("nodes", RECEIPT, "params", 0, "label", to="plain")(data),
+        ),
+        "without any labelled input",
+    ),
+    "a label washed off": (put("nodes", CLAIM, "label", to="endorsed"), "extract makes endorsed of untrusted"),
+    "a label dropped": (put("nodes", LETTER, "label", to="plain"), "draft makes plain of endorsed"),
+    "a stage that approves": (put("nodes", LETTER, "label", to="approved"), "draft makes approved of endorsed"),
+    "a stage that approves from nothing": (
+        lambda data: (put("nodes", LETTER, "label", to="approved")(data), data["nodes"][LETTER]["params"].pop(0)),
+        "draft approves by itself",
+    ),
+    "a stripped field for plain": (
+        put("nodes", LETTER, "params", 1, "source", to=ref("owed", "order")),
+        "draft asks for plain tone and gets endorsed",
+    ),
+    "a claim endorsed by a stage": (put("nodes", OWED, "kind", to="stage"), "look_up makes endorsed of untrusted"),
+    "an endorsement of the endorsed": (
+        lambda data: (
+            put("nodes", LETTER, "kind", to="endorse")(data),
+            data["nodes"][LETTER].update(params=data["nodes"][LETTER]["params"][:1]),
+        ),
+        "endorses what is not untrusted",
+    ),
+    "an endorsement into another label": (put("nodes", OWED, "label", to="approved"), "endorses what is not untrusted"),
+    "an endorsement of two": (
+        lambda data: data["nodes"][OWED]["params"].append({**data["nodes"][OWED]["params"][0], "name": "b"}),
+        "endorses what is not untrusted",
+    ),
+    "an approval of something else": (
+        put("nodes", AGREED, "value", to=ref("letter")),
+        "does not approve what it gives on",
+    ),
+    "an approval of a part": (put("nodes", AGREED, "value", to=ref("owed", "amount")), "about a part of a value"),
+    "evidence in part": (put("nodes", AGREED, "show", to=[ref("claim", "order")]), "about a part of a value"),
+    "an approval that labels nothing": (
+        put("nodes", AGREED, "label", to="endorsed"),
+        "does not approve what it gives on",
+    ),
+    "an approval by nobody": (put("nodes", AGREED, "role", to=""), "does not say who decides"),
+    "a claim that approves itself": (
+        put("nodes", AGREED, "value", to=ref("claim")),
+        "untrusted value decides on its own approval",
+    ),
+    "an untrusted condition": (
+        put("nodes", AGREED, "when", to=compare(ref("claim", "amount"), const("1"))),
+        r"untrusted claim\.amount decides",
+    ),
+    "an untrusted input as condition": (
+        put("nodes", AGREED, "when", to={"ref": ref("mail", "text"), "op": "present"}),
+        r"untrusted mail\.text decides",
+    ),
+    "a constant condition": (
+        put("nodes", AGREED, "when", to=compare(const(1), const(2))),
+        "condition 1 > 2 is a constant",
+    ),
+    "an empty condition": (put("nodes", AGREED, "when", to=EMPTY), "is a constant"),
+    "an empty part": (put("nodes", AGREED, "when", to={"parts": [LARGE, EMPTY], "op": "any"}), "is a constant"),
+    "an empty part turned round": (
+        put("nodes", AGREED, "when", to={"parts": [LARGE, {"part": EMPTY, "op": "not"}], "op": "all"}),
+        "is a constant",
+    ),
+    "a constant part": (
+        put("nodes", AGREED, "when", to={"parts": [LARGE, compare(const(1), const(2))], "op": "all"}),
+        "is a constant",
+    ),
+    "a value against itself": (
+        put("nodes", AGREED, "when", to=compare(ref("owed", "amount"), ref("owed", "amount"))),
+        "is a constant",
+    ),
+    "no attempts": (put("nodes", CLAIM, "attempts", to=0), "claim has a limit that is none"),
+    "no time": (put("nodes", CLAIM, "timeout_seconds", to=0.0), "claim has a limit that is none"),
+    "time run backwards": (put("nodes", CLAIM, "expires_seconds", to=-1.0), "claim has a limit that is none"),
+    "an approval that waits no time": (
+        put("nodes", AGREED, "expires_seconds", to=0.0),
+        "agreed has a limit that is none",
+    ),
+    "no budget": (put("nodes", CLAIM, "budget", to={"model_calls": 0, "tokens": 9}), "claim has a limit that is none"),
+    "a guard without time": (
+        put("nodes", CLAIM, "guards", 0, "timeout_seconds", to=0.0),
+        "claim has a limit that is none",
+    ),
+    "a guard of what is not there": (
+        put("nodes", CLAIM, "guards", 0, "binds", to={"mail": "letter"}),
+        "quotes asks for letter",
+    ),
+    "a guard twice": (
+        lambda data: data["nodes"][CLAIM]["guards"].append(data["nodes"][CLAIM]["guards"][0]),
+        "names quotes twice",
+    ),
+    "a tool twice": (
+        lambda data: data["nodes"][RECEIPT]["tools"].append(data["nodes"][RECEIPT]["tools"][0]),
+        "names refund_order twice",
+    ),
+    "a parameter twice": (
+        lambda data: data["nodes"][SENT]["params"].append(data["nodes"][SENT]["params"][0]),
+        "names letter twice",
+    ),
+    "a contract that is missing": (
+        lambda data: data["contracts"].pop(data["nodes"][SENT]["contract"]),
+        "is not in the plan",
+    ),
+    "a parameter's contract that is missing": (
+        put("nodes", SENT, "params", 0, "contract", to="0" * 64),
+        "is not in the plan",
+    ),
+    "a contract that was changed": (
+        lambda data: put("contracts", data["nodes"][SENT]["contract"], to={"type": "object"})(data),
+        "has another digest",
+    ),
+}
+
+
+@pytest.fixture
+def traced(defining: Definitions) -> Plan:
+    plan: Plan = defining.plan(BODY).plan
+    return plan
+
+
+def changed(plan: Plan, change: Change) -> Plan:
+    data = json.loads(wire.encode(plan))
+    change(data)
+    found: Plan = wire.decode(Plan, json.dumps(data).encode(), what="plan")
+    return found
+
+
+def test_plan_as_traced_has_no_faults(traced: Plan) -> None:
+    """What tracing makes keeps every rule."""
+    assert list(faults(changed(traced, lambda data: None))) == []
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_plan_made_by_hand_is_held_to_every_rule(case: str, traced: Plan) -> None:
+    """The rules are stated over the data, not over the way in which it came to be."""
+    change, problem = BROKEN[case]
+    found = [f"{node}: {said} {fix}" for node, said, fix in faults(changed(traced, change))]
+
+    assert any(re.search(problem, said) for said in found), found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("more", to=1),
+        put("nodes", CLAIM, "more", to=1),
+        put("nodes", CLAIM, "kind", to="shell"),
+        put("nodes", CLAIM, "label", to="trusted"),
+        put("nodes", CLAIM, "attempts", to="3"),
+        put("nodes", CLAIM, "attempts", to=True),
+        put("nodes", AGREED, "when", to={"op": "eval", "code": "1"}),
+        put("nodes", AGREED, "when", "parts", 0, "sign", to="almost"),
+        put("nodes", AGREED, "click", to="no"),
+        put("format", to=2),
+    ],
+)
+def test_plan_of_another_form_is_not_read(change: Change, traced: Plan) -> None:
+    """What is no plan is refused before any rule is asked."""
+    with pytest.raises(ContractError, match=r"^plan"):
+        changed(traced, change)
+
+
+def test_digest_names_the_plan_as_it_is_stored(traced: Plan, tmp_path: Path) -> None:
+    """Whatever is changed in a plan, its digest is another."""
+    digests = {traced.digest}
+    for change, _problem in BROKEN.values():
+        digests.add(changed(traced, change).digest)
+    assert len(digests) == len(BROKEN) + 1
+    assert traced.digest == canonical.digest("plan", traced.data)
