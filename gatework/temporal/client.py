@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import canonical, wire
 from gatework.canonical import Json
@@ -102,6 +103,10 @@ class Execution(Generic[O]):
         except WorkflowUpdateFailedError as error:
             if isinstance(error.cause, ApplicationError):
                 raise DecisionError(error.cause.message) from None
+            raise
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise DecisionError("The run has ended, or there is none of that id.") from None
             raise
         return str(canonical.loads(data_of(answer) or b""))
 

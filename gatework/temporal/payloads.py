@@ -56,9 +56,8 @@ class FailureConverter(DefaultFailureConverter):
     """Temporal's own, but an error of ours carries its sentence and no stack: the UI shows it to a person."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Any) -> None:
-        # Temporal has no public name for the class of a workflow whose input it could not read.
-        definition = getattr(workflow._Runtime.maybe_current(), "_defn", None)
-        if definition is not None and issubclass(definition.cls, OwnPayloads):
+        # Outside of any workflow stands only the input of one that fails where it cannot be read, as ours do.
+        if not workflow.in_workflow() or isinstance(workflow.instance(), OwnPayloads):
             exception = _said(exception)
         super().to_failure(exception, payload_converter, failure)
         if isinstance(exception, GateworkError) or _ours(exception):
