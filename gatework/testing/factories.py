@@ -7,6 +7,7 @@ does, so `plan_of(stage("read", "start"), approve("agreed", "read"))` is a plan 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from gatework import canonical
@@ -21,11 +22,23 @@ from gatework.verdict import Word
 START = "start"
 """What a run of a plan made here starts from."""
 
+CONSTANT = "constant"
+"""What the contract of constants is named by."""
+
 SALT = bytes(range(16))
 
-Labels = Mapping[str, Label]
-Draft = Callable[[Labels], Node]
-"""A node that still has to learn the labels of what it reads."""
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of a value of the plan before its nodes are made."""
+
+    label: Label
+    contract: str
+
+
+Known = Mapping[str, Value]
+Draft = Callable[[Known], Node]
+"""A node that still has to learn the labels and contracts of what it reads."""
 
 
 def sealed(data: Json, salt: bytes = SALT) -> Sealed:
@@ -38,19 +51,18 @@ def sealed(data: Json, salt: bytes = SALT) -> Sealed:
 
 def plan_of(*drafts: Draft, start: Label = Label.UNTRUSTED, name: str = "plan", result: str = "") -> Plan:
     """A plan of these nodes, in this order. Its result is the last one's output unless named."""
-    labels = {START: start}
-    nodes = []
+    known = {START: Value(start, _contract(START))}
+    nodes: list[Node] = []
     for draft in drafts:
-        node = draft(labels)
-        labels[node.name] = node.label
-        nodes.append(node)
-    schemas = dict([_contract(START), *(_contract(_origin(node, nodes)) for node in nodes)])
+        nodes.append(draft(known))
+        known[nodes[-1].name] = Value(nodes[-1].label, nodes[-1].contract)
+    names = (START, CONSTANT, *(node.name for node in nodes))
     return Plan(
         name=name,
-        input=Input(name=START, label=start, contract=_contract(START)[0]),
+        input=Input(name=START, label=start, contract=_contract(START)),
         nodes=tuple(nodes),
         result=result or nodes[-1].name,
-        contracts=schemas,
+        contracts={_contract(name): _schema(name) for name in names},
         acknowledged=tuple(node.name for node in nodes),
     )
 
@@ -66,14 +78,14 @@ def stage(
 ) -> Draft:
     """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
 
-    def draft(labels: Labels) -> Work:
-        params = tuple(_param(position, read, labels) for position, read in enumerate(reads or (START,)))
+    def draft(known: Known) -> Work:
+        params = tuple(_param(position, read, known) for position, read in enumerate(reads or (START,)))
         return Work(
             name=name,
             runs=f"do_{name}",
             params=params,
             label=Label.ENDORSED if kind == "endorse" else combined(param.label for param in params),
-            contract=_contract(name)[0],
+            contract=_contract(name),
             guards=tuple(GuardUse(name=guard, binds={}, timeout_seconds=1.0) for guard in guards),
             tools=tuple(tools),
             attempts=attempts,
@@ -110,11 +122,11 @@ def approve(
 ) -> Draft:
     """An approval of an earlier value."""
 
-    def draft(_labels: Labels) -> Approval:
+    def draft(known: Known) -> Approval:
         return Approval(
             name=name,
             value=Ref(value),
-            contract=_contract(value)[0],
+            contract=known[value].contract,
             role=role,
             when=when,
             show=tuple(Ref(shown) for shown in show),
@@ -124,19 +136,18 @@ def approve(
     return draft
 
 
-def _param(position: int, read: str | Ref | Const, labels: Labels) -> Param:
+def _param(position: int, read: str | Ref | Const, known: Known) -> Param:
     source = Ref(read) if isinstance(read, str) else read
-    label, contract = (Label.PLAIN, "") if isinstance(source, Const) else (labels[source.node], source.node)
-    return Param(name=f"p{position}", label=label, contract=_contract(contract)[0], source=source)
+    value = Value(Label.PLAIN, _contract(CONSTANT)) if isinstance(source, Const) else known[source.node]
+    return Param(name=f"p{position}", label=value.label, contract=value.contract, source=source)
 
 
-def _origin(node: Node, nodes: Iterable[Node]) -> str:
-    return node.value.node if isinstance(node, Approval) else node.name
+def _contract(name: str) -> str:
+    return canonical.digest("contract", _schema(name))
 
 
-def _contract(name: str) -> tuple[str, Json]:
-    schema = {"$comment": f"any JSON, as {name}"}
-    return canonical.digest("contract", schema), schema
+def _schema(name: str) -> Json:
+    return {"$comment": f"any JSON, as {name}"}
 
 
 # -- events ----------------------------------------------------------------------------------------

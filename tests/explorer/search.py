@@ -25,7 +25,7 @@ from gatework.plan import Plan
 from gatework.state import Due, State
 from tests.explorer.events import Menu, beginnings, forged_beginnings
 from tests.explorer.rules import Broken, Rules
-from tests.explorer.shapes import plan_named, plans
+from tests.explorer.shapes import KINDS, plan_named, plans
 
 PAST = 3
 """How many of the events that led to a state are sent once more in it."""
@@ -152,6 +152,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("words", nargs="*", help="plans, such as Usnwe; all of --nodes where none is named")
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--wired", type=int, default=2, help="wire plans of up to so many nodes in every way")
+    parser.add_argument("--kinds", default=KINDS, help="letters of the kinds of node")
     parser.add_argument("--depth", type=int, default=1_000)
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--part", default="0/1", help="which share of the plans, such as 0/2")
@@ -163,7 +164,7 @@ def main(arguments: list[str]) -> int:
     found = (
         ((word, plan_named(word)) for word in given.words)
         if given.words
-        else chain.from_iterable(plans(n, wired=n <= given.wired) for n in given.nodes)
+        else chain.from_iterable(plans(n, wired=n <= given.wired, kinds=given.kinds) for n in given.nodes)
     )
     for number, (word, plan) in enumerate(found):
         if number % parts == part:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from gatework.expr import Compare, Condition, Const, Ref
 from gatework.labels import Label
 from gatework.plan import Plan, faults
-from gatework.testing.factories import START, Draft, approve, effect, endorse, plan_of, stage
+from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, plan_of, stage
 
 INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}
 KINDS = "sgepnawxc"
@@ -54,7 +54,7 @@ def plan_named(word: str) -> Plan:
 
 
 def _plan(word: str, reads: tuple[int, ...]) -> Plan:
-    drafts = [_draft(letter, i, read) for i, (letter, read) in enumerate(zip(word[1:], reads, strict=True))]
+    drafts = [draft(letter, i, read) for i, (letter, read) in enumerate(zip(word[1:], reads, strict=True))]
     return plan_of(*drafts, start=INPUTS[word[0]])
 
 
@@ -67,7 +67,7 @@ def _above(position: int) -> Condition:
     return Compare("gt", Ref(_name(position), ("n",)), Const(100), "number")
 
 
-def _draft(letter: str, index: int, read: int) -> Draft:
+def draft(letter: str, index: int, read: int) -> Draft:
     """The node at an index (from 0) that reads the value at a position."""
     name, value = _name(index + 1), _name(read)
     match letter:
@@ -85,14 +85,13 @@ def _draft(letter: str, index: int, read: int) -> Draft:
             return approve(name, value, when=_above(read))
         case "x":
             # The value furthest back that a rule may look at: the input where it is endorsed, else what follows it.
-            return lambda labels: approve(name, value, when=_above(_oldest(labels, read)))(labels)
+            return lambda known: approve(name, value, when=_above(_oldest(known, read)))(known)
         case "c":
             return approve(name, value, click=True)
         case _:
             raise ValueError(f"{letter} is no kind of node")
 
 
-def _oldest(labels: object, read: int) -> int:
-    assert isinstance(labels, dict)
-    vouched = [i for i, label in enumerate(labels.values()) if label is not Label.UNTRUSTED and i != read]
+def _oldest(known: Known, read: int) -> int:
+    vouched = [i for i, value in enumerate(known.values()) if value.label is not Label.UNTRUSTED and i != read]
     return vouched[0] if vouched else read
