@@ -145,7 +145,8 @@ class Cell:
         if effect.probe is not None:
             found = await effect.probe(key)
             if found is not None:
-                _json(effect.declared.result.type, found, f"result of the probe of {effect.name}")
+                known = _json(effect.declared.result.type, found, f"result of the probe of {effect.name}")
+                _must_agree(effect, data, known)
                 self.effects.append({**record, "outcome": "found"})
                 return found
         self.effects.append(record)
@@ -171,6 +172,13 @@ def _json(kind: Any, value: object, boundary: str) -> Json:
         return canonical.loads(contract(kind).write(value))
     except ContractError as error:
         raise error.at(boundary) from None
+
+
+def _must_agree(effect: Effect[Any, Any], data: Mapping[str, Json], known: Json) -> None:
+    """Refuse a recorded result that names another argument than the call: the key was used for something else."""
+    for name, value in data.items():
+        if isinstance(known, dict) and name in known and known[name] != value:
+            raise Refusal(f"{effect.name} was done before with another {name} for the same {effect.once}")
 
 
 def current() -> Cell:

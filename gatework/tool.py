@@ -108,7 +108,8 @@ def effect(*, once: str, probe: Callable[[IdempotencyKey], Awaitable[Any]] | Non
 
     `once` names the argument that is its business key: with the run's lineage and the node it makes the key
     that the outside system sees again at every further try. `probe` asks that system what became of a key:
-    the recorded result, or None where it is known not to have happened. Without a probe, an effect whose
+    the recorded result, or None where it is known not to have happened. A recorded result that has a field named
+    as an argument must agree with the call, or the stage blocks. Without a probe, an effect whose
     outcome is unknown waits for a person.
     """
     return _EffectOf(once, probe)
