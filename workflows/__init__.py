@@ -1,0 +1,1 @@
+"""The plans of this deployment, one noun a file."""

@@ -1,0 +1,36 @@
+"""Refund a customer: read the mail, look up what we owe, ask finance where it matters, pay, and reply."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from activities.claims import extract
+from activities.letters import draft
+from activities.mailbox import RawMail, read
+from activities.orders import owed_by_our_records
+from activities.outbox import Sent, send
+from activities.payments import pay
+from activities.policy import assess
+from gatework import Endorsed, Untrusted, any_of, approve, endorse, role, workflow
+
+FINANCE_ABOVE = 100
+"""Refunds above this amount, in the currency of the order, are approved by a person."""
+
+
+@workflow
+def refund(mail: Untrusted[RawMail]) -> Endorsed[Sent]:
+    """Refund a customer: read the mail, look up what we owe, ask finance where it matters, pay, and reply."""
+    message = read(mail)
+    claim = extract(message)
+    owed = endorse(claim, by=owed_by_our_records)
+    risk = assess(owed)
+    letter = draft(owed, risk)
+    agreed = approve(
+        owed,
+        by=role("finance"),
+        when=any_of(owed.value.amount > FINANCE_ABOVE, risk.value.level != "low"),
+        show=[claim, risk, letter],
+        within=timedelta(hours=24),
+    )
+    receipt = pay(agreed)
+    return send(letter, receipt)
