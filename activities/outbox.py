@@ -59,7 +59,7 @@ async def send_mail(key: IdempotencyKey, payment: str, to: str, subject: str, bo
     return await asyncio.to_thread(put, outbox_path(), key, payment, to, subject, body)
 
 
-@stage(tools=[send_mail], timeout=timedelta(minutes=1))
+@stage(tools=[send_mail], attempts=3, timeout=timedelta(minutes=1))
 async def send(letter: Endorsed[Letter], receipt: Endorsed[Receipt]) -> Endorsed[Sent]:
     """Send the letter to the customer who was paid."""
     paid = receipt.value

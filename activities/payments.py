@@ -43,7 +43,7 @@ async def refund_order(key: IdempotencyKey, order: str, amount: Decimal) -> Rece
     return await asyncio.to_thread(pay_back, key, order, amount)
 
 
-@stage(tools=[refund_order], timeout=timedelta(minutes=1))
+@stage(tools=[refund_order], attempts=3, timeout=timedelta(minutes=1))
 async def pay(owed: Approved[Owed]) -> Endorsed[Receipt]:
     """Pay what was approved."""
     return Endorsed(await refund_order(owed.value.order, owed.value.amount))
