@@ -28,9 +28,11 @@ def encode(value: object) -> bytes:
     return adapter.dump_json(value)
 
 
-def decode(kind: Any, data: bytes, *, what: str, max_bytes: int = 2 * MAX_MESSAGE_BYTES) -> Any:
+def decode(
+    kind: Any, data: bytes, *, what: str, max_bytes: int = 2 * MAX_MESSAGE_BYTES, max_values: int | None = None
+) -> Any:
     """The dataclass in JSON bytes. Raises `ContractError`, naming `what`, unless it is exactly that."""
-    canonical.loads(data, max_bytes=max_bytes)
+    canonical.loads(data, max_bytes=max_bytes, max_values=max_values)
     try:
         return _adapter(kind).validate_json(data, strict=True, extra="forbid")
     except ValidationError as error:

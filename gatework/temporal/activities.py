@@ -43,13 +43,13 @@ def stage_activities(library: Library, *, model: Model | str | None, seed: int) 
 
 
 async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model], seed: int) -> Finished | Failed:
+    info = activity.info()
+    if not info.workflow_type:
+        raise application_error(OrderError("A stage runs only inside a run of its plan."))
     try:
         task: Task = wire.decode(Task, data_of(task_) or b"", what="task")
     except ContractError as error:
         raise application_error(error) from None
-    info = activity.info()
-    if not info.workflow_type:
-        raise application_error(OrderError("A stage runs only inside a run of its plan."))
     known = library.find(info.workflow_type, task.run.plan)
     if known is None or known.problem:
         # Another worker of the queue may have a later or an earlier deploy, so this one may be tried again.
@@ -77,7 +77,6 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
 
 
 async def _heartbeat() -> None:
-    # Most stages end before the first one, and each costs as much as a guard.
     while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
         activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)

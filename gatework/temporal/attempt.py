@@ -10,7 +10,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
-from gatework import wire
+from gatework import canonical, wire
 from gatework.errors import ContractError
 from gatework.events import Failed, FailureKind, Finished
 from gatework.library import Known
@@ -27,6 +27,9 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 
 TRIES = 4
 """How often Temporal runs an attempt whose code broke or whose worker died. An effect's attempt is run once."""
+
+_MOST_VALUES = canonical.MAX_VALUES + 10_000
+"""In a result: those of the output, and what is said of how it came about. Temporal lets no task think for 2 s."""
 
 _LONGEST = timedelta(days=3650)
 """Temporal takes no time without end."""
@@ -78,7 +81,8 @@ async def performed(known: Known, due: Run, *, lineage: str) -> Finished | Faile
     except ActivityError as error:
         return failed(due, *_why(error, due.node, effect=bool(node.tools)))
     try:
-        event: Finished | Failed = wire.decode(Finished | Failed, data_of(answer) or b"", what="result")
+        sent = data_of(answer) or b""
+        event: Finished | Failed = wire.decode(Finished | Failed, sent, what="result", max_values=_MOST_VALUES)
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
     except ContractError as error:

@@ -33,7 +33,7 @@ def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None,
 
     Raises `ContractError` for what is no JSON, `DecisionError` for what is no decision.
     """
-    typed = None if data is None else canonical.loads(data)
+    typed = None if data is None else canonical.loads(data, max_values=canonical.MAX_VALUES)
     if action == "edit":
         return _edit(typed, known, gate, salt)
     if action == "approve":

@@ -112,7 +112,7 @@ class Interpreter(OwnPayloads):
         return info.continued_run_id is not None and info.attempt == 1
 
     def _begin(self, given: bytes, known: Known) -> None:
-        value = canonical.loads(given)
+        value = canonical.loads(given, max_values=canonical.MAX_VALUES)
         known.check(known.plan.input.name, value)
         self._known, self._state = known, machine.new(known.plan)
         self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, workflow.random().randbytes(16))))

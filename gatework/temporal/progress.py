@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gatework import canonical
 from gatework.canonical import Json
 from gatework.plan import Approval, Plan
 from gatework.state import ALLOWED, Gate, State
@@ -74,7 +74,7 @@ MAX_SHOWN_BYTES = 1_000_000
 
 def fitting(values: Mapping[str, Json]) -> dict[str, Json]:
     """The values that fit into an answer, smaller ones first where not all do."""
-    sizes = {name: len(canonical.dumps(value)) for name, value in values.items()}
+    sizes = {name: len(json.dumps(value)) for name, value in values.items()}
     left, kept = MAX_SHOWN_BYTES, set()
     for name in sorted(sizes, key=lambda name: sizes[name]):
         left -= sizes[name]
