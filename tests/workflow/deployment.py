@@ -59,6 +59,10 @@ class Deployments:
     async def client(self, *plugins: Any, **options: Any) -> Client:
         return await Client.connect(self.address, plugins=list(plugins), **options)
 
+    async def calling(self) -> Deployed:
+        """A client that serves nothing."""
+        return Deployed(await self.client(GateworkPlugin()), self.queue)
+
     async def serve(self, *workflows: Workflow[Any, Any], **options: Any) -> Deployed:
         """A worker in this process that serves workflows until the test ends."""
         return await self._stack.enter_async_context(self.serving(*workflows, **options))

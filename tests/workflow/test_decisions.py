@@ -312,8 +312,8 @@ async def test_gate_as_first_act_answers_after_a_restart_of_the_worker(deploymen
 
 async def test_update_before_the_first_task_is_answered_with_one_sentence(deployments: Deployments) -> None:
     """A decision that comes before the run has begun is refused or taken, and sticks nowhere."""
-    client = await deployments.client()
-    deployed = Deployed(client, deployments.queue)
+    deployed = await deployments.calling()
+    client = deployed.client
     id = await deployed.start_raw("gate_first", payload(b'{"text": "a"}'))
     early = asyncio.create_task(client.get_workflow_handle(id).execute_update("approve", 1234))
     query = asyncio.create_task(client.get_workflow_handle(id).query("state"))

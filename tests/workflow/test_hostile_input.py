@@ -104,8 +104,9 @@ async def test_forged_state_is_not_believed(deployments: Deployments, more: dict
 
 async def test_forged_state_is_not_believed_in_a_retried_run(deployments: Deployments) -> None:
     """A run that timed out and is retried names a run before it, and its input is still the caller's."""
-    client = await deployments.client()
-    id = await Deployed(client, deployments.queue).start_raw(
+    calling = await deployments.calling()
+    client = calling.client
+    id = await calling.start_raw(
         "signed", payload(_forged()), retry_policy=RETRIES, workflow_run_timeout=Duration(seconds=1)
     )
     # The first run times out, because there is no worker yet.
