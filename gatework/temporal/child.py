@@ -1,0 +1,103 @@
+"""Child processes that leave nothing behind: stopped in order, and gone with the process that started them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from gatework.errors import ConfigError
+
+GRACE_SECONDS = 5.0
+"""How long a child may take to end after SIGINT before it is killed."""
+
+# Run in between, because Python code between fork and exec (`preexec_fn`) can deadlock where threads run.
+_TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: prctl(2)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)  # it died in between
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Child:
+    """A running child process, in a process group of its own so that Ctrl-C in the terminal reaches us alone."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self.log = log
+        """What it writes."""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        return await self._process.wait()
+
+    def last_words(self, lines: int = 3) -> str:
+        """The end of its log, on one line."""
+        with suppress(OSError):
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+            return " / ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+        return ""
+
+    async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """End it: SIGINT, and SIGKILL where that does not help in time or the caller is cancelled."""
+        try:
+            self._signal(signal.SIGINT)
+            async with asyncio.timeout(grace_seconds):
+                await self._process.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self.ended:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, keep: Sequence[int] = ()
+) -> AsyncGenerator[Child]:
+    """Run a command until the block ends, however it ends; its output goes to `log`.
+
+    `env` is its whole environment, ours if left out. It inherits the file descriptors in `keep`, so that a lock on
+    them lasts as long as it does. On Linux the kernel kills it when this process dies, even by SIGKILL. Elsewhere only
+    an orderly end, an exception and the signals that this process handles stop it. Raises `ConfigError` where it
+    cannot be started.
+    """
+    if sys.platform == "linux":
+        command = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
+    try:
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=env,
+                pass_fds=keep,
+                process_group=0,
+            )
+    except OSError as error:
+        raise ConfigError(f"A process cannot be started with its log at {log}: {error.strerror}.") from None
+    child = Child(process, log)
+    try:
+        yield child
+    finally:
+        await child.stop()
