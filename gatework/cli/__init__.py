@@ -1,0 +1,1 @@
+"""The command line: `gatework`, for operators and for those who write plans."""

@@ -1,0 +1,92 @@
+"""A person's decisions: approve, reject, retry, edit and abort, sent as the same updates that the UI sends."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatework import canonical
+from gatework.cli.session import USAGE, connected, fail
+from gatework.errors import ContractError
+
+if TYPE_CHECKING:
+    from gatework.temporal.operate import Client, Operated
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or the beginning of it.")]
+By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name if left out. Recorded as claimed.")]
+Note = Annotated[str, typer.Option("--note", help="Why; it is recorded.")]
+Number = Annotated[str, typer.Option("--number", help="The number shown, to decide on exactly what was shown.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (approve, reject, retry, edit, abort):
+        app.command()(command)
+
+
+def approve(
+    run: Run,
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The four digits that `gatework show` shows.")],
+    by: By = None,
+    note: Note = "",
+) -> None:
+    """Approve what a run shows under this number."""
+    _send(run, lambda found: found.approve(number, by=_name(by), note=note))
+
+
+def reject(run: Run, why: str, by: By = None, number: Number = "") -> None:
+    """Refuse the approval: the run ends."""
+    _send(run, lambda found: found.reject(why, by=_name(by), number=number))
+
+
+def retry(
+    run: Run,
+    note: Annotated[str, typer.Argument(metavar="[NOTE]", help="What the model should know.")] = "",
+    by: By = None,
+    number: Number = "",
+) -> None:
+    """Run the stage that waits again, with a note for the model."""
+    _send(run, lambda found: found.retry(note, by=_name(by), number=number))
+
+
+def edit(
+    run: Run,
+    value: Annotated[str, typer.Argument(metavar="JSON", help="The corrected value; - reads it from the input.")],
+    place: Annotated[str, typer.Option("--place", help="What to correct, if not what the run asks about.")] = "",
+    by: By = None,
+    note: Note = "",
+    number: Number = "",
+) -> None:
+    """Replace a value; everything computed from the old one runs again."""
+    try:
+        data = canonical.loads(sys.stdin.buffer.read() if value == "-" else value.encode("utf-8", "surrogateescape"))
+    except ContractError as error:
+        raise fail(f"The value cannot be read: {error}. Give it as JSON, in single quotes.", USAGE) from None
+    _send(run, lambda found: found.edit(data, place=place, by=_name(by), note=note, number=number))
+
+
+def abort(run: Run, why: str, by: By = None) -> None:
+    """End a run that waits."""
+    _send(run, lambda found: found.abort(why, by=_name(by)))
+
+
+def _send(run: str, decision: Callable[[Operated], Awaitable[str]]) -> None:
+    async def command(client: Client) -> str:
+        from gatework.temporal.operate import answered, find_run
+
+        return await answered(decision(await find_run(client, run)))
+
+    typer.echo(connected(command))
+
+
+def _name(by: str | None) -> str:
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container
+        return ""

@@ -1,0 +1,143 @@
+"""Runs as text for a terminal. No value can forge anything: all of it is shown as text, without control characters."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gatework.canonical import Json
+
+if TYPE_CHECKING:
+    from gatework.ledger import Entry
+    from gatework.state import Receipt
+    from gatework.temporal.progress import NodeProgress, Progress, Waiting
+
+MARKS = {"done": "✔", "running": "▶", "waiting": "?", "ahead": "·"}
+STYLES = {
+    "done": "green",
+    "completed": "green",
+    "running": "cyan",
+    "waiting": "bold yellow",
+    "ahead": "dim",
+    "rejected": "red",
+    "aborted": "red",
+    "expired": "red",
+    "cancelled": "red",
+    "failed": "red",
+    "terminated": "red",
+}
+MAX_SHOWN = 1_500
+"""Longest text that is shown of one field, in characters."""
+
+_ASKS = {
+    "approval": "approve {node}?",
+    "escalated": "a guard asks about {node}",
+    "blocked": "{node} is blocked",
+    "exhausted": "{node} has used up its attempts",
+    "failed": "{node} has failed",
+    "unknown": "the effect of {node} is in doubt",
+}
+
+
+def clean(text: str, limit: int = MAX_SHOWN) -> str:
+    """Text without what moves, hides or recolours other text: controls, escapes, direction marks."""
+    kept = "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text[: limit + 1])
+    return kept if len(kept) <= limit else f"{kept[:limit]}… ({len(text)} characters)"
+
+
+def one_line(value: Json, limit: int = 120) -> str:
+    """A value on one line, its text fields in quotation marks."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{name} {one_line(item, limit)}" for name, item in value.items())
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    line = " ".join(clean(text, 4 * limit).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def asked(waiting: Waiting) -> str:
+    """What a run asks, in a few words."""
+    return _ASKS[waiting.kind].format(node=waiting.place if waiting.kind == "approval" else waiting.node)
+
+
+def standing(name: str, progress: Progress) -> RenderableType:
+    """Where a run stands, stage by stage."""
+    head = Text.assemble((progress.workflow, "bold"), " ", name, " ", (progress.status, STYLES[progress.status]))
+    if progress.reason:
+        head.append(f": {one_line(progress.reason, 300)}")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for node in progress.nodes:
+        table.add_row(Text(MARKS[node.status], style=STYLES[node.status]), node.name, _state(node))
+    return Group(head, Padding(table, (0, 0, 0, 2)))
+
+
+def _state(node: NodeProgress) -> Text:
+    said = [node.status, *(["by a person"] if node.by_hand else [])]
+    said += [f"{node.attempts} attempts"] if node.attempts > 1 else []
+    return Text(", ".join(said), style=STYLES[node.status])
+
+
+def incidents(ledger: Sequence[Entry], values: Mapping[str, Json]) -> RenderableType:
+    """What did not pass, and what people decided."""
+    lines = [Padding(line, (0, 0, 0, 2)) for entry in ledger for line in incident(entry.receipt, values)]
+    return Group(*lines)
+
+
+def incident(receipt: Receipt, values: Mapping[str, Json]) -> Iterable[Text]:
+    """The lines that tell of one receipt; none where all went as it should."""
+    against = [given for given in receipt.verdicts if given.verdict != "pass"]
+    if receipt.kind == "output" and against:
+        said = one_line(values.get(receipt.output, ""), 300)
+        yield Text.assemble((f"{receipt.node} attempt {receipt.attempt}", "bold"), f" gave {said}")
+        for given in against:
+            yield Text.assemble("  guard ", (given.guard, "bold"), f": {given.verdict}. ", one_line(given.reason, 300))
+    elif receipt.kind in ("refused", "failed"):
+        what = {"block": "refused", "contract": "broke its contract"}.get(receipt.action, receipt.action)
+        yield Text.assemble(
+            (f"{receipt.node} attempt {receipt.attempt}", "bold"), f" {what}: {one_line(receipt.reason, 300)}"
+        )
+    elif receipt.kind == "decided":
+        by = f" by {one_line(receipt.by)} (as claimed)" if receipt.by else ""
+        note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
+        yield Text.assemble((receipt.node, "bold"), f" {receipt.action}", by, note)
+
+
+def question(waiting: Waiting, title: str = "") -> RenderableType:
+    """What a person is asked, with the evidence."""
+    parts: list[RenderableType] = [Text(one_line(reason, 500), style="yellow") for reason in waiting.reasons]
+    parts += [_shown(name, value) for name, value in waiting.shown.items()]
+    heading = Text(f"{title or 'waits for'} {waiting.role}: {asked(waiting)}")
+    return Panel(Group(*parts), title=heading, title_align="left", border_style="yellow", padding=(0, 1))
+
+
+def _shown(name: str, value: Json) -> RenderableType:
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    fields = value if isinstance(value, dict) else {"": value}
+    for field, item in fields.items():
+        text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+        table.add_row(Text(clean(field, 60)), Text(clean(text)))
+    return Group(Text(name, style="bold"), Padding(table, (0, 0, 0, 2)))
+
+
+def commands(name: str, waiting: Waiting, program: str = "gatework") -> Sequence[str]:
+    """The commands that answer, as they can be typed."""
+    run = shlex.quote(name)
+    typed = {
+        "approve": f"approve {run} {waiting.number}",
+        "reject": f"reject {run} 'WHY'",
+        "retry": f"retry {run} 'NOTE FOR THE MODEL'",
+        "edit": f"edit {run} 'JSON of {waiting.place}'",
+        "abort": f"abort {run} 'WHY'",
+    }
+    return [f"{program} {typed[action]}" for action in waiting.allowed]

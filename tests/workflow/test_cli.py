@@ -1,0 +1,219 @@
+"""The command line against a real server: decisions, where runs stand, plans; and its exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from gatework.cli.main import app
+from gatework.temporal import GateworkPlugin
+from tests.workflow.deployment import ROOT, Deployments, end
+from tests.workflow.plans import RETRY, Note, Paper, signed, single, world
+
+Typed = Callable[..., Awaitable[Result]]
+
+GATEWORK = str(Path(sys.executable).with_name("gatework"))
+NOWHERE = "127.0.0.1:1"
+EVIL = "\x1b[2J\x1b]0;owned\x07 [bold]not bold[/bold] \u202e txt"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The worker of these tests is in this process, and its log must not end up in what a command says."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def typed(deployments: Deployments) -> Typed:
+    """Runs a command against the test's server and task queue."""
+
+    async def run(*arguments: str, address: str = deployments.address, stdin: str | None = None) -> Result:
+        env = {"TEMPORAL_ADDRESS": address, "GATEWORK_TASK_QUEUE": deployments.queue, "COLUMNS": "140"}
+        # In a thread, since a command has an event loop of its own.
+        return await asyncio.to_thread(lambda: CliRunner().invoke(app, arguments, input=stdin, env=env))
+
+    return run
+
+
+# -- decisions -------------------------------------------------------------------------------------
+
+
+async def test_approve_with_the_number_completes_the_run(deployments: Deployments, typed: Typed) -> None:
+    """The decision is the same update that the UI sends, and the name is recorded as claimed."""
+    run, waits = await (await deployments.serve(signed)).gate(signed, Note(text="fine"))
+    done = await typed("approve", run.id, waits.number, "--by", "ana", "--note", "seen")
+    assert (done.exit_code, done.stdout) == (0, "approve taken at agreed by ana (as claimed).\n")
+    assert await run.result() == Paper(text="fine")
+    (decided,) = [entry.receipt for entry in await run.ledger() if entry.receipt.kind == "decided"]
+    assert (decided.by, decided.reason) == ("ana", "seen")
+
+
+async def test_approve_with_another_number_is_refused_in_a_sentence(deployments: Deployments, typed: Typed) -> None:
+    """Exit code 1, nothing on standard output, and the run still waits."""
+    run, waits = await (await deployments.serve(signed)).gate(signed, Note(text="fine"))
+    wrong = "1000" if waits.number != "1000" else "1001"
+    refused = await typed("approve", run.id, wrong)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("That is not the number on the panel")
+    assert refused.stderr.count("\n") == 1
+    assert (await run.state()).status == "waiting"
+    await run.abort("test")
+
+
+async def test_run_is_found_by_the_beginning_of_its_id(deployments: Deployments, typed: Typed) -> None:
+    """Enough of it is enough; too little, nothing and nonsense are refused."""
+    deployed = await deployments.serve(signed)
+    one, waits = await deployed.gate(signed, Note(text="one"), id=f"{deployments.queue}-one")
+    two, _ = await deployed.gate(signed, Note(text="two"), id=f"{deployments.queue}-two")
+    assert (await typed("approve", f"{deployments.queue}-o", waits.number)).exit_code == 0
+    for name, said in ((deployments.queue, "More than one run"), ("no-such-run", "There is no run"), (" ", "Name the")):
+        refused = await typed("approve", name, "1234")
+        assert (refused.exit_code, refused.stderr.split(said)[0]) == (1, ""), refused.stderr
+    assert "There is no run" in (await typed("approve", "x' OR 'a' = 'a", "1234")).stderr
+    assert await one.result() == Paper(text="one")
+    await two.abort("test")
+
+
+async def test_reject_and_abort_end_the_run_with_the_reason(deployments: Deployments, typed: Typed) -> None:
+    """Both say why, and who."""
+    deployed = await deployments.serve(signed)
+    for command, ending in (("reject", "gatework.rejected"), ("abort", "gatework.aborted")):
+        run, _ = await deployed.gate(signed, Note(text="no"))
+        assert (await typed(command, run.id, "too much", "--by", "ana")).exit_code == 0
+        cause = await end(run)
+        assert cause.type == ending
+        assert "by ana" in cause.message
+        assert "too much" in cause.message
+
+
+async def test_retry_hands_the_note_to_the_stage(deployments: Deployments, typed: Typed) -> None:
+    """The note is feedback to the next attempt."""
+    world.verdicts[:] = [RETRY] * 3
+    run, _ = await (await deployments.serve(single)).gate(single, Note(text="x"))
+    assert (await typed("retry", run.id, "look closer")).exit_code == 0
+    assert await run.result() == Paper(text="x")
+    assert "look closer" in world.feedback[-1]
+
+
+async def test_edit_takes_json_from_the_line_or_the_input(deployments: Deployments, typed: Typed) -> None:
+    """What cannot be read is wrong usage, what breaks the contract is refused, and neither changes anything."""
+    run, _ = await (await deployments.serve(signed)).gate(signed, Note(text="x"))
+    assert (await typed("edit", run.id, "{bad")).exit_code == 2
+    assert (await typed("edit", run.id, '{"pages": 2}')).exit_code == 1
+    assert (await typed("edit", run.id, "-", "--place", "paper", stdin='{"text": "better", "pages": 2}')).exit_code == 0
+    waits = (await run.waiting()).waiting
+    assert waits is not None
+    assert (await typed("approve", run.id, waits.number)).exit_code == 0
+    assert await run.result() == Paper(text="better", pages=2)
+
+
+async def test_decision_on_a_run_that_has_ended_is_refused(deployments: Deployments, typed: Typed) -> None:
+    """One sentence, exit code 1."""
+    run = await (await deployments.serve(single)).start(single, Note(text="x"))
+    await run.result()
+    refused = await typed("abort", run.id, "late")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert "ended" in refused.stderr
+
+
+# -- where runs stand ------------------------------------------------------------------------------
+
+
+async def test_show_tells_what_is_asked_and_nothing_in_it_is_obeyed(deployments: Deployments, typed: Typed) -> None:
+    """Evidence is shown as text: no escape codes, no markup, no turned direction."""
+    run, waits = await (await deployments.serve(signed)).gate(signed, Note(text=EVIL))
+    shown = await typed("show", run.id)
+    assert shown.exit_code == 0
+    assert "boss: approve paper?" in shown.stdout
+    assert f"gatework approve {run.id} {waits.number}" in shown.stdout
+    assert "[bold]not bold[/bold]" in shown.stdout
+    assert not set("\x1b\x07\u202e") & set(shown.stdout)
+    data = json.loads((await typed("show", run.id, "--json")).stdout)
+    assert data["state"]["waiting"]["number"] == waits.number
+    assert data["state"]["waiting"]["shown"]["paper"]["text"] == EVIL
+    await run.abort("test")
+
+
+async def test_show_tells_which_guard_stopped_what(deployments: Deployments, typed: Typed) -> None:
+    """Refused outputs are part of the story."""
+    world.verdicts[:] = [RETRY]
+    run = await (await deployments.serve(single)).start(single, Note(text="first words"))
+    await run.result()
+    shown = (await typed("show", run.id)).stdout
+    assert "attempt 1 gave" in shown
+    assert "first words" in shown
+    assert "guard judged: retry" in shown
+    assert "completed" in shown
+
+
+async def test_runs_lists_those_that_wait_and_on_request_all(deployments: Deployments, typed: Typed) -> None:
+    """An operator sees what needs them, with the number."""
+    deployed = await deployments.serve(signed, single)
+    assert (await typed("runs")).stdout == "No run waits for a person.\n"
+    run, waits = await deployed.gate(signed, Note(text="x"))
+    ended = await deployed.start(single, Note(text="x"))
+    await ended.result()
+    # The server lists what has happened a moment later.
+    everything = ""
+    while run.id not in everything or ended.id not in everything:
+        everything = (await typed("runs", "--all")).stdout
+    assert "completed" in everything
+    listed = (await typed("runs")).stdout
+    assert run.id in listed
+    assert waits.number in listed
+    assert ended.id not in listed
+    (one,) = json.loads((await typed("runs", "--json")).stdout)
+    assert one["waiting"]["role"] == "boss"
+    await run.abort("test")
+
+
+# -- where something is missing --------------------------------------------------------------------
+
+
+async def test_command_without_a_server_says_so_and_exits_with_3(typed: Typed) -> None:
+    """Which server, and how to have one."""
+    for command in (("runs",), ("show", "x"), ("approve", "x", "1234")):
+        failed = await typed(*command, address=NOWHERE)
+        assert failed.exit_code == 3
+        assert "No Temporal server answers at 127.0.0.1:1" in failed.stderr
+
+
+async def test_decision_without_a_worker_says_so_and_exits_with_3(
+    deployments: Deployments, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not hang, and says that the decision may still be taken."""
+    monkeypatch.setattr("gatework.temporal.operate.ANSWER_TIMEOUT", timedelta(seconds=2))
+    async with deployments.serving(signed) as deployed:
+        run, waits = await deployed.gate(signed, Note(text="x"))
+    failed = await typed("approve", run.id, waits.number)
+    assert failed.exit_code == 3
+    assert "No worker" in failed.stderr
+    client = await deployments.client(GateworkPlugin(signed))
+    await client.get_workflow_handle(run.id).terminate()
+
+
+async def test_console_script_exits_with_what_it_means() -> None:
+    """As a process: 0, 2 for wrong usage, 3 without a server; one sentence, no traceback, no abort at the end."""
+    for arguments, code in ((["--version"], 0), (["approve", "x"], 2), (["runs"], 3), (["nonsense"], 2)):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [GATEWORK, *arguments],
+            env={"TEMPORAL_ADDRESS": NOWHERE, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
