@@ -246,14 +246,17 @@ def test_numbers_of_ten_gates_in_a_row_differ_whatever_their_evidence() -> None:
         assert len({gate.number for gate in gates}) == 10
 
 
-def test_number_has_four_digits_and_comes_of_the_evidence() -> None:
+def test_number_has_four_digits_of_which_three_come_of_the_evidence() -> None:
     """Four digits without a leading zero, another for other evidence."""
-    numbers = {
-        Gate(id=7, kind="approval", node="a", role="r", evidence=digest("test", i), shown={}, expires_seconds=1).number
-        for i in range(1_000)
-    }
-    assert all(1_000 <= int(number) <= 9_999 and len(number) == 4 for number in numbers)
-    assert 500 < len(numbers) <= 900
+    numbers = [
+        Gate(
+            id=27, kind="approval", node="a", role="r", evidence=f"{i:012x}{0:052x}", shown={}, expires_seconds=1
+        ).number
+        for i in range(900)
+    ]
+    assert numbers == [f"{digits}7" for digits in range(100, 1_000)]
+    zero = Gate(id=7, kind="approval", node="a", role="r", evidence=f"{899:012x}{1:052x}", shown={}, expires_seconds=1)
+    assert zero.number == "9997"
 
 
 def test_click_approves_the_first_gate_of_a_run_without_the_number() -> None:
@@ -311,6 +314,7 @@ def test_reject_and_abort_end_the_run_with_their_reason(action: Action, kind: An
     assert driver.due == Outcome(kind=kind, node="agreed", reason="no", by="someone")
     assert driver.state.gate is None
     assert [(receipt.kind, receipt.action) for receipt in receipts] == [("decided", action), ("ended", kind)]
+    assert (receipts[0].output, receipts[0].label) == ("", "")
     assert (receipts[1].by, receipts[1].reason, receipts[1].node) == ("someone", "no", "agreed")
     refused(driver, decided(gate, "approve"), f"has ended \\({kind}\\)")
 
