@@ -87,7 +87,7 @@ async def perform(
         if isinstance(error, TimeoutError) and deadline.expired():
             return attempt.failed(cell, "timeout", late)
         # The message may carry outside text, so it stays in the worker's own log.
-        _log.exception("stage broke", stage=node.name, attempt=run.attempt)
+        _log.error("stage broke", stage=node.name, attempt=run.attempt, stack=_traceback(error))
         return attempt.failed(cell, "error", f"{type(error).__name__} at {_place(error)}; the worker's log says more")
 
 
@@ -192,7 +192,7 @@ class _Attempt:
         except _Late:
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
         except Exception as error:  # noqa: BLE001  # a guard that breaks in whatever way blocks
-            _log.exception("guard broke", stage=self._node.name, guard=use.name)
+            _log.error("guard broke", stage=self._node.name, guard=use.name, stack=_traceback(error))
             verdict = Block(f"the guard {use.name} broke: {type(error).__name__} at {_place(error)}")
         if time.monotonic() - began > use.timeout_seconds:  # it held up the loop, and with it its own deadline
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
@@ -260,6 +260,11 @@ def _being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def _traceback(error: BaseException) -> str:
+    # Written here, since a renderer's own would show what every variable holds, and take seconds on the loop for it.
+    return "".join(traceback.format_exception(error, limit=-8)).rstrip()
+
+
 def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
     return f"{shown_path(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"
