@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -25,7 +26,9 @@ _SIZES = ((600, 40), (300, 40), (160, 40), (80, 24), (40, 12), (20, 6), (12, 3))
 _CELL = 160
 """From here on a text gets a fence of its own, and its lines are kept."""
 _NAME = 40
-_LINES = 12
+_LINES = 16
+_WIDTH = 60
+"""Longest line in a fence, in characters: the UI does not wrap there, and what is out of sight is not seen."""
 _MARKS_ON_ONE = 4
 """Accents on one letter; no script needs more."""
 _MARKS = {"done": "✔", "running": "▶", "waiting": "▶", "ahead": "–"}
@@ -84,35 +87,37 @@ class _Page:
             reason = f": {self._inline(progress.reason)}" if progress.reason else ""
             return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done."
         position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
-        asked = _ASKS[waiting.kind].format(node=_name(waiting.node))
+        about = waiting.place if waiting.kind == "approval" else waiting.node
+        asked = _ASKS[waiting.kind].format(node=_name(about))
         return f"### NEEDS YOU ({_name(waiting.role)}): {asked}, stage {position} of {total}"
 
     def _how(self, waiting: Waiting) -> str:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
         ways = [_HOW[update].format(number=waiting.number, place=_name(waiting.place)) for update in waiting.allowed]
         reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
-        lines = [f"**More Actions → Send an Update**, until {until}", *(f"- {way}" for way in ways)]
+        # Without the empty line the renderer sees no list.
+        lines = [f"**More Actions → Send an Update**, until {until}", "", *(f"- {way}" for way in ways)]
         return "\n".join([*lines, "", "\n>\n".join(reasons)] if reasons else lines)
 
     def _evidence(self, waiting: Waiting) -> Iterable[str]:
         for name, value in self._first(list(waiting.shown.items())):
-            yield f"**{_name(name)}**\n\n{self._value(value)}"
+            yield self._value(_name(name), value)
         if waiting.left_out:
             self._cut = True
             yield f"Too large to show: {', '.join(map(_name, self._first(waiting.left_out)))}."
 
-    def _value(self, value: Json) -> str:
+    def _value(self, shown: str, value: Json) -> str:
         if not isinstance(value, dict):
-            return self._fence(_text(value))
+            return f"**{shown}**\n\n{self._fence(_text(value))}"
         rows, fences = [], []
         for name, item in self._first(list(value.items())):
             text = _text(item)
             if len(text) > _CELL or "\n" in text:
-                fences.append(f"{_name(name)}:\n{self._fence(text)}")
+                fences.append(f"**{shown}** {_name(name)}\n\n{self._fence(text)}")
             else:
                 rows.append(f"| {_name(name)}{_PAD} | {self._inline(text)}{_PAD} |")
-        table = "\n".join([f"| field{_PAD} | value{_PAD} |", "|---|---|", *rows]) if rows else ""
-        return "\n\n".join(filter(None, [table, *fences])) or "nothing"
+        table = "\n".join([f"| {shown}{_PAD} | {_PAD} |", "|:---|:---|", *rows]) if rows or not fences else ""
+        return "\n\n".join(filter(None, [table, *fences]))
 
     def _table(self, nodes: Sequence[NodeProgress]) -> str:
         rows = [
@@ -120,7 +125,7 @@ class _Page:
             f"| {node.attempts or ''}{_PAD} |"
             for node in self._first(nodes)
         ]
-        return "\n".join([f"| {_PAD} | stage{_PAD} | state{_PAD} | attempts{_PAD} |", "|---|---|---|---|", *rows])
+        return "\n".join([f"| {_PAD} | stage{_PAD} | state{_PAD} | attempts{_PAD} |", "|---|:---|:---|:---|", *rows])
 
     def _first(self, items: Sequence[T]) -> Sequence[T]:
         self._cut = self._cut or len(items) > self._most
@@ -133,7 +138,7 @@ class _Page:
 
     def _fence(self, text: str) -> str:
         looked_at = text[: 4 * self._longest]
-        lines = [re.sub(r"\s{4,}", "   ", line) for line in _clean(looked_at).split("\n")]
+        lines = [part for line in _clean(looked_at).split("\n") for part in _wrapped(re.sub(r"\s{4,}", "   ", line))]
         whole = looked_at == text and len(lines) <= _LINES
         clean = self._shortened("\n".join(lines[:_LINES]), whole=whole)
         ticks = max((len(run) for run in re.findall(r"`+", clean)), default=0)
@@ -146,6 +151,10 @@ class _Page:
             return text
         self._cut = True
         return f"{text[: self._longest]}… (cut)"
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, _WIDTH) or [""]
 
 
 def _state(node: NodeProgress) -> str:
@@ -162,7 +171,9 @@ def _name(name: str) -> str:
 
 
 def _escaped(line: str) -> str:
-    return re.sub(r"""([!#-&(-+\-./:<=>@\[-`{-~])""", r"\\\1", line)
+    """Text in which nothing is Markdown or HTML, by the escapes that the UI's renderer knows; it shows others."""
+    escaped = re.sub(r"([!#&(-+\-.:<>\[-`{-~])", r"\\\1", line)
+    return re.sub(r"\$|(?<=\d)/", lambda found: f"&#{ord(found[0])};", escaped)  # formulas, and ½ for 1/2
 
 
 def _clean(text: str) -> str:
