@@ -1,0 +1,77 @@
+"""Takes the pictures of the documentation: `.venv/bin/python docs/screenshots.py`; needs Chromium.
+
+Each shows the real UI of a real server, with a refund that the real model has prepared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from playwright.async_api import FloatRect, ViewportSize, async_playwright  # noqa: E402  # after the path is set
+from temporalio.client import Client  # noqa: E402
+
+from activities.shop import create_shop  # noqa: E402
+from gatework.temporal import GateworkPlugin, start  # noqa: E402
+from gatework.temporal.child import running  # noqa: E402
+from gatework.temporal.server import Server, dev_server  # noqa: E402
+from showcase.cases import chosen  # noqa: E402
+from workflows.refund import refund  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+MAIL = "0023-espresso-machine"
+VIEW: ViewportSize = {"width": 1440, "height": 1600}
+CUT: FloatRect = {"x": 256, "y": 60, "width": 1184, "height": 1080}
+"""Without the UI's own menus."""
+PANEL = "iframe#user-metadata-current-details"
+MAX_BYTES = 300_000
+
+
+async def main() -> None:
+    """Start a server and a worker, let a refund come to its approval, and take its picture."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["GATEWORK_SHOP_DB"] = str(folder / "shop.db")
+        os.environ["GATEWORK_OUTBOX"] = str(folder / "outbox")
+        create_shop()
+        async with dev_server(folder / "temporal.db", port=7333) as server:
+            env = {**os.environ, "TEMPORAL_ADDRESS": server.address}
+            async with running([sys.executable, str(ROOT / "worker.py")], log=folder / "worker.log", env=env):
+                await take(await waiting(server), IMAGES / "waiting.png")
+
+
+async def waiting(server: Server) -> str:
+    """The page of a refund that waits for finance."""
+    client = await Client.connect(server.address, plugins=[GateworkPlugin(refund)])
+    (case,) = chosen([MAIL])
+    run = await start(client, refund, case.mail, id="refund-GW-1023")
+    progress = await run.waiting()
+    assert progress.waiting is not None, progress.reason
+    return server.page(run.id, (await run.handle.describe()).run_id)
+
+
+async def take(page_address: str, path: Path) -> None:
+    """The page as a person sees it."""
+    async with async_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = await browser.new_page(viewport=VIEW)
+        await page.goto(page_address)
+        await page.frame_locator(PANEL).get_by_text("NEEDS YOU").wait_for()
+        await page.wait_for_timeout(1000)  # the panel is given its height after it is there
+        await page.screenshot(path=path, clip=CUT)
+        await browser.close()
+    size = path.stat().st_size
+    assert size < MAX_BYTES, f"{path} has {size} bytes"
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {size} bytes\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
