@@ -27,8 +27,8 @@ from gatework.temporal.attempt import failed, performed, span
 from gatework.temporal.decisions import DESCRIPTIONS, decided
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
-from gatework.temporal.pin import UnknownPlan, pinned
-from gatework.temporal.progress import Progress, fitting, progress
+from gatework.temporal.pin import UnknownPlan, begun, continued
+from gatework.temporal.progress import Progress, fitting, not_begun, progress
 from gatework.verdict import short
 
 
@@ -40,6 +40,8 @@ class Carried:
     ledger: tuple[Entry, ...]
     expires: str
     """When the open gate expires, as UTC in ISO 8601; empty without one."""
+    secret: str
+    """As in `Beginning`."""
 
 
 def _update(action: Action) -> Any:
@@ -73,15 +75,15 @@ class Interpreter(OwnPayloads):
         self._ledger: tuple[Entry, ...] = ()
         self._refused: dict[str, Json] = {}
         self._expires: datetime | None = None
-        self._secret = workflow.random().randbytes(16)
+        self._secret = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         try:
             given = self._given(inputs)
             if self._continues:
-                await self._resume(given)
+                self._resume(given)
             else:
-                self._begin(given, await pinned(self.library, self.name))
+                self._begin(given, *await begun(self.library, self.name))
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
         try:
@@ -111,19 +113,19 @@ class Interpreter(OwnPayloads):
         info = workflow.info()
         return info.continued_run_id is not None and info.attempt == 1
 
-    def _begin(self, given: bytes, known: Known) -> None:
+    def _begin(self, given: bytes, known: Known, secret: str) -> None:
         value = canonical.loads(given, max_values=canonical.MAX_VALUES)
         known.check(known.plan.input.name, value)
-        self._known, self._state = known, machine.new(known.plan)
-        self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, workflow.random().randbytes(16))))
+        self._known, self._state, self._secret = known, machine.new(known.plan), secret
+        self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, self._salt("input"))))
 
-    async def _resume(self, given: bytes) -> None:
+    def _resume(self, given: bytes) -> None:
         try:
             carried: Carried = wire.decode(Carried, given, what="carried state")
         except ContractError as error:
             raise UnknownPlan(f"This deploy cannot read what the run before handed on: {error.reason}.") from None
-        self._known = await pinned(self.library, self.name, carried.state.plan)
-        self._state, self._ledger = carried.state, carried.ledger
+        self._known = continued(self.library, self.name, carried.state.plan)
+        self._state, self._ledger, self._secret = carried.state, carried.ledger, carried.secret
         self._expires = datetime.fromisoformat(carried.expires) if carried.expires else None
         self._show()
 
@@ -176,7 +178,7 @@ class Interpreter(OwnPayloads):
             return
         _, state = self._now
         expires = self._expires.isoformat() if self._expires else ""
-        carried = wire.encode(Carried(state=state, ledger=self._ledger, expires=expires))
+        carried = wire.encode(Carried(state=state, ledger=self._ledger, expires=expires, secret=self._secret))
         # A longer history is better than a run that cannot go on.
         if len(carried) <= wire.MAX_MESSAGE_BYTES and workflow.all_handlers_finished():
             workflow.continue_as_new(raw(carried))
@@ -232,7 +234,7 @@ class Interpreter(OwnPayloads):
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:
-        return raw(wire.encode(self._progress()))
+        return raw(wire.encode(self._progress() if self._state else not_begun(self.name)))
 
     @workflow.query(description="The receipts of the run, chained.")
     def ledger(self) -> RawValue:
@@ -240,7 +242,8 @@ class Interpreter(OwnPayloads):
 
     @workflow.query(description="Values by their digest, also of outputs that were refused.")
     def values(self) -> RawValue:
-        held = {value.sealed.digest: value.sealed.data for value in self._now[1].values.values()}
+        values = self._state.values if self._state else {}
+        held = {value.sealed.digest: value.sealed.data for value in values.values()}
         return raw(canonical.dumps(fitting({**held, **self._refused})))
 
     def _decision(self, action: Action, data: tuple[RawValue, ...]) -> Step:
@@ -252,7 +255,8 @@ class Interpreter(OwnPayloads):
             if self._expires is not None and workflow.now() >= self._expires:
                 raise DecisionError("The time to answer is up.")
             sent = data_of(data[0]) if data else None
-            return machine.step(known.plan, state, decided(action, sent, known, state.gate, self._salt_of_update))
+            salt = self._salt(f"decision {len(self._ledger)}")
+            return machine.step(known.plan, state, decided(action, sent, known, state.gate, salt))
         except ContractError as error:
             raise refusal(f"What you sent cannot be read: {error.message}.") from None
         except GateworkError as error:
@@ -264,12 +268,9 @@ class Interpreter(OwnPayloads):
         taken = step.receipts[0]
         return f"{action} taken at {taken.node}{f' by {taken.by} (as claimed)' if taken.by else ''}."
 
-    @property
-    def _salt_of_update(self) -> bytes:
-        """The same for a decision and its check, which must not draw random numbers; new for each update."""
-        update = workflow.current_update_info()
-        assert update is not None
-        return bytes.fromhex(canonical.digest("salt", [self._secret.hex(), update.id]))[:16]
+    def _salt(self, of: str) -> bytes:
+        """A salt that is the same for a decision and its check, and at each replay."""
+        return bytes.fromhex(canonical.digest("salt", [self._secret, of]))[:16]
 
     approve = _update("approve")
     reject = _update("reject")

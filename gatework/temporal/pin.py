@@ -7,20 +7,22 @@ looks it up in the run that it was reset from.
 
 from __future__ import annotations
 
-import re
+import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity, workflow
 from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import canonical, wire
+from gatework import wire
 from gatework.errors import ConfigError
 from gatework.library import Known, Library
 from gatework.temporal.payloads import application_error, data_of, raw
 
-ACTIVITY = "gatework.pin"
+ACTIVITY = "gatework.begin"
 
 _PREFIX = "plan-"
 
@@ -30,31 +32,37 @@ class UnknownPlan(ConfigError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PinQuery:
-    """Which plan did the run start with that was reset into this one?"""
+class Beginning:
+    """What a new run is told that it cannot know by itself."""
 
-    workflow: str
-    workflow_id: str
-    run_id: str
+    secret: str
+    """32 random bytes as hex, for the salts of what is not computed by a stage. Temporal's random numbers follow from
+    the run's id, which is no secret."""
+    marker: str
+    """The marker of the run that this one was reset from; empty for one that was not, or had come to none."""
 
 
-async def pinned(library: Library, name: str, carried: str = "") -> Known:
-    """The plan that this run is held to; for a new run, the newest. `carried` is the digest of a continued one.
+async def begun(library: Library, name: str) -> tuple[Known, str]:
+    """The plan that a run is held to, for a new one the newest; and its secret.
 
     Raises `UnknownPlan`, which fails the workflow task and not the run, where this deploy cannot run it.
     """
-    if carried:
-        return _fit(_marked(name, library.find(name, carried), carried[:12]))
     info = workflow.info()
     if info.run_id != info.original_execution_run_id and workflow.patched("gatework-reset"):
-        marker = await _marker_before(info)
-        if marker:
-            known = next((known for known in library.plans(name) if _marker(known) == marker), None)
-            return _fit(_marked(name, known, marker.removeprefix(_PREFIX)[:12]))
+        # No local one: the marker that comes after it would not be found at a replay.
+        told = await _told(workflow.execute_activity, info.original_execution_run_id)
+        if told.marker:
+            known = next((known for known in library.plans(name) if _marker(known) == told.marker), None)
+            return _marked(name, known, told.marker.removeprefix(_PREFIX)[:12]), told.secret
     for known in library.plans(name):
         if workflow.patched(_marker(known)):
-            return _fit(known)
+            return _fit(known), (await _told(workflow.execute_local_activity, "")).secret
     raise UnknownPlan(f"This deploy of {name} has not the plan that the run is held to; deploy it again.")
+
+
+def continued(library: Library, name: str, digest: str) -> Known:
+    """The plan of the run before. Raises `UnknownPlan`."""
+    return _marked(name, library.find(name, digest), digest[:12])
 
 
 def _marker(known: Known) -> str:
@@ -65,7 +73,7 @@ def _marked(name: str, known: Known | None, digest: str) -> Known:
     if known is None:
         raise UnknownPlan(f"Plan {digest} of {name} is not in this deploy; deploy it again.")
     workflow.patched(_marker(known))
-    return known
+    return _fit(known)
 
 
 def _fit(known: Known) -> Known:
@@ -74,29 +82,35 @@ def _fit(known: Known) -> Known:
     return known
 
 
-async def _marker_before(info: workflow.Info) -> str:
-    """The marker of the run that this one was reset from; empty where that one had come to none."""
-    query = PinQuery(workflow=info.workflow_type, workflow_id=info.workflow_id, run_id=info.original_execution_run_id)
-    answer = await workflow.execute_activity(
-        ACTIVITY,
-        raw(wire.encode(query)),
-        result_type=RawValue,
-        start_to_close_timeout=timedelta(seconds=20),
-        summary="plan of the run before the reset",
-    )
-    marker = canonical.loads(data_of(answer) or b"null")
-    if not isinstance(marker, str) or not re.fullmatch(rf"({_PREFIX}[0-9a-f]{{16}})?", marker):
-        raise application_error(ConfigError("What a worker said of the plan before the reset is no plan."))
-    return marker
+async def _told(execute: Callable[..., Awaitable[RawValue]], original: str) -> Beginning:
+    try:
+        answer = await execute(
+            ACTIVITY,
+            raw(wire.encode(original)),
+            result_type=RawValue,
+            start_to_close_timeout=timedelta(seconds=20),
+            summary="what the run begins with",
+        )
+    except ActivityError as error:
+        raise error.cause or error from None
+    told: Beginning = wire.decode(Beginning, data_of(answer) or b"", what="beginning")
+    return told
 
 
 @activity.defn(name=ACTIVITY)
-async def pin(query_: RawValue) -> RawValue:
+async def begin(original: RawValue) -> RawValue:
+    """What a run begins with. Its own activity, because it is neither the same at each replay nor known in advance."""
+    run_id: str = wire.decode(str, data_of(original) or b"", what="original run")
+    marker = await _marker_of(run_id) if run_id else ""
+    return raw(wire.encode(Beginning(secret=os.urandom(32).hex(), marker=marker)))
+
+
+async def _marker_of(run_id: str) -> str:
     """The marker of a run's plan, from the server's own record of it."""
-    query: PinQuery = wire.decode(PinQuery, data_of(query_) or b"", what="pin query")
-    handle = activity.client().get_workflow_handle(query.workflow_id, run_id=query.run_id)
+    info = activity.info()
+    assert info.workflow_id is not None
     try:
-        described = await handle.describe()
+        described = await activity.client().get_workflow_handle(info.workflow_id, run_id=run_id).describe()
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
@@ -104,5 +118,4 @@ async def pin(query_: RawValue) -> RawValue:
         gone = "The run that this one was reset from is gone, and its plan with it; start a new run."
         raise application_error(ConfigError(gone)) from None
     versions = described.search_attributes.get("TemporalChangeVersion", [])
-    markers = [str(version) for version in versions if str(version).startswith(_PREFIX)]
-    return raw(wire.encode(markers[0] if markers and described.workflow_type == query.workflow else ""))
+    return next((str(version) for version in versions if str(version).startswith(_PREFIX)), "")

@@ -14,7 +14,7 @@ from gatework.temporal.activities import stage_activities
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
-from gatework.temporal.pin import pin
+from gatework.temporal.pin import begin
 from gatework.workflow import Workflow
 
 
@@ -41,8 +41,8 @@ class GateworkPlugin(SimplePlugin):
             "gatework.GateworkPlugin",
             data_converter=data_converter,
             workflows=self._classes,
-            # A second plugin of the worker shares the look-up of pins.
-            activities=lambda others: [*(others or ()), *serving, *([] if pin in (others or ()) else [pin])],
+            # A second plugin of the worker shares the beginning of runs.
+            activities=lambda others: [*(others or ()), *serving, *([] if begin in (others or ()) else [begin])],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:

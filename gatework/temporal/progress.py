@@ -58,6 +58,7 @@ class Progress:
 
     workflow: str
     plan: str
+    """Digest; empty for a run that has not begun."""
     status: Literal["running", "waiting", "completed", "rejected", "aborted", "expired", "cancelled"]
     nodes: tuple[NodeProgress, ...]
     waiting: Waiting | None
@@ -105,6 +106,13 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
         reason=outcome.reason if outcome else "",
         receipts=receipts,
         head=head,
+    )
+
+
+def not_begun(workflow: str) -> Progress:
+    """The progress of a run whose first task is under way, or that looks up its plan."""
+    return Progress(
+        workflow=workflow, plan="", status="running", nodes=(), waiting=None, reason="", receipts=0, head=""
     )
 
 
