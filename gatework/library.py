@@ -101,7 +101,7 @@ def _known(workflow: Workflow[Any, Any], definitions: Mapping[str, Definition]) 
         for name, definition in workflow.definitions.items()
     }
     yield Known(plan=workflow.plan, code=current)
-    locked_file = lock.read(lock.path_of(workflow))
+    locked_file = lock.released(workflow)
     for locked in reversed(locked_file.plans if locked_file else ()):
         if locked.digest == workflow.plan.digest:
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +67,27 @@ def read(path: Path) -> Lock | None:
             raise ConfigError(f"{path.name}: the plan {locked.digest[:12]} breaks a rule: {problem}")
         if locked.plan.name != lock.workflow:
             raise ConfigError(f"{path.name}: the plan {locked.digest[:12]} is of another workflow, {locked.plan.name}.")
+        for name, place in locked.code.items():
+            if re.split("[:.]", place)[-1] != name.partition(":")[2]:
+                raise ConfigError(
+                    f"{path.name}: {name} of the plan {locked.digest[:12]} stands for other code, {place}."
+                )
+    return lock
+
+
+def released(workflow: Workflow[Any, Any], path: Path | None = None) -> Lock | None:
+    """The lock file of a workflow, or None where there is none. Raises `ConfigError` as `read` does."""
+    path = path or path_of(workflow)
+    lock = read(path)
+    if lock is not None and lock.workflow != workflow.name:
+        raise ConfigError(f"{path.name}: it is the lock file of another workflow, {lock.workflow}.")
     return lock
 
 
 def write(workflow: Workflow[Any, Any], path: Path | None = None) -> bool:
     """Add the workflow's plan to its lock file as the newest. False where it is the newest already."""
     path = path or path_of(workflow)
-    lock = read(path) or Lock(workflow=workflow.name)
+    lock = released(workflow, path) or Lock(workflow=workflow.name)
     entry = Locked(digest=workflow.plan.digest, plan=workflow.plan, code=paths(workflow))
     if lock.plans and lock.plans[-1] == entry:
         return False
