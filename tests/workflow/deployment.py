@@ -68,12 +68,12 @@ class Deployments:
         return await self._stack.enter_async_context(self.serving(*workflows, **options))
 
     @asynccontextmanager
-    async def serving(
-        self, *workflows: Workflow[Any, Any], worker: dict[str, Any] | None = None, **options: Any
-    ) -> AsyncIterator[Deployed]:
+    async def serving(self, *workflows: Workflow[Any, Any], **options: Any) -> AsyncIterator[Deployed]:
         """A worker in this process that serves workflows until the block ends."""
         client = await self.client(GateworkPlugin(*workflows, **options))
-        async with Worker(client, task_queue=self.queue, **(worker or {})):
+        # The next worker gets its tasks soon, where Temporal would wait 10 s for this one to come back.
+        soon = timedelta(seconds=1)
+        async with Worker(client, task_queue=self.queue, sticky_queue_schedule_to_start_timeout=soon):
             yield Deployed(client, self.queue)
 
     @asynccontextmanager
@@ -237,10 +237,10 @@ async def count(run: Execution[Any], kind: str) -> int:
     return (await kinds(run)).count(kind)
 
 
-async def finish_of_task(run: Execution[Any], nth: int) -> int:
-    """The event with which the nth workflow task of a run was completed, counted from 1."""
-    done = [e.event_id for e in await events(run) if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
-    return done[nth - 1]
+async def task_after(run: Execution[Any], kind: str) -> int:
+    """The event with which the workflow task was completed that came after the first event of a kind."""
+    names = await kinds(run)
+    return names.index("WORKFLOW_TASK_COMPLETED", names.index(kind)) + 1
 
 
 async def outside_payloads(run: Execution[Any]) -> str:

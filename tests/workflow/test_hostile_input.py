@@ -85,7 +85,7 @@ def _forged() -> bytes:
     """What a run would hand on that waits at a gate of `signed`, with a value of the forger's."""
     plan = Library([signed]).plans("signed")[0].plan
     begun = step(plan, new(plan), Begun(plan=plan.digest, input=Sealed.of({"text": MARK}, b"0" * 16)))
-    return wire.encode(Carried(state=begun.state, ledger=(), expires=""))
+    return wire.encode(Carried(state=begun.state, ledger=(), expires="", secret=""))
 
 
 RETRIES = RetryPolicy(maximum_attempts=3, initial_interval=Duration(nanos=50_000_000))

@@ -24,6 +24,7 @@ from gatework.temporal.activities import stage_activities
 from gatework.temporal.attempt import Task
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.payloads import data_of, raw
+from gatework.temporal.pin import begin
 from tests.workflow.deployment import Deployed, Deployments, count, outside_payloads, payload, waiting
 from tests.workflow.plans import Note, Paper, refund_cash, single, work
 from tests.workflow.test_hostile_updates import ENCODINGS, HOSTILE, MARK
@@ -112,7 +113,7 @@ async def _served_by(liar: Liar, deployments: Deployments, *workflows: Any) -> t
         bare,
         task_queue=deployments.queue,
         workflows=[workflow_class(name, plugin.library) for name in plugin.library.workflows],
-        activities=[liar.activity, *honest],
+        activities=[liar.activity, begin, *honest],
     )
     return Deployed(client, deployments.queue), worker
 

@@ -1,0 +1,104 @@
+"""Reset and continue-as-new: no decision opens another gate, no effect happens twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import CancelledError
+
+from gatework.temporal import Execution
+from tests.workflow.deployment import Deployments, count, events, kinds, task_after, waiting
+from tests.workflow.plans import Note, chain, clicked, gate_first, refund, refund_signed, signed, twice, world
+
+
+async def _lineage(run: Execution[Any]) -> str:
+    first, *_ = await events(run)
+    return first.workflow_execution_started_event_attributes.first_execution_run_id
+
+
+@pytest.mark.parametrize("plan", [signed, clicked, twice, gate_first], ids=lambda plan: plan.name)
+async def test_reapplied_decisions_open_no_gate_that_was_not_seen(deployments: Deployments, plan: Any) -> None:
+    """After a reset to the first task the server sends the decisions again; none is taken for the new evidence."""
+    deployed = await deployments.serve(plan)
+    run, asked = await deployed.gate(plan, Note(text="a"))
+    seen = []
+    while (progress := await run.waiting()).waiting:
+        seen.append(progress.waiting.number)
+        if plan is clicked:
+            await run.handle.execute_update("approve")
+        else:
+            await run.approve(progress.waiting.number)
+    await run.result()
+    await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
+    again = await waiting(run)
+    assert again.gate == 1
+    assert again.number not in seen
+    assert again.evidence != asked.evidence
+    assert await count(run, "WORKFLOW_TASK_FAILED") == 1  # the reset itself
+
+
+async def test_reset_to_a_gate_keeps_what_was_shown_there(deployments: Deployments) -> None:
+    """A reset to a later task keeps values and plan; what was approved on the same evidence may stand again."""
+    deployed = await deployments.serve(signed)
+    run, asked = await deployed.gate(signed, Note(text="a"))
+    await run.approve(asked.number)
+    await run.result()
+    await deployed.reset(run, await task_after(run, "ACTIVITY_TASK_COMPLETED"))
+    if (progress := await run.waiting()).waiting:
+        assert progress.waiting.evidence == asked.evidence
+        await run.approve(asked.number)
+    assert (await run.result()).text == "a"
+    decided = [entry for entry in await run.ledger() if entry.receipt.kind == "decided"]
+    assert [entry.receipt.evidence for entry in decided] == [asked.evidence]
+
+
+@pytest.mark.parametrize("place", ["WORKFLOW_EXECUTION_STARTED", "ACTIVITY_TASK_COMPLETED"])
+async def test_reset_after_an_effect_finds_it(deployments: Deployments, place: str) -> None:
+    """The key of an effect outlives a reset: the probe finds it, and nothing is paid again."""
+    deployed = await deployments.serve(refund)
+    run = await deployed.start(refund, Note(text="A-1"))
+    first = await run.result()
+    lineage = await _lineage(run)
+    await deployed.reset(run, await task_after(run, place))
+    assert await run.result() == first
+    assert await _lineage(run) == lineage
+    assert list(world.paid.values()) == ["A-1"]
+    effects = [entry.receipt.how["effects"][0] for entry in await run.ledger() if "effects" in entry.receipt.how]
+    assert effects[-1]["outcome"] == "found"
+
+
+async def test_continued_run_keeps_the_keys_of_its_effects(deployments: Deployments) -> None:
+    """The key of an effect outlives continue-as-new, and a reset of the continued run."""
+    deployed = await deployments.serve(refund_signed, continue_after_events=9)
+    run, asked = await deployed.gate(refund_signed, Note(text="A-1"))
+    [key] = world.paid
+    first, *_ = await events(run)
+    assert first.workflow_execution_started_event_attributes.continued_execution_run_id
+    await run.approve(asked.number)
+    assert (await run.result()).text == "A-1"
+    assert list(world.paid) == [key]
+
+
+async def test_long_run_continues_as_new_and_keeps_its_ledger(deployments: Deployments) -> None:
+    """A run that continues again and again ends like any other, with one unbroken ledger."""
+    deployed = await deployments.serve(chain, continue_after_events=6)
+    run = await deployed.start(chain, Note(text="a"))
+    assert (await run.result()).text == "a"
+    ledger = await run.ledger()
+    assert [entry.receipt.kind for entry in ledger] == ["begun", *["output"] * 5, "ended"]
+    assert [entry.before for entry in ledger[1:]] == [entry.digest for entry in ledger[:-1]]
+    assert "ACTIVITY_TASK_SCHEDULED" not in await kinds(run) or await count(run, "ACTIVITY_TASK_SCHEDULED") < 5
+
+
+async def test_continued_run_answers_queries_and_cancels(deployments: Deployments) -> None:
+    """A continued run that waits shows its state, and can be cancelled."""
+    deployed = await deployments.serve(signed, continue_after_events=9)
+    run, _ = await deployed.gate(signed, Note(text="a"))
+    assert (await run.state()).status == "waiting"
+    assert await run.values()
+    await run.handle.cancel()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await run.result()
+    assert isinstance(caught.value.cause, CancelledError)
