@@ -248,11 +248,11 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
     if node is None:
         kept[place] = Held(sealed=event.value, label=plan.input.label, by_hand=True)
-        return _enter(plan, replace(state, values=kept, gate=None), 0, (receipt,))
+        return _enter(plan, replace(state, values=kept), 0, (receipt,))
     state = replace(state, values=kept, at=position, edited=event.value)
     if not node.guards:
         return _hold(plan, state, event.value, receipt)
-    return _start(state, node, (), (receipt,), fresh=True)
+    return _start(state, node, (), (receipt,))
 
 
 def _again(
@@ -293,8 +293,7 @@ def _hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt) -> Step:
     """The node at `at` has its value: go on to the next."""
     node = plan.nodes[state.at]
     held = Held(sealed=sealed, label=node.label, by_hand=state.edited is not None)
-    state = replace(state, values={**state.values, node.name: held}, edited=None, gate=None)
-    return _enter(plan, state, state.at + 1, (receipt,))
+    return _enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
 
 
 def _enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> Step:
@@ -358,7 +357,7 @@ def _ask(
     candidate: Sealed | None = None,
 ) -> Step:
     """Open a gate, whose evidence is everything that the person is shown."""
-    shown = {ref.node: state.values[ref.node].sealed.digest for ref in node.reads if ref.node in state.values}
+    shown = {ref.node: state.values[ref.node].sealed.digest for ref in node.reads}
     if candidate is not None:
         shown[node.name] = candidate.digest
     number = state.gates + 1

@@ -13,6 +13,7 @@ from gatework.labels import Label
 from gatework.state import Outcome, Run
 from gatework.testing import Driver
 from gatework.testing.factories import (
+    approve,
     begun,
     cancelled,
     decided,
@@ -223,6 +224,7 @@ def test_verdict_retry_gives_another_attempt_with_its_reason_until_they_are_spen
     driver.finish("b", "retry", "retry")
     assert driver.gate.kind == "exhausted"
     assert driver.gate.reasons == ("g: retry", "h: retry")
+    assert driver.ledger[-1].receipt.reason == "g: retry; h: retry"
     assert driver.gate.candidate == sealed("b")
     assert driver.gate.shown == {"start": sealed("start").digest, "first": sealed("b").digest}
 
@@ -300,7 +302,9 @@ def test_attempts_are_counted_over_all_rounds_and_never_used_again() -> None:
 
 
 def test_each_node_has_its_own_attempts() -> None:
-    """The rounds of one node are not those of the next."""
+    """The rounds of one node are not those of the next, and what was said to one is not said to another."""
+    driver = Driver(plan_of(stage("a", guards=["g"], attempts=2), approve("agreed", "a"))).begin()
+    assert driver.finish("x", "retry").finish("y").state.feedback == ()
     driver = Driver(TWO).begin().finish("a", "retry", "pass").finish("a")
     assert (driver.run.node, driver.run.attempt, driver.run.feedback) == ("second", 1, ())
     driver.fail("timeout")

@@ -12,6 +12,7 @@ from gatework.errors import DecisionError, OrderError
 from gatework.events import Decided
 from gatework.expr import Const, Ref
 from gatework.labels import Label
+from gatework.plan import Work
 from gatework.testing import Driver
 from gatework.testing.factories import approve, cancelled, plan_of, stage, tool
 
@@ -95,6 +96,14 @@ def test_effect_without_endorsed_data_does_not_start(reads: tuple[Any, ...], sta
     assert driver.gate.kind == "failed"
     assert driver.gate.reasons == (f"pay holds an effect and may not run on {got} data.",)
     assert driver.state.attempts == {}
+
+
+def test_effect_without_any_input_does_not_start() -> None:
+    """An effect that is given nothing is given nothing that anyone vouched for."""
+    plan = plan_of(stage("pay", tools=[tool()]), start=Label.ENDORSED)
+    assert isinstance(plan.nodes[0], Work)
+    alone = replace(plan, nodes=(replace(plan.nodes[0], params=()),))
+    assert Driver(alone).begin().gate.reasons == ("pay holds an effect and may not run on plain data.",)
 
 
 def test_effect_on_endorsed_and_untrusted_data_does_not_start() -> None:

@@ -225,3 +225,18 @@ def test_approval_rule_over_what_a_stage_made_of_an_approved_edit_decides() -> N
     )
     driver = Driver(plan).begin().fail().edit("A-1").decide("approve").finish(50)
     assert driver.state.outcome is not None
+
+
+def test_approval_rule_over_an_edited_value_beside_the_approved_one_asks_a_person() -> None:
+    """It does not matter whether the edited value is the one to approve, or one that the rule looks at."""
+    plan = plan_of(stage("owed"), stage("risk"), approve("agreed", "owed", when=GRAVE), start=Label.ENDORSED)
+    assert Driver(plan).begin().finish().fail().edit("low").gate.reasons == ("a person changed what the rule looks at",)
+    assert Driver(plan).begin().fail().edit(50).finish("low").gate.node == "agreed"
+
+
+def test_value_made_of_an_edited_value_and_others_counts_as_a_persons() -> None:
+    """One edited input is enough."""
+    plan = plan_of(
+        stage("owed"), stage("risk", "start", "owed"), approve("agreed", "risk", when=GRAVE), start=Label.ENDORSED
+    )
+    assert Driver(plan).begin().fail().edit(50).finish("low").gate.node == "agreed"

@@ -70,7 +70,7 @@ def test_approval_without_a_rule_asks_always_and_shows_what_it_reads() -> None:
     assert gate.candidate is None
     receipt = driver.ledger[-1].receipt
     assert (receipt.kind, receipt.gate, receipt.evidence, receipt.action) == ("asked", 1, gate.evidence, "approval")
-    assert (receipt.shown, receipt.reason) == (gate.shown, "the plan asks always")
+    assert (receipt.node, receipt.shown, receipt.reason) == ("agreed", gate.shown, "the plan asks always")
 
 
 def test_approval_whose_rule_holds_asks_with_the_rule_as_its_reason() -> None:
@@ -255,8 +255,8 @@ def test_number_has_four_digits_of_which_three_come_of_the_evidence() -> None:
         for i in range(900)
     ]
     assert numbers == [f"{digits}7" for digits in range(100, 1_000)]
-    zero = Gate(id=7, kind="approval", node="a", role="r", evidence=f"{899:012x}{1:052x}", shown={}, expires_seconds=1)
-    assert zero.number == "9997"
+    again = Gate(id=7, kind="approval", node="a", role="r", evidence=f"{900:012x}{1:052x}", shown={}, expires_seconds=1)
+    assert (again.number, again.click) == ("1007", False)
 
 
 def test_click_approves_the_first_gate_of_a_run_without_the_number() -> None:
