@@ -37,7 +37,7 @@ Customer service
 
 
 class Sympathy(BaseModel):
-    """What the model is asked for."""
+    """A sentence for a customer whose item was not as it should be."""
 
     sentence: str = Field(pattern=r"^We are sorry [A-Za-z' ,]{12,150}[.]$")
 

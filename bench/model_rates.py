@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ async def run(name: str, expected: dict[str, Any], seed: int, records: Path) -> 
 
 
 @contextmanager
-def _fresh(records: Path) -> Iterator[Path]:
+def _fresh(records: Path) -> Generator[Path]:
     """Records and an outbox that no earlier run has touched."""
     with tempfile.TemporaryDirectory(prefix="gatework-rates-") as folder:
         shop = Path(folder, "shop.db")

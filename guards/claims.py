@@ -18,6 +18,11 @@ _AMOUNT = re.compile(
     rf"(?:(?:,-|,—|,–)?(?P<after>\s?{_CURRENCY}(?!\w)))?",
     re.IGNORECASE,
 )
+_CHARGED = re.compile(
+    r"\b(charged|billed|debited|twice|double|abgebucht|doppelt|zweimal|débité|deux fois|cobrad[oa]|dos veces|"
+    r"duas vezes|addebitat[oa]|due volte|afgeschreven|dubbel|pobran[oey]|dwa razy)\b"
+)
+"""Where the charge itself is what went wrong, the reason may name a sum."""
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -69,6 +74,23 @@ def quotes_the_mail(claim: Claim, mail: Mail) -> Verdict:
             return Pass("The reason stands in the mail word for word.")
         start = mail.text.find(reason, start + 1)
     return Retry("The reason must stand in the mail word for word.")
+
+
+def says_what_is_wrong(claim: Claim) -> Verdict:
+    """The reason is no greeting, no question and no sentence about money alone, which tell a reviewer nothing.
+
+    Goes by form, so that it holds in every language: whether what is left is a good reason, a person sees.
+    """
+    if could_be_a_reason(claim.reason):
+        return Pass("The reason is more than a greeting, a question or a sum.")
+    return Retry("That is a greeting, a question or only about money: choose the sentence that says what is wrong.")
+
+
+def could_be_a_reason(sentence: str) -> bool:
+    """Whether a sentence has the form of a reason: at least three words that greet nobody, ask nothing, name no sum."""
+    if words_in(sentence) < 3 or sentence.strip().endswith((",", ":", "：", "、", "?", "？")):
+        return False
+    return not amounts_in(sentence) or _CHARGED.search(sentence.casefold()) is not None
 
 
 def names_an_order_of_the_mail(claim: Claim, mail: Mail) -> Verdict:

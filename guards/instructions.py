@@ -16,15 +16,16 @@ _ADDRESSED = (
     # a speaker's label, as in a transcript
     r"^\W*(system|assistant|user|developer|admin|administrator|tool|human|ai|note|notice)\b[^.]{0,40}:",
     # the machine by its name
-    r"\b(prompt|llm|gpt|chatgpt|\w*bot|language model|artificial intelligence)\b",
+    r"\b(prompt|llm|gpt|chatgpt|(?!robot\b)\w*bot|language model|artificial intelligence)\b",
     r"(?<!['’])\bai\b",
-    r"\b(the|an?|dear|automatic|previous|our|your) (\w+ )?(assistant|system|model|reviewer|agent|administrator)\b",
+    r"\b(the|an?|dear|automatic|previous|our|your) (\w+ )?(assistant|reviewer|administrator)\b",
+    r"\b(dear|automatic|refund|review|payment|ai) (system|model|agent)\b|\bthe system (must|should|shall|will|is to)\b",
     r"\b(ki|ia|ai)[- ]?(assistent|modell?|agent)\w*|\bassistente?\b",
     r"\bwho(ever)? or whatever\b|\bwhoever (reads|processes)\b",
     # another part to play
     r"\byou are (now|an?|the|no longer)\b|\b(act|speak) as\b|\bpretend\b|\b(maintenance|developer|admin) mode\b",
     # the marks of chat templates, of markup and of JSON
-    r"im_start|im_end|<\||\|>|\[/?inst\b|</?\w+>|[\"'{}\[\]]\s*:\s*[\"'{\[]",
+    r"im_start|im_end|<\||\|>|\[/?inst\b|</?(mail|data|system|user|assistant|instructions?)>|[\"'{}\[\]]\s*:\s*[\"'{\[]",
 )
 _ORDERED = (
     r"\b(ignor(e|iere?n?|ez|ar|a|are|eer|uj)|disregard|overrid\w+|bypass|forget|vergiss|oubliez)\b",
@@ -33,9 +34,11 @@ _ORDERED = (
     r"\b(instruction|instrucci[oó]n|instru[cç][aã]o|istruzion|anweisung|instructie|polecen)\w*",
     r"\b(without|no|ohne|sans|sin|sem|senza|zonder|bez) (an? |the |any )?"
     r"(review|approval|check|asking|prüfung|freigabe|vérification|revisi[oó]n|verifica|controle|weryfikacji)\w*",
-    r"\b(raise|lift|remove) the (limit|rule|check)s?\b|\b(set|write|change|call|repeat|process|output)\b",
+    r"\b(raise|lift|remove) the (limit|rule|check)s?\b|\b(set|write|change|call|repeat|process|output) "
+    r"(\"|exactly|gw-|(the|this) (tool|order|amount|status|refund|claim|customer)|it (today|now|at once))",
     # another payee, or more than was asked
-    r"\b(bank details|account number|iban|bankverbindung|sort code|(this|new|another|my) (account|address))\b",
+    r"\b(bank details|account number|iban|bankverbindung|sort code|(this|new|another) (bank )?account|"
+    r"(to|at) (this|another|the following) address)\b",
     r"\b(pay|refund|transfer) ((me|us) )?(double|twice|more|instead|[0-9]{4,})\b|\binstead refund\b|\btransfer_\w+",
 )
 _TO_A_MACHINE = re.compile("|".join(_ADDRESSED))
