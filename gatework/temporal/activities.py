@@ -77,6 +77,7 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
 
 
 async def _heartbeat() -> None:
+    # Most stages end before the first one, and each costs as much as a guard.
     while True:
-        activity.heartbeat()
         await asyncio.sleep(HEARTBEAT_SECONDS)
+        activity.heartbeat()

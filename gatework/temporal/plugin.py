@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from temporalio import activity
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkerConfig
+from temporalio.worker import WorkerConfig, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from gatework.errors import ConfigError
 from gatework.library import Library
@@ -36,13 +40,13 @@ class GateworkPlugin(SimplePlugin):
         self._classes = [workflow_class(name, self.library) for name in self.library.workflows]
         for cls in self._classes:
             cls.continue_after_events = continue_after_events
-        serving = stage_activities(self.library, model=model, seed=seed)
+        serving = {_name(served): served for served in stage_activities(self.library, model=model, seed=seed)}
         super().__init__(
             "gatework.GateworkPlugin",
             data_converter=data_converter,
             workflows=self._classes,
-            # A second plugin of the worker shares the beginning of runs.
-            activities=lambda others: [*(others or ()), *serving, *([] if begin in (others or ()) else [begin])],
+            activities=lambda others: _beside(others or (), serving),
+            workflow_runner=_passing_through,
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
@@ -54,3 +58,23 @@ class GateworkPlugin(SimplePlugin):
         ):
             raise ConfigError("Give GateworkPlugin to Client.connect, not to the Worker; workers inherit it.")
         return super().configure_worker(config)
+
+
+def _beside(others: Sequence[Callable[..., Any]], serving: Mapping[str, Callable[..., Any]]) -> list[Any]:
+    """All activities of a worker; a second plugin of the worker shares the beginning of runs, and nothing else."""
+    for shared in {_name(other) for other in others} & set(serving):
+        raise ConfigError(f"The worker has an activity named {shared} already; give plans that share it to one plugin.")
+    return [*others, *serving.values(), *([] if begin in others else [begin])]
+
+
+def _name(served: Callable[..., Any]) -> str:
+    definition = activity._Definition.from_callable(served)
+    return (definition and definition.name) or ""
+
+
+def _passing_through(runner: WorkflowRunner | None) -> WorkflowRunner:
+    """The application's runner. A workflow of its own may import us, which would fail inside its sandbox."""
+    runner = runner or SandboxedWorkflowRunner()
+    if isinstance(runner, SandboxedWorkflowRunner):
+        return dataclasses.replace(runner, restrictions=runner.restrictions.with_passthrough_modules("gatework"))
+    return runner
