@@ -1,0 +1,148 @@
+"""Typed handles, Temporal's own client, the HTTP-like start of the UI, and Schedules."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
+
+from gatework.errors import ContractError
+from gatework.ledger import broken_at
+from gatework.temporal import Execution, find
+from tests.workflow.deployment import Deployments, count, payload, task_after, until
+from tests.workflow.plans import BLOCK, Note, Paper, chain, refund, signed, single, world
+
+
+async def test_typed_handle_shows_state_ledger_and_values(deployments: Deployments) -> None:
+    """A handle gives the progress, the chained receipts, and the values behind the digests in them."""
+    deployed = await deployments.serve(signed)
+    run, asked = await deployed.gate(signed, Note(text="a"))
+    progress = await run.state()
+    assert [(node.name, node.status) for node in progress.nodes] == [
+        ("paper", "done"),
+        ("agreed", "waiting"),
+        ("file", "ahead"),
+    ]
+    assert (progress.workflow, progress.plan) == ("signed", signed.plan.digest)
+    assert asked.shown == {"paper": {"text": "a", "pages": 1}, "note": {"text": "a"}}
+    await run.approve(asked.number, by="Ada", note="Fine.")
+    assert await run.result() == Paper(text="a")
+    ledger = await run.ledger()
+    assert broken_at(ledger) is None
+    assert (await run.state()).head == ledger[-1].digest
+    assert (await run.state()).status == "completed"
+    values = await run.values()
+    assert {entry.receipt.output for entry in ledger if entry.receipt.output} <= set(values)
+
+
+async def test_values_hold_outputs_that_were_refused(deployments: Deployments) -> None:
+    """What a guard blocked can still be looked at."""
+    deployed = await deployments.serve(single)
+    world.verdicts = [BLOCK]
+    run, _ = await deployed.gate(single, Note(text="refused"))
+    assert {"text": "refused", "pages": 1} in (await run.values()).values()
+
+
+async def test_one_id_is_one_run_also_after_its_end(deployments: Deployments) -> None:
+    """The same business key twice is one run: while it runs, after it completed, and after a person said no."""
+    deployed = await deployments.serve(single, signed)
+    id = f"key-{uuid.uuid4()}"
+    one = await deployed.start(single, Note(text="a"), id)
+    other = await deployed.start(single, Note(text="b"), id)
+    assert (await one.result(), await other.result()) == (Paper(text="a"), Paper(text="a"))
+    again = await deployed.start(single, Note(text="c"), id)
+    assert await again.result() == Paper(text="a")
+    run, _ = await deployed.gate(signed, Note(text="a"), f"{id}-no")
+    await run.reject("No.")
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    after = await deployed.start(signed, Note(text="a"), f"{id}-no")
+    with pytest.raises(WorkflowFailureError):
+        await after.result()
+    assert world.worked == 1
+
+
+async def test_found_run_is_the_one_that_was_started(deployments: Deployments) -> None:
+    """`find` gives the handle of a run by its id, in another process too, and follows a reset."""
+    deployed = await deployments.serve(single)
+    run = await deployed.start(single, Note(text="a"))
+    await run.result()
+    await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
+    calling = await deployments.calling()
+    assert await find(calling.client, single, run.id).result() == Paper(text="a")
+
+
+async def test_result_is_read_strictly(deployments: Deployments) -> None:
+    """A result that does not keep to the contract is an error, where a converter would bend it."""
+    deployed = await deployments.serve(single)
+    run = await deployed.start(single, Note(text="a"))
+    await run.result()
+    with pytest.raises(ContractError):
+        await find(deployed.client, refund, run.id).result()
+
+
+async def test_temporals_own_client_starts_a_run_with_models(deployments: Deployments) -> None:
+    """`client.execute_workflow(plan.run, Model(…), …)` works and gives a model."""
+    deployed = await deployments.serve(single)
+    result = await deployed.client.execute_workflow(
+        single.run, Note(text="a"), id=f"native-{uuid.uuid4()}", task_queue=deployed.queue
+    )
+    assert result == Paper(text="a")
+    by_name = await deployed.client.execute_workflow(
+        "single", {"text": "b"}, id=f"native-{uuid.uuid4()}", task_queue=deployed.queue, result_type=Paper
+    )
+    assert by_name == Paper(text="b")
+
+
+async def test_start_as_the_ui_does_it_works(deployments: Deployments) -> None:
+    """The UI sends JSON typed by hand, without an identity and with metadata of its own."""
+    deployed = await deployments.serve(single)
+    typed = payload(b'{\n  "text": "a"\n}')
+    typed.metadata["messageType"] = b"json"
+    run = Execution(deployed.client.get_workflow_handle(await deployed.start_raw("single", typed)), single)
+    assert await _raw_result(run) == {"text": "a", "pages": 1}
+
+
+async def _raw_result(run: Execution[Paper]) -> object:
+    return await run.handle.result()
+
+
+async def test_schedule_starts_runs(deployments: Deployments) -> None:
+    """A Schedule starts runs of a plan like any other workflow's."""
+    deployed = await deployments.serve(single)
+    id = f"scheduled-{uuid.uuid4()}"
+    action = ScheduleActionStartWorkflow("single", {"text": "a"}, id=id, task_queue=deployed.queue)
+    schedule = await deployed.client.create_schedule(id, Schedule(action=action, spec=ScheduleSpec()))
+    try:
+        for _ in range(2):
+            await schedule.trigger()
+
+        async def started() -> list[str]:
+            described = await schedule.describe()
+            found = [getattr(run.action, "workflow_id", "") for run in described.info.recent_actions]
+            return found if len(found) >= 1 else []
+
+        [first, *_] = await until(started, "a scheduled run")
+        run = find(deployed.client, single, first)
+        assert await run.result() == Paper(text="a")
+        assert (await run.handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+    finally:
+        await schedule.delete()
+
+
+async def test_query_after_the_end_is_answered_from_the_history(deployments: Deployments) -> None:
+    """A worker that never saw the run answers for it, from its history alone."""
+    async with deployments.serving(chain) as deployed:
+        run = await deployed.start(chain, Note(text="a"))
+        await run.result()
+        before = await run.ledger()
+    async with deployments.serving(chain):
+        assert await run.ledger() == before
+        assert await count(run, "WORKFLOW_TASK_FAILED") == 0
