@@ -21,7 +21,7 @@ LONGEST_SENTENCE_WORDS = 45
 
 _LINK = re.compile(
     r"://|\bwww\.|\bhttps?\b|\bmailto\b|@|＠|\b(at|dot)\b ?[\[(]|[\[(] ?\b(at|dot)\b"
-    r"|\b[\w-]+(\.[\w-]+)*\.[a-z]{2,}\b|\[[^\]]*\]\(|<[a-z!/]"
+    r"|\w\.[a-z]{2,}\b|\[[^\]]{0,200}\]\(|<[a-z!/]"
     r"|\b(click|link|website|web page|url|qr code|iban|account number|bank details|telephone|phone|call us|call me)\b",
 )
 _PROMISE = re.compile(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -219,12 +221,20 @@ def test_letter_of_nothing_is_refused(changed: Letter) -> None:
     assert isinstance(reads_like_a_sentence(changed, OWED), Retry)
 
 
+@pytest.mark.parametrize("looping", ["a-", "a.", "[", ", ", "you may have ", "we are sorry "])
 @pytest.mark.parametrize("guard", ABOUT_THE_RECORD, ids=lambda guard: guard.__name__)
-def test_reasons_repeat_nothing_of_the_letter(guard: object) -> None:
+def test_no_letter_makes_a_guard_slow(guard: Callable[[Letter, Owed], Verdict], looping: str) -> None:
+    """The longest letter that the contract lets through takes no guard near its deadline."""
+    began = time.monotonic()
+    guard(letter(body=(looping * 10_000)[:10_000]), OWED)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("guard", ABOUT_THE_RECORD, ids=lambda guard: guard.__name__)
+def test_reasons_repeat_nothing_of_the_letter(guard: Callable[[Letter, Owed], Verdict]) -> None:
     """A reason is shown to operators and to the model: it is ours alone."""
-    assert callable(guard)
     hostile = "Visit secretword.example, take secretword 99 free free free. \u0441"
-    verdict: object = guard(letter(hostile, body=hostile), OWED)
+    verdict = guard(letter(hostile, body=hostile), OWED)
     assert isinstance(verdict, Retry)
     assert "secretword" not in verdict.reason
 
