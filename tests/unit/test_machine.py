@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from gatework import machine
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Begun, Decided, Event, Failed, Finished
 from gatework.labels import Label
-from gatework.state import Outcome, Run
+from gatework.state import Outcome, Run, State
 from gatework.testing import Driver
 from gatework.testing.factories import (
     approve,
@@ -47,6 +48,23 @@ def result(driver: Driver, **changes: Any) -> Finished:
 # -- beginning -------------------------------------------------------------------------------------
 
 
+def test_new_state_of_a_run_holds_nothing() -> None:
+    """A run starts from nothing but its plan."""
+    assert machine.new(TWO) == State(
+        plan=TWO.digest,
+        begun=False,
+        at=0,
+        values={},
+        attempts={},
+        limit=0,
+        feedback=(),
+        edited=None,
+        gates=0,
+        gate=None,
+        outcome=None,
+    )
+
+
 def test_run_that_has_not_begun_waits_for_nothing_but_its_input() -> None:
     """Before its input a run is in no order, and takes no event but Begun."""
     driver = Driver(TWO)
@@ -79,6 +97,7 @@ def test_begun_gives_a_receipt_and_makes_the_first_node_due() -> None:
     driver = Driver(TWO)
     (receipt,) = driver.take(begun(TWO)).receipts
     assert (receipt.kind, receipt.node, receipt.label) == ("begun", "start", "untrusted")
+    assert (receipt.attempt, receipt.gate, receipt.inputs, receipt.by, receipt.reason) == (0, 0, "", "", "")
     assert receipt.output == driver.state.values["start"].sealed.digest == sealed("start").digest
     assert driver.run == Run(plan=TWO.digest, node="first", attempt=1, inputs={"p0": sealed("start")})
 
