@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gatework import machine
+from gatework import canonical, machine
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Decided
 from gatework.expr import Const, Ref
@@ -61,6 +61,8 @@ def test_input_of_a_node_is_the_value_or_a_field_of_it_or_a_constant() -> None:
     inputs = driver.run.inputs
     assert [value.data for value in inputs.values()] == [5, [2], {"x": {"y": 5}}]
     assert all(value.intact for value in inputs.values())
+    named = {name: value.digest for name, value in inputs.items()}
+    assert driver.run.inputs_digest == canonical.digest("inputs", named)
     assert inputs["p0"].salt == driver.state.values["a"].sealed.salt
 
 
