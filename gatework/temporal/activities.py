@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from temporalio import activity
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from gatework import models, wire
 from gatework.errors import ConfigError, ContractError, OrderError
@@ -17,12 +19,12 @@ from gatework.events import Failed, Finished
 from gatework.library import Library
 from gatework.models.question import Model
 from gatework.perform import perform
-from gatework.temporal.attempt import Task
+from gatework.temporal.attempt import UNREADY, Task
 from gatework.temporal.payloads import application_error, data_of, raw
 
 _log = structlog.get_logger("gatework")
 
-HEARTBEAT_SECONDS = 4.0
+HEARTBEAT_INTERVAL = timedelta(seconds=4)
 """How often a running stage shows that its worker lives."""
 
 
@@ -54,7 +56,7 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
     if known is None or known.problem:
         # Another worker of the queue may have a later or an earlier deploy, so this one may be tried again.
         reason = known.problem if known else "this worker does not know the plan"
-        raise application_error(ConfigError(f"Plan {task.run.plan[:12]}: {reason}."), retryable=True)
+        raise ApplicationError(f"Plan {task.run.plan[:12]}: {reason}.", type=UNREADY)
     if known.runs(task.run.node) != info.activity_type:
         raise application_error(OrderError(f"The plan does not run {info.activity_type} where it was asked to."))
     code = known.code[info.activity_type]
@@ -79,5 +81,5 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
 async def _heartbeat() -> None:
     # Most stages end before the first one, and each costs as much as a guard.
     while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
         activity.heartbeat()

@@ -28,6 +28,9 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 TRIES = 4
 """How often Temporal runs an attempt whose code broke or whose worker died. An effect's attempt is run once."""
 
+UNREADY = f"{OURS}unready"
+"""Type of the failure with which a worker gives back an attempt of a plan that it does not have."""
+
 _MOST_VALUES = canonical.MAX_VALUES + 10_000
 """In a result: those of the output, and what is said of how it came about. Temporal lets no task think for 2 s."""
 
@@ -62,24 +65,29 @@ async def performed(known: Known, due: Run, *, lineage: str) -> Finished | Faile
     if len(task) > wire.MAX_MESSAGE_BYTES:
         reason = f"the inputs of {due.node} are {len(task)} bytes together, more than the {wire.MAX_MESSAGE_BYTES}"
         return failed(due, "error", f"{reason} that one stage can be given; pass on where they lie instead")
-    try:
-        answer = await workflow.execute_activity(
-            node.runs,
-            raw(task),
-            result_type=RawValue,
-            start_to_close_timeout=span(node.timeout_seconds) + GRACE,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=RetryPolicy(
-                maximum_attempts=tries,
-                maximum_interval=timedelta(seconds=30),
-                # The machine counts attempts that took too long; a dead worker's is Temporal's to repeat.
-                non_retryable_error_types=["TemporalTimeout:StartToClose"],
-            ),
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, attempt {due.attempt}",
-        )
-    except ActivityError as error:
-        return failed(due, *_why(error, due.node, effect=bool(node.tools)))
+    for tried in range(1, TRIES + 1):
+        try:
+            answer = await workflow.execute_activity(
+                node.runs,
+                raw(task),
+                result_type=RawValue,
+                start_to_close_timeout=span(node.timeout_seconds) + GRACE,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RetryPolicy(
+                    maximum_attempts=tries,
+                    maximum_interval=timedelta(seconds=30),
+                    # The machine counts attempts that took too long; a dead worker's is Temporal's to repeat.
+                    non_retryable_error_types=["TemporalTimeout:StartToClose"],
+                ),
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, attempt {due.attempt}",
+            )
+            break
+        except ActivityError as error:
+            # An effect that no worker has begun is in no doubt: deploys go from one version to the next in steps.
+            if not (node.tools and _not_begun(error)) or tried == TRIES:
+                return failed(due, *_why(error, due.node, effect=bool(node.tools)))
+        await workflow.sleep(timedelta(seconds=2**tried))
     try:
         sent = data_of(answer) or b""
         event: Finished | Failed = wire.decode(Finished | Failed, sent, what="result", max_values=_MOST_VALUES)
@@ -103,9 +111,15 @@ def failed(due: Run, failure: FailureKind, reason: str, sent: bool = False) -> F
     )
 
 
+def _not_begun(error: ActivityError) -> bool:
+    """Whether the worker that took an attempt has not this stage, or not this plan."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type in (UNREADY, "NotFoundError")
+
+
 def _why(error: ActivityError, node: str, *, effect: bool) -> tuple[FailureKind, str, bool]:
     """What an attempt's failure on Temporal means: kind, reason, and whether an effect may have been sent."""
     cause = error.cause
+    effect = effect and not _not_begun(error)
     late = isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.START_TO_CLOSE
     if late:
         reason = f"{node} took longer than Temporal waits"

@@ -48,7 +48,9 @@ async def begun(library: Library, name: str) -> tuple[Known, str]:
     Raises `UnknownPlan`, which fails the workflow task and not the run, where this deploy cannot run it.
     """
     info = workflow.info()
-    if info.run_id != info.original_execution_run_id and workflow.patched("gatework-reset"):
+    # A replay from a file does not know the run's own id; the history says whether it was reset.
+    reset = workflow.unsafe.is_replaying() or info.run_id != info.original_execution_run_id
+    if reset and workflow.patched("gatework-reset"):
         # No local one: the marker that comes after it would not be found at a replay.
         told = await _told(workflow.execute_activity, info.original_execution_run_id)
         if told.marker:

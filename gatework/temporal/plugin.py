@@ -14,7 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
-from gatework.temporal.activities import stage_activities
+from gatework.temporal.activities import HEARTBEAT_INTERVAL, stage_activities
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
@@ -57,6 +57,10 @@ class GateworkPlugin(SimplePlugin):
             converter == type(converter).default  # a client without the plugin
         ):
             raise ConfigError("Give GateworkPlugin to Client.connect, not to the Worker; workers inherit it.")
+        # A stage hears of a cancellation with its heartbeats; Temporal would hold them back for 16 s.
+        config["max_heartbeat_throttle_interval"] = min(
+            HEARTBEAT_INTERVAL, config.get("max_heartbeat_throttle_interval", HEARTBEAT_INTERVAL)
+        )
         return super().configure_worker(config)
 
 
