@@ -20,7 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from gatework import lock
 from gatework.temporal import Execution
-from tests.workflow.deployment import Deployed, Deployments, waiting
+from tests.workflow.deployment import Deployed, Deployments, task_after, waiting
 from tests.workflow.plans import BLOCK, RETRY, Note, refund, signed, single, world
 
 FOLDER = Path(__file__).parents[1] / "replay"
@@ -57,13 +57,20 @@ async def paid(deployed: Deployed) -> Execution[Any]:
     return await deployed.start(refund, Note(text="A-1"), "paid")
 
 
+async def reset(deployed: Deployed) -> Execution[Any]:
+    run = await deployed.start(single, Note(text="a"), "reset")
+    await run.result()
+    await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
+    return run
+
+
 async def cancelled(deployed: Deployed) -> Execution[Any]:
     run, _ = await deployed.gate(signed, Note(text="a"), "cancelled")
     await run.handle.cancel()
     return run
 
 
-SCENES = (completed, edited, rejected, retried, paid, cancelled)
+SCENES = (completed, edited, rejected, retried, paid, reset, cancelled)
 
 
 async def main() -> None:

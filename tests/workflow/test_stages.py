@@ -8,14 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
+from temporalio.worker import Worker
 
 from gatework import Block, Endorsed, stage, workflow
 from gatework.errors import DecisionError
-from gatework.temporal import attempt
-from tests.workflow.deployment import LONG, Deployments, count, end, events, kinds, outside_payloads, waiting
+from gatework.temporal import GateworkPlugin, attempt
+from gatework.temporal.activities import stage_activities
+from gatework.temporal.definition import workflow_class
+from gatework.temporal.pin import begin
+from tests.workflow.deployment import LONG, Deployed, Deployments, count, end, events, kinds, outside_payloads, waiting
 from tests.workflow.plans import BLOCK, RETRY, Note, Paper, chain, refund, refund_cash, single, world
 
 
@@ -170,8 +175,8 @@ async def test_cancel_during_a_stage_stops_it_and_ends_the_run(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancellation reaches the stage that runs, and the run ends as cancelled."""
-    monkeypatch.setattr(attempt, "HEARTBEAT_TIMEOUT", timedelta(seconds=4))
-    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_SECONDS", 0.5)
+    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
+    monkeypatch.setattr("gatework.temporal.plugin.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
     deployed = await deployments.serve(single)
     stopped = asyncio.Event()
 
@@ -195,8 +200,8 @@ async def test_cancel_that_a_stage_swallows_still_ends_the_run(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage that swallows the cancellation and finishes does not carry the run on to the next stage."""
-    monkeypatch.setattr(attempt, "HEARTBEAT_TIMEOUT", timedelta(seconds=4))
-    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_SECONDS", 0.5)
+    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
+    monkeypatch.setattr("gatework.temporal.plugin.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
     deployed = await deployments.serve(chain)
 
     async def stubborn() -> None:
@@ -230,8 +235,8 @@ async def test_cancel_during_an_effect_leaves_its_doubt_in_the_ledger(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch, plan: Any
 ) -> None:
     """An effect that was cancelled half-way may have happened; the ledger says so before the run ends."""
-    monkeypatch.setattr(attempt, "HEARTBEAT_TIMEOUT", timedelta(seconds=4))
-    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_SECONDS", 0.5)
+    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
+    monkeypatch.setattr("gatework.temporal.plugin.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
     deployed = await deployments.serve(plan)
     world.pays = lambda: asyncio.sleep(25)
     run = await deployed.start(plan, Note(text="A-1"))
@@ -298,4 +303,31 @@ async def test_effect_without_a_probe_waits_for_a_person_when_in_doubt(deploymen
         assert asked.kind == "unknown"
         await run.abort("It was paid by hand.")
         assert (await end(run)).type == "gatework.aborted"
+    assert len(world.paid) == 1
+
+
+async def test_effect_that_reaches_a_worker_without_it_waits_for_the_next(deployments: Deployments) -> None:
+    """In the middle of a deploy an effect may reach a worker that has it not: it is no doubt, and nobody is asked."""
+    plugin = GateworkPlugin(refund_cash)
+    client = await deployments.client(plugin)
+    bare = await deployments.client(data_converter=client.data_converter)
+    library = plugin.library
+    served = stage_activities(library, model=None, seed=0)
+    half = Worker(
+        bare,
+        task_queue=deployments.queue,
+        workflows=[workflow_class("refund_cash", library)],
+        activities=[
+            begin,
+            *(stage for stage in served if activity._Definition.must_from_callable(stage).name != "pay_cash"),
+        ],
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+    async with half:
+        run = await Deployed(client, deployments.queue).start(refund_cash, Note(text="A-1"))
+        while await count(run, "ACTIVITY_TASK_FAILED") < 1:
+            await asyncio.sleep(0.05)
+    async with deployments.serving(refund_cash):
+        assert (await run.result()).order == "A-1"
+        assert [entry.receipt.kind for entry in await run.ledger()] == ["begun", "output", "output", "ended"]
     assert len(world.paid) == 1
