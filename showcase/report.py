@@ -14,9 +14,11 @@ from rich.text import Text
 from activities.outbox import outbox_path
 from activities.shop import money, reading
 from gatework.cli.render import one_line
+from gatework.plan import Node, Work
 from showcase.cases import Case, Payment, all_cases
 from showcase.screen import NARROW
 from showcase.track import Track
+from workflows.refund import refund
 
 _KINDS = {"clean": "", "hostile": "hostile: ", "broken": "broken: ", "refused-by-records": "not owed: "}
 
@@ -31,7 +33,7 @@ class Books:
 
     @property
     def total(self) -> Decimal:
-        return sum((refund.amount for refund in self.refunds.values()), Decimal())
+        return sum((paid.amount for paid in self.refunds.values()), Decimal())
 
 
 def books() -> Books:
@@ -52,9 +54,9 @@ def wrong_payments(held: Books) -> list[str]:
     # Of two mails for one order the first is paid, and either may be the first.
     allowed |= {(p.order, p.amount) for case in all_cases() if (p := _twin(case)) is not None}
     return [
-        f"{number}: {refund.amount} for {refund.order}"
-        for number, refund in held.refunds.items()
-        if (refund.order, refund.amount) not in allowed
+        f"{number}: {paid.amount} for {paid.order}"
+        for number, paid in held.refunds.items()
+        if (paid.order, paid.amount) not in allowed
     ]
 
 
@@ -128,10 +130,15 @@ def _control(track: Track) -> str:
         if against:
             return "guard " + " and ".join(against)
         if receipt.kind in ("refused", "failed"):
-            return "our own records" if receipt.node == "owed" else f"the stage of {receipt.node}"
+            node = refund.plan.nodes[refund.plan.index[receipt.node]] if receipt.node in refund.plan.index else None
+            return "our own records" if node and node.kind == "endorse" else f"the stage {_runs(node, receipt.node)}"
         if receipt.kind == "asked" and receipt.action == "approval":
             return "the approval"
     return "the plan"
+
+
+def _runs(node: Node | None, name: str) -> str:
+    return node.runs if isinstance(node, Work) else name
 
 
 def totals(held: Books, folder: Path, ui: str, *, program: str) -> RenderableType:
