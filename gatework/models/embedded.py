@@ -31,6 +31,8 @@ from gatework.models.question import Answer, Question
 MODEL_NAME: Final = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS: Final = 8192
 """What the model was trained for; prompt and answer share it."""
+_BATCH_TOKENS: Final = 128
+"""What is read at once: about a second on one core, the longest that a stop has to wait."""
 _LARGEST_PROMPT_BYTES: Final = CONTEXT_TOKENS * 16
 """More than any text of that many tokens has: refused before it costs the time to be counted."""
 _INSTALL_RUNTIME: Final = "pip install 'gatework[embedded]'"
@@ -53,7 +55,7 @@ class Embedded:
     async def answer(self, question: Question) -> Answer:
         """Run the model in its thread. Raises `ModelError`, and `ConfigError` where a package is missing.
 
-        A caller that is cancelled, or out of time, stops the model at its next token, so that the next one is served.
+        A caller that is cancelled, or out of time, stops the model within a second or so, so that the next is served.
         """
         given_up = threading.Event()
         try:
@@ -72,7 +74,8 @@ class Embedded:
             "seed": question.seed % 2**32,
             "temperature": question.temperature,
             "cache_prompt": False,  # a prompt of which a part is cached runs in other batches: see `_thread`
-            "stream": True,  # so that it can be stopped
+            "stream": True,  # so that it can be stopped: while it writes,
+            "return_progress": True,  # and while it reads
             "stream_options": {"include_usage": True},
         }
         server = _server(weights(), self.context_tokens)
@@ -115,6 +118,7 @@ def _server(model: Path, context_tokens: int) -> Any:
     parameters.model.path = str(model)
     parameters.n_ctx = context_tokens
     parameters.n_parallel = 1
+    parameters.n_batch = parameters.n_ubatch = _BATCH_TOKENS
     parameters.ctx_shift = False  # a prompt that does not fit is an error, never cut
     parameters.cache_ram_mib = 0
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = _threads()
