@@ -1,7 +1,7 @@
 # Every target makes .venv first where it is missing or old; Python 3.11+ and make are all it needs.
 # Another Python: make PYTHON=/path/to/python3.13 test. Arguments: make test ARGS="-k refund -x".
 RUN := .venv/bin/python
-SOURCES := gatework workflows activities guards tests examples bench $(wildcard *.py)
+SOURCES := gatework workflows activities guards tests examples bench showcase docs $(wildcard *.py)
 export PYTHON
 
 .PHONY: help setup demo test check lint format types mutants lock clean

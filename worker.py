@@ -15,7 +15,7 @@ import sys
 from temporalio.worker import Worker
 
 from gatework import GateworkError
-from gatework.temporal import GateworkPlugin, connect, task_queue
+from gatework.temporal import GateworkPlugin, connect, leave, task_queue
 from workflows.refund import refund
 
 WORKFLOWS = (refund,)
@@ -33,6 +33,7 @@ async def serve() -> None:
 
 
 def main() -> int:
+    """Serve, and say in a sentence why not where that cannot be."""
     try:
         asyncio.run(serve())
     except GateworkError as error:
@@ -42,4 +43,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from gatework.cli import decide, look, plans
+from gatework.temporal.connect import leave
 
 
 class _Program(typer.Typer):
@@ -18,17 +17,6 @@ class _Program(typer.Typer):
             return super().__call__(*args, **kwargs)
         except SystemExit as ended:
             leave(ended.code)
-
-
-def leave(code: object) -> NoReturn:
-    """End the process with this exit code.
-
-    The threads of Temporal's client may still let go of the interpreter while it is being taken down, which aborts
-    the process and loses the exit code (seen with Python 3.11). So it is left as it is.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 app = _Program(

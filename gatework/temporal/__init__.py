@@ -1,8 +1,8 @@
 """Gatework on Temporal: the only code that imports temporalio."""
 
 from gatework.temporal.client import Execution, find, start
-from gatework.temporal.connect import connect, task_queue
+from gatework.temporal.connect import connect, leave, task_queue
 from gatework.temporal.plugin import GateworkPlugin
 from gatework.temporal.progress import Progress
 
-__all__ = ["Execution", "GateworkPlugin", "Progress", "connect", "find", "start", "task_queue"]
+__all__ = ["Execution", "GateworkPlugin", "Progress", "connect", "find", "leave", "start", "task_queue"]

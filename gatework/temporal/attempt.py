@@ -65,7 +65,9 @@ async def performed(known: Known, due: Run, *, lineage: str) -> Finished | Faile
     if len(task) > wire.MAX_MESSAGE_BYTES:
         reason = f"the inputs of {due.node} are {len(task)} bytes together, more than the {wire.MAX_MESSAGE_BYTES}"
         return failed(due, "error", f"{reason} that one stage can be given; pass on where they lie instead")
-    for tried in range(1, TRIES + 1):
+    tried = 0
+    while True:
+        tried += 1
         try:
             answer = await workflow.execute_activity(
                 node.runs,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from typing import NoReturn
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
@@ -22,11 +24,22 @@ def task_queue() -> str:
 async def connect(*plugins: SimplePlugin) -> Client:
     """A client as the environment says. Raises `ConfigError` where no server answers."""
     settings = ClientConfig.load_client_connect_config()
-    settings.setdefault("target_host", DEFAULT_ADDRESS)
+    address = settings.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         return await Client.connect(**settings, plugins=list(plugins))
     except RuntimeError as error:
         raise ConfigError(
-            f"No Temporal server answers at {settings['target_host']}. Start one with `temporal server start-dev`, "
+            f"No Temporal server answers at {address}. Start one with `temporal server start-dev`, "
             "or set TEMPORAL_ADDRESS."
         ) from error
+
+
+def leave(code: object) -> NoReturn:
+    """End the process with this exit code.
+
+    The threads of Temporal's client may still let go of the interpreter while it is being taken down, which aborts
+    the process and loses the exit code (seen with Python 3.11). So it is left as it is.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -93,6 +93,8 @@ def _number(typed: Json) -> str:
             return f"{typed:04d}"
         case str() if typed.strip().isascii() and typed.strip().isdigit() and len(typed.strip()) == 4:
             return typed.strip()
+        case _:
+            pass
     raise DecisionError("The number is the four digits on the panel.")
 
 

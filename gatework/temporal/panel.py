@@ -58,8 +58,9 @@ _HOW = {
 
 def panel(progress: Progress) -> str:
     """The panel of a run, at most `MAX_BYTES` bytes of UTF-8. Its first line says what is needed of whom."""
-    for longest, most in _SIZES:
-        text = _Page(longest, most).written(progress)
+    sizes = (_Page(longest, most).written(progress) for longest, most in _SIZES)
+    text = ""
+    for text in sizes:  # the smallest is shown where none fits
         if len(text.encode()) <= MAX_BYTES:
             break
     return text

@@ -52,6 +52,7 @@ class GateworkPlugin(SimplePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         if set(self._classes) & set(config.get("workflows", ())):
             raise ConfigError("GateworkPlugin is given twice; give it to Client.connect only, workers inherit it.")
+        assert "client" in config
         converter = config["client"].data_converter
         if not issubclass(converter.failure_converter_class, FailureConverter) and (
             converter == type(converter).default  # a client without the plugin

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from gatework import Endorsed, IdempotencyKey, effect, stage, workflow
 from gatework.testing import rehearse
 
-PAID: dict[str, "Paid"] = {}
+PAID: dict[str, Paid] = {}
 
 
 class Order(BaseModel):

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -68,7 +68,7 @@ class Deployments:
         return await self._stack.enter_async_context(self.serving(*workflows, **options))
 
     @asynccontextmanager
-    async def serving(self, *workflows: Workflow[Any, Any], **options: Any) -> AsyncIterator[Deployed]:
+    async def serving(self, *workflows: Workflow[Any, Any], **options: Any) -> AsyncGenerator[Deployed, None]:
         """A worker in this process that serves workflows until the block ends."""
         client = await self.client(GateworkPlugin(*workflows, **options))
         # The next worker gets its tasks soon, where Temporal would wait 10 s for this one to come back.
@@ -77,7 +77,7 @@ class Deployments:
             yield Deployed(client, self.queue)
 
     @asynccontextmanager
-    async def process(self, program: str, *arguments: str, folder: Path = ROOT) -> AsyncIterator[WorkerProcess]:
+    async def process(self, program: str, *arguments: str, folder: Path = ROOT) -> AsyncGenerator[WorkerProcess, None]:
         """A worker in a process of its own: a program that is given address and queue, and says `ready`."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
