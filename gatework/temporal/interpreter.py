@@ -47,8 +47,8 @@ class Carried:
 def _update(action: Action) -> Any:
     """The update by which a person decides. Neither half waits for anything: what was checked is what is taken."""
 
+    # `Any`, because Temporal reads these hints while the class is being made, which has no name yet.
     async def take(self: Any, *data: RawValue) -> RawValue:
-        # Temporal reads these hints while the class is being made: it has no name yet.
         return raw(canonical.dumps(self._decide(action, data)))
 
     def check(self: Any, *data: RawValue) -> None:
