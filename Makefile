@@ -20,10 +20,11 @@ test: setup  ## Run all tests
 
 check: lint types  ## Run every check that is not a test
 
-lint: setup  ## Check style, formatting and the layers
+lint: setup  ## Check style, formatting, the layers and the lock files of plans
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	.venv/bin/lint-imports
+	.venv/bin/gatework plan check
 
 format: setup  ## Format the code, and mend what ruff can mend
 	$(RUN) -m ruff check --fix .
