@@ -84,9 +84,11 @@ class Track:
         """What the run answers; a worker that starts or stops meanwhile is given time."""
         for tries_left in reversed(range(QUERY_TRIES)):
             try:
+                # In this order: what comes later may know more, and what a receipt names must be known.
                 self.progress = await self.run.state()
+                ledger = await self.run.ledger()
                 self.values = dict(await self.run.values())
-                return await self.run.ledger()
+                return ledger
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND or not tries_left:
                     break
