@@ -7,7 +7,7 @@
 Each mail runs alone against fresh records, through the real plan, stages and guards, in memory instead of on Temporal.
 Where finance is asked for an approval it is given, to see what would be paid. Wherever else a person would have to do
 something, the run counts as not come through. The first attempt of a stage asks at temperature 0, so seeds differ in
-the attempts after it.
+the attempts after it only; with `--temperature` they differ from the first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 from activities.mailbox import RawMail  # noqa: E402  # the project is no installed package
 from activities.shop import create_shop  # noqa: E402
 from gatework.events import Failed, Finished  # noqa: E402
-from gatework.models import connect  # noqa: E402
+from gatework.models import Answer, Model, Question, connect  # noqa: E402
 from gatework.testing import rehearse  # noqa: E402
 from workflows.refund import refund  # noqa: E402
 
@@ -64,12 +64,29 @@ class Result:
     seconds: float
 
 
-async def run(name: str, expected: dict[str, Any], seed: int, records: Path) -> Result:
+@dataclass(frozen=True)
+class At:
+    """A model asked at one temperature, whatever the attempt."""
+
+    model: Model
+    temperature: float
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self.model.name
+
+    async def answer(self, question: Question) -> Answer:
+        """The model's answer."""
+        return await self.model.answer(replace(question, temperature=self.temperature))
+
+
+async def run(name: str, expected: dict[str, Any], seed: int, records: Path, model: Model) -> Result:
     """Run one mail to its end, approving what finance is asked."""
     with _fresh(records) as shop:
         began = time.monotonic()
         eml = base64.b64encode((ROOT / "mails" / name).read_bytes()).decode()
-        run = await rehearse(refund, RawMail(eml=eml), model=connect(), seed=seed)
+        run = await rehearse(refund, RawMail(eml=eml), model=model, seed=seed)
         approved = bool(run.outcome is None and run.gate.kind == "approval")
         if approved:
             await run.approve(by="bench", note="as the plan asks")
@@ -189,6 +206,7 @@ async def main() -> int:
     """Run the mails that the arguments choose."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--temperature", type=float, help="of every attempt; 0 and then 0.4 unless given")
     parser.add_argument("--only", default="", help="beginnings of file names, with commas")
     parser.add_argument("--json", type=Path, help="write each run to this file")
     arguments = parser.parse_args()
@@ -198,13 +216,14 @@ async def main() -> int:
         for name, mail in expected.items()
         if mail["kind"] != "broken" and name.startswith(tuple(arguments.only.split(",")))
     }
+    model = connect() if arguments.temperature is None else At(connect(), arguments.temperature)
     results = []
     with tempfile.TemporaryDirectory(prefix="gatework-rates-") as folder:
         records = Path(folder, "records.db")
         create_shop(records)
         for seed in arguments.seeds:
             for name, mail in mails.items():
-                result = await run(name, mail, seed, records)
+                result = await run(name, mail, seed, records, model)
                 results.append(result)
                 end = (
                     "paid {1} for {0}".format(*result.paid) if result.paid else result.waits_for or "over, nothing paid"
