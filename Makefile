@@ -4,7 +4,7 @@ RUN := .venv/bin/python
 SOURCES := gatework workflows activities guards tests examples bench showcase docs $(wildcard *.py)
 export PYTHON
 
-.PHONY: help setup demo test check lint format types mutants lock clean
+.PHONY: help setup demo test check lint format types mutants smoke lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -36,6 +36,10 @@ types: setup  ## Check the types with mypy and pyright
 
 mutants: setup  ## Delete each check of the machine in turn; some test must fail
 	@$(RUN) tests/mutation.py $(ARGS)
+
+smoke: setup  ## Run each bench for a moment
+	$(RUN) bench/overhead.py --runs 1 --together 2
+	$(RUN) bench/model_rates.py --seeds 1 --only 0001
 
 lock: setup  ## Write requirements.lock anew from pyproject.toml (newer versions: ARGS=--upgrade)
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \

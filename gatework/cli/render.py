@@ -136,7 +136,8 @@ def commands(name: str, waiting: Waiting, program: str = "gatework") -> Sequence
     typed = {
         "approve": f"approve {run} {waiting.number}",
         "reject": f"reject {run} 'WHY'",
-        "retry": f"retry {run} 'NOTE FOR THE MODEL'",
+        "retry": f"retry {run} "
+        + (f"--number {waiting.number}" if waiting.kind == "unknown" else "'NOTE FOR THE MODEL'"),
         "edit": f"edit {run} 'JSON of {waiting.place}'",
         "abort": f"abort {run} 'WHY'",
     }

@@ -19,7 +19,7 @@ MAX_NOTE = 2_000
 DESCRIPTIONS: Mapping[Action, str] = {
     "approve": 'The four digits on the panel, such as 4821; or {"number": 4821, "by": "your name", "note": "…"}.',
     "reject": 'Why not, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
-    "retry": 'Nothing; or a note for the model, in double quotes; or {"note": "…", "by": "your name"}.',
+    "retry": 'Nothing, or the four digits if the panel asks; or {"note": "for the model", "by": "your name"}.',
     "edit": 'The corrected value as JSON; or {"place": "…", "value": …, "by": "your name", "note": "…"}.',
     "abort": 'Why, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
 }
@@ -36,10 +36,8 @@ def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None,
     typed = None if data is None else canonical.loads(data, max_values=canonical.MAX_VALUES)
     if action == "edit":
         return _edit(typed, known, gate, salt)
-    if action == "approve":
-        fields = typed if isinstance(typed, dict) else {"number": typed}
-    else:
-        fields = typed if isinstance(typed, dict) else {"note": typed}
+    bare = "number" if action == "approve" or isinstance(typed, int) else "note"
+    fields = typed if isinstance(typed, dict) else {bare: typed}
     _known(action, fields, _FIELDS)
     return _with_common(Decided(action=action), fields)
 

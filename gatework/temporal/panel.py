@@ -47,6 +47,9 @@ _ASKS = {
     "unknown": "the effect of {node} is in doubt",
 }
 
+_RETRY_IN_DOUBT = "`retry` with **{number}**, once you know that it did not happen"
+"""At a gate of an effect in doubt; a plain retry, sent twice, could repeat it."""
+
 _HOW = {
     "approve": "`approve` with **{number}**",
     "reject": '`reject` with the reason in double quotes, `"…"`',
@@ -94,7 +97,8 @@ class _Page:
 
     def _how(self, waiting: Waiting) -> str:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
-        ways = [_HOW[update].format(number=waiting.number, place=_name(waiting.place)) for update in waiting.allowed]
+        known = {**_HOW, "retry": _RETRY_IN_DOUBT} if waiting.kind == "unknown" else _HOW
+        ways = [known[update].format(number=waiting.number, place=_name(waiting.place)) for update in waiting.allowed]
         reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
         # Without the empty line the renderer sees no list.
         lines = [f"**More Actions → Send an Update**, until {until}", "", *(f"- {way}" for way in ways)]

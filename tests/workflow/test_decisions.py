@@ -11,6 +11,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from gatework.errors import DecisionError
 from gatework.temporal import Execution
+from gatework.temporal.panel import panel
 from gatework.temporal.progress import Waiting
 from tests.workflow.deployment import (
     Deployed,
@@ -329,3 +330,14 @@ async def test_update_before_the_first_task_is_answered_with_one_sentence(deploy
         asked = await waiting(run)
         await run.approve(asked.number)
         assert await count(run, "WORKFLOW_TASK_FAILED") == 0
+
+
+async def test_retry_of_an_effect_in_doubt_takes_the_number_that_the_panel_shows(deployments: Deployments) -> None:
+    """A retry that could repeat an effect is bound to its gate; the panel says with which number."""
+    deployed = await deployments.serve(refund_cash)
+    run, asked = await _at("unknown", deployed)
+    assert f"`retry` with **{asked.number}**" in panel(await run.state())
+    with pytest.raises(DecisionError, match="digits"):
+        await run.retry()
+    await run.handle.execute_update("retry", int(asked.number))
+    await run.result()

@@ -108,7 +108,7 @@ def _honest(text: str, waiting: Waiting) -> None:
     offered = [line for line in outside if line.startswith("- ")]
     assert [re.findall(r"`(\w+)`", line)[0] for line in offered] == list(waiting.allowed)
     numbers = [line for line in outside if "**4821**" in line]
-    assert len(numbers) == ("approve" in waiting.allowed)
+    assert len(numbers) == ("approve" in waiting.allowed or waiting.kind == "unknown")
     for line in outside:
         bare = re.sub(r"\\.|&#\d+;", "", line)
         assert not re.search(r"[<\[]|!\[|https?:|www\.", bare), line
