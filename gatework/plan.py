@@ -18,8 +18,6 @@ from gatework.canonical import Json
 from gatework.expr import Compare, Condition, Const, Ref, Source, parts, refs, render
 from gatework.labels import Label, combined
 
-FORMAT = 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Data:

@@ -346,11 +346,6 @@ def type_of(value: Traced) -> Any:
     return value._type
 
 
-def label_of(value: Traced) -> Label:
-    """The label that a stand-in carries."""
-    return value._label
-
-
 def describe(value: Traced) -> str:
     """A stand-in's type as its author would annotate it."""
     name = name_of(value._type)
