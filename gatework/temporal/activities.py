@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -19,13 +18,10 @@ from gatework.events import Failed, Finished
 from gatework.library import Library
 from gatework.models.question import Model
 from gatework.perform import perform
-from gatework.temporal.attempt import UNREADY, Task
+from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task
 from gatework.temporal.payloads import application_error, data_of, raw
 
 _log = structlog.get_logger("gatework")
-
-HEARTBEAT_INTERVAL = timedelta(seconds=4)
-"""How often a running stage shows that its worker lives."""
 
 
 def stage_activities(library: Library, *, model: Model | str | None, seed: int) -> Sequence[Callable[[RawValue], Any]]:
@@ -62,7 +58,9 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
     code = known.code[info.activity_type]
     log = _log.bind(run=info.workflow_id, plan=task.run.plan[:12], stage=task.run.node, attempt=task.run.attempt)
     log.info("stage started")
-    beating = asyncio.create_task(_heartbeat())
+    beating = asyncio.create_task(
+        _heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
+    )
     try:
         event = await perform(task.run, known.plan, code, lineage=task.lineage, model=model, seed=seed)
     finally:
@@ -78,8 +76,8 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
     return event
 
 
-async def _heartbeat() -> None:
+async def _heartbeat(seconds: float) -> None:
     # Most stages end before the first one, and each costs as much as a guard.
     while True:
-        await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
+        await asyncio.sleep(seconds)
         activity.heartbeat()

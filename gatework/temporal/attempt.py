@@ -23,7 +23,10 @@ GRACE = timedelta(seconds=15)
 """What an attempt gets beyond its own timeout before Temporal gives it up."""
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
-"""How soon a dead worker is noticed."""
+"""How soon a dead worker is noticed, unless `GateworkPlugin(heartbeat_timeout=…)` says otherwise."""
+
+HEARTBEATS = 5
+"""How often in that time a running stage shows that its worker lives."""
 
 TRIES = 4
 """How often Temporal runs an attempt whose code broke or whose worker died. An effect's attempt is run once."""
@@ -54,7 +57,7 @@ def span(seconds: float) -> timedelta:
     return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
 
 
-async def performed(known: Known, due: Run, *, lineage: str) -> Finished | Failed:
+async def performed(known: Known, due: Run, *, lineage: str, heartbeat_timeout: timedelta) -> Finished | Failed:
     """Have a worker run an attempt. Whatever comes back, or does not, is an event for the machine to judge."""
     plan = known.plan
     position = plan.index[due.node]
@@ -74,7 +77,7 @@ async def performed(known: Known, due: Run, *, lineage: str) -> Finished | Faile
                 raw(task),
                 result_type=RawValue,
                 start_to_close_timeout=span(node.timeout_seconds) + GRACE,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                heartbeat_timeout=heartbeat_timeout,
                 retry_policy=RetryPolicy(
                     maximum_attempts=tries,
                     maximum_interval=timedelta(seconds=30),

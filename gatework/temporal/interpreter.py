@@ -23,7 +23,7 @@ from gatework.events import Action, Begun, Cancelled, Event, Expired, Failed
 from gatework.ledger import Entry, extended
 from gatework.library import Known, Library
 from gatework.state import Gate, Outcome, Run, State, Step
-from gatework.temporal.attempt import failed, performed, span
+from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, failed, performed, span
 from gatework.temporal.decisions import DESCRIPTIONS, decided
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
@@ -68,6 +68,8 @@ class Interpreter(OwnPayloads):
     name: ClassVar[str]
     continue_after_events: ClassVar[int] = 4_000
     """Length of history at which the run continues as new."""
+    heartbeat_timeout: ClassVar[timedelta] = HEARTBEAT_TIMEOUT
+    """How long the worker of a stage may be silent before it counts as dead."""
 
     def __init__(self) -> None:
         self._known: Known | None = None
@@ -164,7 +166,7 @@ class Interpreter(OwnPayloads):
         return now is not None and now.id == gate.id
 
     async def _attempt(self, due: Run) -> None:
-        event = await performed(self._now[0], due, lineage=self._lineage)
+        event = await performed(self._now[0], due, lineage=self._lineage, heartbeat_timeout=self.heartbeat_timeout)
         if workflow.cancellation_reason() is not None and isinstance(event, Failed) and not event.sent:
             return
         try:

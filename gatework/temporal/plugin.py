@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
@@ -14,7 +15,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
-from gatework.temporal.activities import HEARTBEAT_INTERVAL, stage_activities
+from gatework.temporal.activities import stage_activities
+from gatework.temporal.attempt import HEARTBEATS
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
@@ -26,6 +28,8 @@ class GateworkPlugin(SimplePlugin):
     """Serves workflows: `Client.connect(…, plugins=[GateworkPlugin(refund)])`, then any `Worker` of that client.
 
     `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
+    `heartbeat_timeout` is how soon a dead worker is noticed. A stage whose worker is silent for as long is given to
+    another: shorter goes on sooner after a crash, and takes a busy machine for a dead one sooner.
     Raises `PlanError` where two definitions share a name, `ConfigError` where a lock file has been changed.
     """
 
@@ -35,11 +39,16 @@ class GateworkPlugin(SimplePlugin):
         model: Model | str | None = None,
         seed: int = 0,
         continue_after_events: int = Interpreter.continue_after_events,
+        heartbeat_timeout: timedelta = Interpreter.heartbeat_timeout,
     ) -> None:
+        if heartbeat_timeout < timedelta(seconds=1):
+            raise ConfigError("heartbeat_timeout is at least a second; Temporal counts in seconds.")
         self.library = Library(workflows)
         self._classes = [workflow_class(name, self.library) for name in self.library.workflows]
         for cls in self._classes:
             cls.continue_after_events = continue_after_events
+            cls.heartbeat_timeout = heartbeat_timeout
+        self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
         serving = {_name(served): served for served in stage_activities(self.library, model=model, seed=seed)}
         super().__init__(
             "gatework.GateworkPlugin",
@@ -60,7 +69,7 @@ class GateworkPlugin(SimplePlugin):
             raise ConfigError("Give GateworkPlugin to Client.connect, not to the Worker; workers inherit it.")
         # A stage hears of a cancellation with its heartbeats; Temporal would hold them back for 16 s.
         config["max_heartbeat_throttle_interval"] = min(
-            HEARTBEAT_INTERVAL, config.get("max_heartbeat_throttle_interval", HEARTBEAT_INTERVAL)
+            self._heartbeat_interval, config.get("max_heartbeat_throttle_interval", self._heartbeat_interval)
         )
         return super().configure_worker(config)
 

@@ -169,3 +169,18 @@ def test_two_workflows_of_one_name_are_refused() -> None:
 
     with pytest.raises(PlanError, match="two workflows are named single"):
         GateworkPlugin(single, other())  # type: ignore[arg-type]
+
+
+def test_heartbeat_timeout_below_a_second_is_refused() -> None:
+    """Temporal counts in whole seconds; nothing would mean that no death is ever noticed."""
+    with pytest.raises(ConfigError, match="at least a second"):
+        GateworkPlugin(single, heartbeat_timeout=timedelta())
+
+
+async def test_heartbeat_timeout_is_what_temporal_is_told(deployments: Deployments) -> None:
+    """The plugin's setting is in the history: how soon the server gives a silent worker's stage to another."""
+    deployed = await deployments.serve(single, heartbeat_timeout=timedelta(seconds=7))
+    run = await deployed.start(single, Note(text="a"))
+    await run.result()
+    asked = [event.activity_task_scheduled_event_attributes for event in await events(run)]
+    assert [a.heartbeat_timeout.seconds for a in asked if a.HasField("activity_type")] == [7]

@@ -23,6 +23,9 @@ from gatework.temporal.pin import begin
 from tests.workflow.deployment import LONG, Deployed, Deployments, count, end, events, kinds, outside_payloads, waiting
 from tests.workflow.plans import BLOCK, RETRY, Note, Paper, chain, refund, refund_cash, single, world
 
+SOON = timedelta(seconds=2.5)
+"""A heartbeat timeout at which a stage hears of its cancellation after half a second."""
+
 
 async def test_stages_each_take_one_activity_and_six_events(deployments: Deployments) -> None:
     """An ordinary stage costs one activity and six events; a run costs eight besides, whatever its length."""
@@ -171,13 +174,9 @@ async def _cancelled(run: Any) -> None:
     assert (await run.handle.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-async def test_cancel_during_a_stage_stops_it_and_ends_the_run(
-    deployments: Deployments, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancel_during_a_stage_stops_it_and_ends_the_run(deployments: Deployments) -> None:
     """A cancellation reaches the stage that runs, and the run ends as cancelled."""
-    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
-    monkeypatch.setattr("gatework.temporal.plugin.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
-    deployed = await deployments.serve(single)
+    deployed = await deployments.serve(single, heartbeat_timeout=SOON)
     stopped = asyncio.Event()
 
     async def long() -> None:
@@ -196,13 +195,9 @@ async def test_cancel_during_a_stage_stops_it_and_ends_the_run(
     assert (await run.state()).status == "cancelled"
 
 
-async def test_cancel_that_a_stage_swallows_still_ends_the_run(
-    deployments: Deployments, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancel_that_a_stage_swallows_still_ends_the_run(deployments: Deployments) -> None:
     """A stage that swallows the cancellation and finishes does not carry the run on to the next stage."""
-    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
-    monkeypatch.setattr("gatework.temporal.plugin.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
-    deployed = await deployments.serve(chain)
+    deployed = await deployments.serve(chain, heartbeat_timeout=SOON)
 
     async def stubborn() -> None:
         try:
@@ -231,13 +226,9 @@ async def test_cancel_at_a_gate_ends_the_run_as_cancelled(deployments: Deploymen
 
 
 @pytest.mark.parametrize("plan", [refund, refund_cash], ids=lambda plan: plan.name)
-async def test_cancel_during_an_effect_leaves_its_doubt_in_the_ledger(
-    deployments: Deployments, monkeypatch: pytest.MonkeyPatch, plan: Any
-) -> None:
+async def test_cancel_during_an_effect_leaves_its_doubt_in_the_ledger(deployments: Deployments, plan: Any) -> None:
     """An effect that was cancelled half-way may have happened; the ledger says so before the run ends."""
-    monkeypatch.setattr("gatework.temporal.activities.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
-    monkeypatch.setattr("gatework.temporal.plugin.HEARTBEAT_INTERVAL", timedelta(seconds=0.5))
-    deployed = await deployments.serve(plan)
+    deployed = await deployments.serve(plan, heartbeat_timeout=SOON)
     world.pays = lambda: asyncio.sleep(25)
     run = await deployed.start(plan, Note(text="A-1"))
     while not world.paid:

@@ -19,10 +19,9 @@ import asyncio, os, sys
 from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import Worker
-from gatework.temporal import GateworkPlugin, attempt
+from gatework.temporal import GateworkPlugin
 from tests.workflow import plans
 
-attempt.HEARTBEAT_TIMEOUT = timedelta(seconds=4)
 address, queue, ledger, act = sys.argv[1:]
 
 class Paid:
@@ -45,7 +44,9 @@ async def main():
     plans.world.paid = Paid()
     if act == "long":
         plans.world.does = plans.world.pays = long
-    plugin = GateworkPlugin(plans.single, plans.refund, plans.refund_cash)
+    plugin = GateworkPlugin(
+        plans.single, plans.refund, plans.refund_cash, heartbeat_timeout=timedelta(seconds=4)
+    )
     client = await Client.connect(address, plugins=[plugin])
     async with Worker(client, task_queue=queue, sticky_queue_schedule_to_start_timeout=timedelta(seconds=1)):
         print("ready", flush=True)
