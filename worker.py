@@ -3,39 +3,26 @@
     python worker.py
 
 TEMPORAL_ADDRESS and the other TEMPORAL_* variables, or a profile in `temporal.toml`, say where the server is;
-GATEWORK_TASK_QUEUE names the task queue, GATEWORK_MODEL the model.
+GATEWORK_TASK_QUEUE names the task queue, GATEWORK_MODEL the model. `gatework worker` does the same for all that it
+finds in `workflows/`; a worker that is written out can serve more beside it (see the README).
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 
-from temporalio.worker import Worker
-
 from gatework import GateworkError
-from gatework.temporal import GateworkPlugin, connect, leave, task_queue
+from gatework.temporal import leave, serve
 from workflows.refund import refund
 
 WORKFLOWS = (refund,)
 
 
-async def serve() -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is running."""
-    client = await connect(GateworkPlugin(*WORKFLOWS))
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Worker(client, task_queue=task_queue(), max_concurrent_activities=20):
-        print(f"Serving {', '.join(w.name for w in WORKFLOWS)} on the task queue {task_queue()}.", flush=True)
-        await stopped.wait()
-
-
 def main() -> int:
-    """Serve, and say in a sentence why not where that cannot be."""
+    """Serve until SIGINT or SIGTERM, and say in a sentence why not where that cannot be."""
     try:
-        asyncio.run(serve())
+        asyncio.run(serve(*WORKFLOWS, ready=lambda _, queue: print(f"Serving on the task queue {queue}.", flush=True)))
     except GateworkError as error:
         print(error, file=sys.stderr)
         return 1

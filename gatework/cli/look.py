@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gatework.cli import render
 from gatework.cli.decide import Run
+from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.session import connected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
 
     from gatework.canonical import Json
     from gatework.ledger import Entry
     from gatework.temporal.operate import Client, Listed, Operated
     from gatework.temporal.progress import Progress
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that run by themselves, and those that ended.")]
+OfWorkflow = Annotated[str, typer.Option("--workflow", metavar="NAME", help="Only those of this workflow.")]
+OfPlan = Annotated[
+    str, typer.Option("--plan", metavar="DIGEST", help="Only those held to this plan, by the beginning of its digest.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,41 +37,57 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def runs(
-    all_: Annotated[
-        bool, typer.Option("--all", help="Also those that run by themselves, and those that ended.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs that wait for a person."""
+def runs(all_: All = False, workflow: OfWorkflow = "", plan: OfPlan = "", as_json: AsJson = False) -> None:
+    """List the runs that wait for a person; with --plan those of a plan, waiting or running."""
 
     async def command(client: Client) -> Sequence[Listed]:
         from gatework.temporal import operate
 
-        return await operate.runs(client, ended=all_)
+        return await operate.runs(client, ended=all_, workflow=workflow, plan=plan)
 
-    found = [run for run in connected(command) if all_ or run.status in ("waiting", "unknown")]
+    found = [run for run in connected(command) if all_ or plan or run.status in ("waiting", "unknown")]
     if as_json:
-        _dump([dataclasses.asdict(run) for run in found])
+        dump([dataclasses.asdict(run) for run in found])
         return
-    console = Console(highlight=False)
+    screen = console()
     if not found:
-        console.print("No run." if all_ else "No run waits for a person.")
+        screen.print("No such run." if all_ or plan or workflow else "No run waits for a person.")
         return
+    screen.print(_table(found, screen))
+
+
+def _table(found: Sequence[Listed], screen: Console) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", no_wrap=True)
-    for column in ("workflow", "state", "asks", "number"):
-        table.add_column(column, overflow="fold")
+    # An id is cut rather than folded: the beginning of it is enough to type.
+    table.add_column("run", no_wrap=True, overflow="ellipsis", max_width=max(screen.width // 2 - 4, 12))
+    table.add_column("workflow", no_wrap=True, overflow="ellipsis")
+    table.add_column("plan", no_wrap=True)
+    table.add_column("state", overflow="fold")
+    if any(run.waiting and "approve" in run.waiting.allowed for run in found):
+        table.add_column("number", no_wrap=True)
     for run in found:
-        asks = f"{run.waiting.role}: {render.asked(run.waiting)}" if run.waiting else ""
-        number = run.waiting.number if run.waiting and "approve" in run.waiting.allowed else ""
-        table.add_row(
-            *(Text(render.clean(cell)) for cell in (run.id, run.workflow)),
-            Text(run.status, style=render.STYLES.get(run.status, "")),
-            Text(asks),
-            Text(number),
-        )
-    console.print(table)
+        row = [
+            Text(clean(run.id)),
+            Text(clean(run.workflow)),
+            Text(run.plan[:8], style="dim"),
+            _stands(run),
+        ]
+        if len(table.columns) > len(row):
+            row.append(
+                Text(run.waiting.number if run.waiting and "approve" in run.waiting.allowed else "", style="bold")
+            )
+        table.add_row(*row)
+    return table
+
+
+def _stands(run: Listed) -> Text:
+    if run.waiting is not None:
+        return Text(f"{run.waiting.role}: {render.asked(run.waiting)}", style=render.STYLES["waiting"])
+    if run.status == "unknown":
+        return Text("no worker answers", style=render.STYLES["unknown"])
+    if run.status == "running":
+        return Text("running", style=render.STYLES["running"])
+    return render.ending(run.status, render.one_line(run.reason, 100))
 
 
 def show(run: Run, as_json: AsJson = False) -> None:
@@ -81,16 +102,12 @@ def show(run: Run, as_json: AsJson = False) -> None:
     found, progress, ledger, values = connected(command)
     if as_json:
         entries = [dataclasses.asdict(entry) for entry in ledger]
-        _dump({"id": found.id, "state": dataclasses.asdict(progress), "ledger": entries, "values": dict(values)})
+        dump({"id": found.id, "state": dataclasses.asdict(progress), "ledger": entries, "values": dict(values)})
         return
-    console = Console(highlight=False)
-    console.print(render.standing(found.id, progress))
-    console.print(render.incidents(ledger, values))
+    screen = console()
+    screen.print(render.standing(found.id, progress))
+    screen.print(render.incidents(ledger, values))
     if progress.waiting is not None:
-        console.print(render.question(progress.waiting))
+        screen.print(render.question(progress.waiting))
         for typed in render.commands(found.id, progress.waiting):
-            console.print(Text(f"  {typed}"), soft_wrap=True)
-
-
-def _dump(data: Any) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+            screen.print(Text(f"  {typed}"), soft_wrap=True)

@@ -5,31 +5,31 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gatework.errors import ConfigError, PlanError
+from gatework.cli.output import clean
+from gatework.cli.session import UsageError
+from gatework.errors import ConfigError, GateworkError
 from gatework.workflow import Workflow
 
 PACKAGE = "workflows"
 
 
 def workflows_named(targets: Sequence[str]) -> list[Workflow[Any, Any]]:
-    """The workflows that `module:name` names; all in `workflows/` where none is named.
+    """The workflows that are named, as `module:name` or by a name in `workflows/`; all of those where none is.
 
-    Raises `ConfigError` where there is none, `PlanError` where a plan breaks a rule.
+    Raises `UsageError` for a name that is none, `ConfigError` where nothing can be imported, `PlanError` where a plan
+    breaks a rule.
     """
     root = enter()
-    if targets:
-        return [_named(target) for target in targets]
-    package = _imported(PACKAGE)
-    if root is None or not hasattr(package, "__path__"):
-        raise ConfigError(f"There is no folder `{PACKAGE}` here or above; name a workflow as MODULE:WORKFLOW.")
-    modules = [_imported(info.name) for info in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, Workflow)]
-    return sorted({workflow.name: workflow for workflow in found}.values(), key=lambda workflow: workflow.name)
+    here: list[Workflow[Any, Any]] = []
+    if not targets or not all(":" in target for target in targets):
+        here = _in_project(root)
+    return [_named(target, here) for target in targets] or here
 
 
 def enter(start: Path | None = None) -> Path | None:
@@ -39,7 +39,7 @@ def enter(start: Path | None = None) -> Path | None:
     Raises `ConfigError`.
     """
     here = (start or Path.cwd()).resolve()
-    root = next((folder for folder in (here, *here.parents) if (folder / PACKAGE).is_dir()), None)
+    root = root_of(here)
     sys.path.insert(0, str(root or here))
     loaded = sys.modules.get(PACKAGE)
     if root is not None and loaded is not None:
@@ -47,30 +47,72 @@ def enter(start: Path | None = None) -> Path | None:
     return root
 
 
-def _named(target: str) -> Workflow[Any, Any]:
+def root_of(here: Path) -> Path | None:
+    """The nearest folder from here upwards that holds `workflows`."""
+    return next((folder for folder in (here, *here.parents) if (folder / PACKAGE).is_dir()), None)
+
+
+def _in_project(root: Path | None) -> list[Workflow[Any, Any]]:
+    if root is None:
+        raise ConfigError(f"There is no folder `{PACKAGE}` here or above; go to your project, or type MODULE:WORKFLOW.")
+    package = _imported(PACKAGE)
+    modules = [_imported(info.name) for info in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Workflow)]
+    if not found:
+        raise ConfigError(f"There is no workflow in {root / PACKAGE}; write one, or type MODULE:WORKFLOW.")
+    return sorted({workflow.name: workflow for workflow in found}.values(), key=lambda workflow: workflow.name)
+
+
+def _named(target: str, here: Sequence[Workflow[Any, Any]]) -> Workflow[Any, Any]:
     module, colon, name = target.partition(":")
-    if not (module and colon and name):
-        raise ConfigError("Name a workflow as MODULE:WORKFLOW, such as workflows.refund:refund.")
-    found = getattr(_imported(module), name, None)
+    if not colon and target.isidentifier():
+        for workflow in here:
+            if workflow.name == target:
+                return workflow
+        names = ", ".join(workflow.name for workflow in here)
+        raise UsageError(f"There is no workflow {target} in `{PACKAGE}/`; it has {names}.")
+    parts = module.split(".")
+    if not (colon and name.isidentifier() and all(part.isidentifier() for part in parts)):
+        raise UsageError(
+            "Name a workflow as it is called in `workflows/`, or as MODULE:WORKFLOW, such as workflows.refund:refund."
+        )
+    found = getattr(_imported(module, typed=True), name, None)
     if not isinstance(found, Workflow):
-        raise ConfigError(f"{module} has no workflow named {name}.")
+        raise UsageError(f"{module} has no workflow named {name}.")
     return found
 
 
-def _imported(name: str) -> ModuleType:
+def _imported(name: str, *, typed: bool = False) -> ModuleType:
+    """A module of the project. Raises `ConfigError`, or `UsageError` where it is not there and a person typed it."""
     try:
         module = importlib.import_module(name)
-    except PlanError:
+    except GateworkError:
         raise
     except ModuleNotFoundError as error:
         if error.name and name.startswith(error.name):
-            raise ConfigError(f"There is no module {name} in {sys.path[0]}.") from None
-        raise ConfigError(f"{name} cannot be imported: there is no module {error.name}.") from error
-    except Exception as error:
-        raise ConfigError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+            kind = UsageError if typed else ConfigError
+            raise kind(f"There is no module {name} in {sys.path[0]}.") from None
+        raise ConfigError(f"{name} cannot be imported: there is no module {error.name}{_place(error)}.") from error
+    except Exception as error:  # any code of the project runs here
+        said = clean(" ".join(str(error).split()), 300).rstrip(".")
+        raise ConfigError(
+            f"{name} cannot be imported: {type(error).__name__}{f': {said}' if said else ''}{_place(error)}."
+        ) from error
     if name.split(".")[0] == PACKAGE:
         _of_this_project(sys.modules[PACKAGE], Path(sys.path[0]))
     return module
+
+
+def _place(error: Exception) -> str:
+    """The line of the project at which an import broke."""
+    if isinstance(error, SyntaxError):  # it says so itself
+        return ""
+    root = Path(sys.path[0])
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(root) and ".venv" not in path.parts:
+            return f" ({path.relative_to(root)}:{frame.lineno})"
+    return ""
 
 
 def _of_this_project(package: ModuleType, root: Path) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from gatework.canonical import Json
+from gatework.cli.output import clean
 
 if TYPE_CHECKING:
     from gatework.ledger import Entry
@@ -34,10 +35,9 @@ STYLES = {
     "cancelled": "red",
     "failed": "red",
     "terminated": "red",
+    "timed_out": "red",
+    "unknown": "yellow",
 }
-MAX_SHOWN = 1_500
-"""Longest text that is shown of one field, in characters."""
-
 _ASKS = {
     "approval": "approve {node}?",
     "escalated": "a guard asks about {node}",
@@ -46,12 +46,6 @@ _ASKS = {
     "failed": "{node} has failed",
     "unknown": "the effect of {node} is in doubt",
 }
-
-
-def clean(text: str, limit: int = MAX_SHOWN) -> str:
-    """Text without what moves, hides or recolours other text: controls, escapes, direction marks."""
-    kept = "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text[: limit + 1])
-    return kept if len(kept) <= limit else f"{kept[:limit]}… ({len(text)} characters)"
 
 
 def one_line(value: Json, limit: int = 120) -> str:
@@ -69,15 +63,28 @@ def asked(waiting: Waiting) -> str:
     return _ASKS[waiting.kind].format(node=waiting.place if waiting.kind == "approval" else waiting.node)
 
 
-def standing(name: str, progress: Progress) -> RenderableType:
-    """Where a run stands, stage by stage."""
-    head = Text.assemble((progress.workflow, "bold"), " ", name, " ", (progress.status, STYLES[progress.status]))
-    if progress.reason:
-        head.append(f": {one_line(progress.reason, 300)}")
+def standing(
+    name: str, progress: Progress, *, status: str = "", reason: str = "", live: bool = False
+) -> RenderableType:
+    """Where a run stands, stage by stage; how it ended, where the server knows that better than the run does."""
+    ended, why = status or progress.status, reason or progress.reason
+    head = Text.assemble((clean(progress.workflow), "bold"), " ", clean(name), " ")
+    head.append(ending(ended, why) if ended not in ("running", "waiting") else Text(ended, style=STYLES[ended]))
     table = Table(box=None, pad_edge=False, show_header=False)
     for node in progress.nodes:
-        table.add_row(Text(MARKS[node.status], style=STYLES[node.status]), node.name, _state(node))
+        mark: RenderableType = Text(MARKS[node.status], style=STYLES[node.status])
+        if live and node.status == "running":
+            mark = Spinner("dots", style=STYLES["running"])
+        table.add_row(mark, node.name, _state(node))
     return Group(head, Padding(table, (0, 0, 0, 2)))
+
+
+def ending(status: str, reason: str = "") -> Text:
+    """How a run ended, on one line."""
+    said = Text(f"{'■ ' if status == 'completed' else '✖ '}{status.replace('_', ' ')}", style=STYLES.get(status, "red"))
+    if reason:
+        said.append(f": {one_line(reason, 300)}", style="default")
+    return said
 
 
 def _state(node: NodeProgress) -> Text:

@@ -20,7 +20,7 @@ from gatework.contract import contract
 from gatework.errors import DecisionError
 from gatework.events import Action
 from gatework.ledger import Entry
-from gatework.temporal.connect import task_queue as default_task_queue
+from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.progress import Progress
 from gatework.workflow import Workflow

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -12,25 +14,32 @@ from typing import Any, TypeVar
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionStatus,
     WorkflowHandle,
+    WorkflowHistoryEventFilterType,
     WorkflowQueryFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import RawValue
+from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import canonical
 from gatework.canonical import Json
 from gatework.errors import ConfigError, DecisionError
 from gatework.temporal.client import Execution
-from gatework.temporal.connect import connect, task_queue
-from gatework.temporal.payloads import data_of
+from gatework.temporal.connection import connect, task_queue
+from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.progress import Progress, Waiting
+from gatework.workflow import Workflow
 
 T = TypeVar("T")
 
 ANSWER_TIMEOUT = timedelta(seconds=20)
 """How long a worker may take to answer an operator."""
+
+MOST_LISTED = 200
+"""How many runs a list holds."""
 
 _AT_ONCE = 8
 """Queries under way at a time: each may make a worker replay a history."""
@@ -56,9 +65,49 @@ class Listed:
     run_id: str
     workflow: str
     status: str
-    """Temporal's, in lower case; `waiting` where a person is asked; `unknown` where no worker could say."""
+    """As the run itself says: `running`, `waiting`, `completed`, `rejected` and so on; `failed`, `terminated`,
+    `timed_out` where it ended otherwise; `unknown` where it is running and no worker could say."""
+    plan: str
+    """The first 16 digits of the digest of its plan; empty for a run that has not begun."""
     started: datetime
+    ended: datetime | None = None
+    reason: str = ""
+    """Of an end other than completion."""
     waiting: Waiting | None = None
+
+
+_ENDED = re.compile(rf"{re.escape(OURS)}(rejected|aborted|expired)")
+_STATUS = {"canceled": "cancelled"}
+_MARKER = "plan-"
+MARKER_DIGITS = 16
+"""How much of a plan's digest the marker in a run's history holds; see `pin`."""
+
+
+async def start_run(
+    client: Client, workflow: Workflow[Any, Any], data: bytes, *, id: str = "", queue: str = ""
+) -> tuple[Operated, bool]:
+    """Start a run on JSON that keeps to its contract, or find the one of that id; and whether it was started now.
+
+    Raises `ContractError`, and `DecisionError` where the id is that of a run of another workflow.
+    """
+    data = workflow.input.accept(data)
+    id = id or f"{workflow.name}-{uuid.uuid4()}"
+    started = False
+    with suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow(
+            workflow.name,
+            raw(data),
+            id=id,
+            task_queue=queue or task_queue(),
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
+        )
+        started = True
+    run = await _described(client, id)
+    if run.described.workflow_type != workflow.name:
+        raise DecisionError(f"There is a run {id} already, and it is not one of {workflow.name}; use another id.")
+    return run, started
 
 
 @asynccontextmanager
@@ -81,9 +130,8 @@ async def find_run(client: Client, typed: str) -> Operated:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-    quoted = "".join(c for c in typed if c.isprintable() and c not in "'\"\\`")
-    ids = [run.id async for run in client.list_workflows(f"WorkflowId STARTS_WITH '{quoted}'", limit=50)]
-    match sorted(set(ids)):
+    quoted = _quotable(typed)
+    match await ids_beginning(client, typed):
         case [found] if quoted:
             return await _described(client, found)
         case [_, _, *_]:
@@ -92,40 +140,106 @@ async def find_run(client: Client, typed: str) -> Operated:
             raise DecisionError(f"There is no run {quoted} at {address(client)}; `gatework runs --all` lists them.")
 
 
+async def ids_beginning(client: Client, typed: str, *, limit: int = 50) -> list[str]:
+    """The ids of runs that begin with what was typed."""
+    query = f"WorkflowId STARTS_WITH '{_quotable(typed)}'" if typed else ""
+    return sorted({run.id async for run in client.list_workflows(query, limit=limit)})
+
+
+def _quotable(typed: str) -> str:
+    return "".join(c for c in typed if c.isprintable() and c not in "'\"\\`")
+
+
 async def _described(client: Client, id: str) -> Operated:
     handle = client.get_workflow_handle(id, result_type=RawValue)
     described = await handle.describe()
     return Operated(client.get_workflow_handle(id, run_id=described.run_id, result_type=RawValue), described)
 
 
-async def runs(client: Client, *, ended: bool = False, limit: int = 200) -> Sequence[Listed]:
-    """The runs of this deployment's task queue, newest first; those that have ended only if asked for."""
-    query = f"TaskQueue = '{task_queue()}'" + ("" if ended else " AND ExecutionStatus = 'Running'")
-    found = [run async for run in client.list_workflows(query, limit=limit)]
+async def runs(
+    client: Client, *, ended: bool = False, workflow: str = "", plan: str = "", limit: int = MOST_LISTED
+) -> Sequence[Listed]:
+    """The runs of this deployment's task queue, newest first; those that have ended only if asked for.
+
+    `plan` is the beginning of a digest. Raises `DecisionError` where a filter cannot be one.
+    """
+    query = [f"TaskQueue = '{task_queue()}'"]
+    query += [] if ended else ["ExecutionStatus = 'Running'"]
+    if workflow:
+        if not workflow.isidentifier():
+            raise DecisionError("A workflow is named as its function; `gatework plan show` lists them.")
+        query.append(f"WorkflowType = '{workflow}'")
+    if plan:
+        plan = plan.lower()
+        if not re.fullmatch(r"[0-9a-f]{4,64}", plan):
+            raise DecisionError("A plan is named by the beginning of its digest, at least four hex digits.")
+        if len(plan) >= MARKER_DIGITS:
+            query.append(f"TemporalChangeVersion = '{_MARKER}{plan[:MARKER_DIGITS]}'")
+    found = client.list_workflows(" AND ".join(query), limit=limit)
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def listed(run: WorkflowExecution) -> Listed | None:
-        status = run.status.name.lower() if run.status else "unknown"
-        waiting = None
-        if status == "running":
-            async with slots:
-                try:
-                    state = await answered(Operated(client.get_workflow_handle(run.id, run_id=run.run_id), run).state())
-                    status, waiting = state.status, state.waiting
-                except WorkflowQueryFailedError:
-                    return None  # not one of ours
-                except (ConfigError, RPCError):
-                    status = "unknown"
-        return Listed(
-            id=run.id,
-            run_id=run.run_id,
-            workflow=run.workflow_type,
-            status=status,
-            started=run.start_time,
-            waiting=waiting,
-        )
+        if not plan_of(run).startswith(plan[:MARKER_DIGITS]):
+            return None
+        async with slots:
+            return await _listed(client, run)
 
-    return [run for run in await asyncio.gather(*(listed(run) for run in found)) if run is not None]
+    return [run for run in await asyncio.gather(*[listed(run) async for run in found]) if run is not None]
+
+
+async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
+    """A run as a line of a list; None for one that is not ours, or is only a part of one."""
+    waiting, plan = None, plan_of(run)
+    status, reason = await ended_as(client, run)
+    if status == "running":
+        try:
+            state = await answered(Operated(client.get_workflow_handle(run.id, run_id=run.run_id), run).state())
+            status, waiting, plan = state.status, state.waiting, state.plan[:MARKER_DIGITS]
+        except (WorkflowQueryFailedError, DecisionError):
+            return None
+        except (ConfigError, RPCError):
+            status = "unknown"
+    elif status == "continued_as_new" or not (plan or reason):
+        return None
+    return Listed(
+        id=run.id,
+        run_id=run.run_id,
+        workflow=run.workflow_type,
+        status=status,
+        plan=plan,
+        started=run.start_time,
+        ended=run.close_time,
+        reason=reason,
+        waiting=waiting,
+    )
+
+
+def plan_of(run: WorkflowExecution) -> str:
+    """The first 16 digits of the plan that a run is held to, as the server knows it; empty where it does not yet."""
+    markers = [str(version) for version in run.search_attributes.get("TemporalChangeVersion", ())]
+    return next((marker.removeprefix(_MARKER) for marker in markers if marker.startswith(_MARKER)), "")
+
+
+async def ended_as(client: Client, run: WorkflowExecution) -> tuple[str, str]:
+    """How a run stands, and why it ended other than well, without asking a worker.
+
+    To Temporal a run that was rejected has failed like one whose code broke; its last event tells them apart.
+    """
+    status = run.status.name.lower() if run.status else "unknown"
+    if run.status is not WorkflowExecutionStatus.FAILED:
+        return _STATUS.get(status, status), ""
+    last = client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history_events(
+        event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+    )
+    async for event in last:
+        failure = event.workflow_execution_failed_event_attributes.failure
+        error: BaseException = await client.data_converter.decode_failure(failure)
+        kind = error.type or "" if isinstance(error, ApplicationError) else ""
+        ours = _ENDED.fullmatch(kind)
+        # Text of others may hold anything of a run; ours is written for people.
+        reason = error.message if isinstance(error, FailureError) and kind.startswith(OURS) else kind
+        return ours[1] if ours else status, reason
+    return status, ""
 
 
 async def answered(question: Awaitable[T]) -> T:
@@ -136,7 +250,7 @@ async def answered(question: Awaitable[T]) -> T:
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise ConfigError(
             f"No worker answered within {ANSWER_TIMEOUT.total_seconds():.0f} s, so a decision may be taken later or "
-            "not at all; start one with `python worker.py`, then look again with `gatework show`."
+            "not at all; start one with `gatework worker`, then look again with `gatework show`."
         ) from None
     except WorkflowQueryFailedError as error:
         if "unknown queryType" in str(error) or "not found" in str(error):
@@ -159,11 +273,30 @@ def _explained(error: RPCError, client: Client) -> Exception:
         case RPCStatusCode.UNAVAILABLE:
             return ConfigError(f"The Temporal server at {address(client)} does not answer any more.")
         case RPCStatusCode.FAILED_PRECONDITION | RPCStatusCode.DEADLINE_EXCEEDED:
-            return ConfigError("No worker serves that run; start one with `python worker.py`.")
+            return ConfigError("No worker serves that run; start one with `gatework worker`.")
+        case RPCStatusCode.NOT_FOUND if "namespace" in error.message.lower():
+            return ConfigError(
+                f"There is no namespace {client.namespace} at {address(client)}: `gatework setup` makes it, or set "
+                "TEMPORAL_NAMESPACE to another."
+            )
         case RPCStatusCode.NOT_FOUND:
             return DecisionError("The run has ended, or is not there any more.")
         case _:
             return ConfigError(f"Temporal refused: {error.message.rstrip('.')}.")
 
 
-__all__ = ["Client", "Listed", "Operated", "address", "answered", "find_run", "operating", "progress_of", "runs"]
+__all__ = [
+    "Client",
+    "Listed",
+    "Operated",
+    "address",
+    "answered",
+    "ended_as",
+    "find_run",
+    "ids_beginning",
+    "operating",
+    "plan_of",
+    "progress_of",
+    "runs",
+    "start_run",
+]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
-
-from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
-from temporalio.plugin import SimplePlugin
+from typing import TYPE_CHECKING, NoReturn
 
 from gatework.errors import ConfigError
 
+if TYPE_CHECKING:
+    from temporalio.client import Client
+    from temporalio.plugin import SimplePlugin
+
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_QUEUE = "gatework"
+PIPE_CLOSED = 141
+"""Exit code where nobody reads any more, as a shell gives it."""
 
 
 def task_queue() -> str:
@@ -23,14 +25,20 @@ def task_queue() -> str:
 
 async def connect(*plugins: SimplePlugin) -> Client:
     """A client as the environment says. Raises `ConfigError` where no server answers."""
-    settings = ClientConfig.load_client_connect_config()
+    # A third of a second, which nobody waits for who only asks for the name of the task queue.
+    from temporalio.client import Client
+    from temporalio.envconfig import ClientConfig
+
+    try:
+        settings = ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        raise ConfigError(f"Temporal's own settings cannot be read: {error}.") from error
     address = settings.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         return await Client.connect(**settings, plugins=list(plugins))
     except RuntimeError as error:
         raise ConfigError(
-            f"No Temporal server answers at {address}. Start one with `temporal server start-dev`, "
-            "or set TEMPORAL_ADDRESS."
+            f"No Temporal server answers at {address}. Start one with `gatework dev`, or set TEMPORAL_ADDRESS."
         ) from error
 
 
@@ -40,6 +48,10 @@ def leave(code: object) -> NoReturn:
     The threads of Temporal's client may still let go of the interpreter while it is being taken down, which aborts
     the process and loses the exit code (seen with Python 3.11). So it is left as it is.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    number = code if isinstance(code, int) else int(code is not None)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            number = number or PIPE_CLOSED
+    os._exit(number)
