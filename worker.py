@@ -3,8 +3,9 @@
     python worker.py
 
 TEMPORAL_ADDRESS and the other TEMPORAL_* variables, or a profile in `temporal.toml`, say where the server is;
-GATEWORK_TASK_QUEUE names the task queue, GATEWORK_MODEL the model. `gatework worker` does the same for all that it
-finds in `workflows/`; a worker that is written out can serve more beside it (see the README).
+GATEWORK_TASK_QUEUE names the task queue, GATEWORK_MODEL the model, GATEWORK_LOG_LEVEL how much is logged. `gatework
+worker` does the same for all that it finds in `workflows/`; a worker that is written out can serve more beside it (see
+the README).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import sys
 
 from gatework import GateworkError
-from gatework.temporal import leave, serve
+from gatework.temporal import configure_logs, leave, serve
 from workflows.refund import refund
 
 WORKFLOWS = (refund,)
@@ -22,6 +23,7 @@ WORKFLOWS = (refund,)
 def main() -> int:
     """Serve until SIGINT or SIGTERM, and say in a sentence why not where that cannot be."""
     try:
+        configure_logs()
         asyncio.run(serve(*WORKFLOWS, ready=lambda _, queue: print(f"Serving on the task queue {queue}.", flush=True)))
     except GateworkError as error:
         print(error, file=sys.stderr)

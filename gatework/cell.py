@@ -15,6 +15,8 @@ from gatework import canonical
 from gatework.canonical import Json
 from gatework.contract import contract
 from gatework.errors import BudgetError, ConfigError, ContractError, GateworkError, GrantError
+from gatework.logs.emit import say
+from gatework.logs.story import short_digest
 from gatework.plan import Budget, Work
 from gatework.verdict import Block, short
 
@@ -142,21 +144,37 @@ class Cell:
         if key in self.keys:
             raise GrantError(f"{self.node.name} calls {effect.name} twice for one {effect.once}.")
         self.keys.add(key)
+        self._say("intended", record)
         if effect.probe is not None:
             found = await effect.probe(key)
             if found is not None:
                 known = _json(effect.declared.result.type, found, f"result of the probe of {effect.name}")
                 _must_agree(effect, data, known)
                 self.effects.append({**record, "outcome": "found"})
+                self._say("found", record)
                 return found
         self.effects.append(record)
-        result = await effect.function(key, **arguments)
+        try:
+            result = await effect.function(key, **arguments)
+        except BaseException:
+            self._say("unknown", record)
+            raise
         if isinstance(result, Block):
             record["outcome"] = "refused"
+            self._say("refused", record)
             raise Refusal(short(result.reason))
         record["outcome"] = "done"
+        self._say("done", record)
         _json(effect.declared.result.type, result, f"result of {effect.name}")
         return result
+
+    def _say(self, outcome: str, record: Mapping[str, Json]) -> None:
+        """Log what becomes of an effect at once: should the worker die, nothing else will know."""
+        digests = {"key": short_digest(record["key"]), "digest": short_digest(record["arguments"])}
+        say(
+            f"effect.{outcome}",
+            {"stage": self.node.name, "attempt": self.attempt, "tool": str(record["tool"]), **digests},
+        )
 
     def _must_be_open(self) -> None:
         if self.closed:

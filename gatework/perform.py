@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from pydantic import ValidationError
 
 from gatework import canonical
@@ -28,6 +27,7 @@ from gatework.errors import BudgetError, ContractError, GateworkError, GrantErro
 from gatework.events import Failed, FailureKind, Finished, Given
 from gatework.guard import Guard
 from gatework.labels import CLASSES, Label
+from gatework.logs.emit import say_broke
 from gatework.models.question import Model
 from gatework.plan import GuardUse, Plan, Work
 from gatework.signature import shown_path
@@ -35,8 +35,6 @@ from gatework.stage import Definition
 from gatework.state import Run
 from gatework.tool import Effect
 from gatework.verdict import ANSWERS, Block, Verdict, short
-
-_log = structlog.get_logger("gatework")
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,8 @@ async def perform(
             raise
         if isinstance(error, TimeoutError) and deadline.expired():
             return attempt.failed(cell, "timeout", late)
-        # The message may carry outside text, so it stays in the worker's own log.
-        _log.error("stage broke", stage=node.name, attempt=run.attempt, stack=_traceback(error))
+        # The message may carry outside text, so it goes nowhere.
+        say_broke("stage.broke", error, {"stage": node.name, "attempt": run.attempt})
         return attempt.failed(cell, "error", f"{type(error).__name__} at {_place(error)}; the worker's log says more")
 
 
@@ -192,7 +190,7 @@ class _Attempt:
         except _Late:
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
         except Exception as error:  # noqa: BLE001  # a guard that breaks in whatever way blocks
-            _log.error("guard broke", stage=self._node.name, guard=use.name, stack=_traceback(error))
+            say_broke("guard.broke", error, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name})
             verdict = Block(f"the guard {use.name} broke: {type(error).__name__} at {_place(error)}")
         if time.monotonic() - began > use.timeout_seconds:  # it held up the loop, and with it its own deadline
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
@@ -258,11 +256,6 @@ async def _on_a_thread(call: Callable[[], object]) -> object:
 def _being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _traceback(error: BaseException) -> str:
-    # Written here, since a renderer's own would show what every variable holds, and take seconds on the loop for it.
-    return "".join(traceback.format_exception(error, limit=-8)).rstrip()
 
 
 def _place(error: BaseException) -> str:

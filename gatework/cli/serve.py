@@ -28,8 +28,10 @@ def worker(
     queue: Queue = "",
 ) -> None:
     """Serve the workflows of the project until Ctrl-C, then finish the stages that run; Ctrl-C again stops them."""
+    from gatework.temporal.logs import configure_logs
     from gatework.temporal.serving import serve
 
+    configure_logs()
     workflows = workflows_named(targets or [])
 
     def ready(client: Client, name: str) -> None:

@@ -11,17 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gatework.temporal.client import Execution, find, start
     from gatework.temporal.connection import connect, leave, task_queue
+    from gatework.temporal.logs import configure_logs
     from gatework.temporal.plugin import GateworkPlugin
     from gatework.temporal.progress import Progress
     from gatework.temporal.serving import serve
 
-__all__ = ["Execution", "GateworkPlugin", "Progress", "connect", "find", "leave", "serve", "start", "task_queue"]
+__all__ = [
+    "Execution",
+    "GateworkPlugin",
+    "Progress",
+    "configure_logs",
+    "connect",
+    "find",
+    "leave",
+    "serve",
+    "start",
+    "task_queue",
+]
 
 # No module may have the name of something that is exported: importing it would put the module in its place.
 _HOMES = {
     "Execution": "client",
     "GateworkPlugin": "plugin",
     "Progress": "progress",
+    "configure_logs": "logs",
     "connect": "connection",
     "find": "client",
     "leave": "connection",

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from gatework import models, wire
+from gatework import canonical, models, wire
 from gatework.errors import ConfigError, ContractError, OrderError
 from gatework.events import Failed, Finished
 from gatework.library import Library
+from gatework.logs import emit
+from gatework.logs.story import short_digest
 from gatework.models.question import Model
 from gatework.perform import perform
 from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task
 from gatework.temporal.payloads import application_error, data_of, raw
-
-_log = structlog.get_logger("gatework")
 
 
 def stage_activities(library: Library, *, model: Model | str | None, seed: int) -> Sequence[Callable[[RawValue], Any]]:
@@ -48,16 +48,38 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
         task: Task = wire.decode(Task, data_of(task_) or b"", what="task")
     except ContractError as error:
         raise application_error(error) from None
+    run = task.run
+    about: emit.Fields = {
+        "run": info.workflow_id or "",
+        "run_id": info.workflow_run_id or "",
+        "workflow": info.workflow_type,
+        "plan": short_digest(run.plan),
+        "stage": run.node,
+        "attempt": run.attempt,
+    }
+    with emit.bound(about):
+        return await _tried(library, info, task, model, seed)
+
+
+async def _tried(
+    library: Library, info: activity.Info, task: Task, model: Callable[[], Model], seed: int
+) -> Finished | Failed:
+    """One of Temporal's tries of an attempt."""
+    assert info.workflow_type
     known = library.find(info.workflow_type, task.run.plan)
     if known is None or known.problem:
         # Another worker of the queue may have a later or an earlier deploy, so this one may be tried again.
         reason = known.problem if known else "this worker does not know the plan"
+        emit.say("try.failed", {"try": info.attempt, "reason": reason})
         raise ApplicationError(f"Plan {task.run.plan[:12]}: {reason}.", type=UNREADY)
     if known.runs(task.run.node) != info.activity_type:
         raise application_error(OrderError(f"The plan does not run {info.activity_type} where it was asked to."))
     code = known.code[info.activity_type]
-    log = _log.bind(run=info.workflow_id, plan=task.run.plan[:12], stage=task.run.node, attempt=task.run.attempt)
-    log.info("stage started")
+    if emit.wanted(logging.INFO):
+        emit.say("stage.started", {"digest": short_digest(task.run.inputs_digest), "try": info.attempt})
+    if emit.VALUES.isEnabledFor(logging.INFO):
+        for name, sealed in task.run.inputs.items():
+            emit.say_value(f"input {name}", canonical.dumps(sealed.data).decode())
     beating = asyncio.create_task(
         _heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
     )
@@ -66,12 +88,11 @@ async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model]
     finally:
         beating.cancel()
     if isinstance(event, Finished):
-        for given in event.verdicts:
-            log.info("verdict", guard=given.guard, verdict=given.verdict, reason=given.reason)
-        log.info("stage finished", output=event.output.digest[:12])
+        if emit.VALUES.isEnabledFor(logging.INFO):
+            emit.say_value("output", canonical.dumps(event.output.data).decode())
         return event
-    log.warning("stage failed", failure=event.failure, reason=event.reason)
     if event.failure == "error" and not event.sent and info.attempt < task.tries:
+        emit.say("try.failed", {"try": info.attempt, "reason": event.reason})
         raise application_error(ConfigError(event.reason), retryable=True)
     return event
 

@@ -7,6 +7,8 @@ nothing here decides it.
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +24,10 @@ from gatework.errors import ContractError, DecisionError, GateworkError, OrderEr
 from gatework.events import Action, Begun, Cancelled, Event, Expired, Failed
 from gatework.ledger import Entry, extended
 from gatework.library import Known, Library
+from gatework.logs import emit
+from gatework.logs.story import told
+from gatework.logs.vocabulary import QUIET, LogEvent
+from gatework.plan import Plan
 from gatework.state import Gate, Outcome, Run, State, Step
 from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, failed, performed, span
 from gatework.temporal.decisions import DESCRIPTIONS, decided
@@ -183,6 +189,8 @@ class Interpreter(OwnPayloads):
         carried = wire.encode(Carried(state=state, ledger=self._ledger, expires=expires, secret=self._secret))
         # A longer history is better than a run that cannot go on.
         if len(carried) <= wire.MAX_MESSAGE_BYTES and workflow.all_handlers_finished():
+            if not workflow.unsafe.is_replaying():
+                emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
             workflow.continue_as_new(raw(carried))
 
     def _result(self, outcome: Outcome) -> RawValue:
@@ -216,8 +224,23 @@ class Interpreter(OwnPayloads):
         elif before is None or before.id != gate.id:
             self._expires = workflow.now() + span(gate.expires_seconds)
         self._state = step.state
+        said = len(self._ledger)
         self._ledger = extended(self._ledger, step.receipts, workflow.now())
+        self._tell(self._ledger[said:])
         self._show()
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        """Log what was accepted, unless this is a replay, which has been logged before."""
+        if workflow.unsafe.is_replaying():
+            return
+        if emit.wanted(logging.INFO) or any(entry.receipt.kind not in QUIET for entry in entries):
+            known, _ = self._now
+            events = (event for event in told(entries, known.plan) if not event.live)
+            emit.write(events, self._about(known.plan))
+
+    def _about(self, plan: Plan) -> emit.Fields:
+        info = workflow.info()
+        return {"run": info.workflow_id, "run_id": info.run_id, "workflow": self.name, "plan": plan.digest[:12]}
 
     def _show(self) -> None:
         workflow.set_current_details(panel(self._progress()))

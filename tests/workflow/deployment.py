@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -68,12 +68,14 @@ class Deployments:
         return await self._stack.enter_async_context(self.serving(*workflows, **options))
 
     @asynccontextmanager
-    async def serving(self, *workflows: Workflow[Any, Any], **options: Any) -> AsyncGenerator[Deployed, None]:
-        """A worker in this process that serves workflows until the block ends."""
+    async def serving(
+        self, *workflows: Workflow[Any, Any], worker: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncGenerator[Deployed, None]:
+        """A worker in this process that serves workflows until the block ends; `worker` is for Temporal's own."""
         client = await self.client(GateworkPlugin(*workflows, **options))
         # The next worker gets its tasks soon, where Temporal would wait 10 s for this one to come back.
         soon = timedelta(seconds=1)
-        async with Worker(client, task_queue=self.queue, sticky_queue_schedule_to_start_timeout=soon):
+        async with Worker(client, task_queue=self.queue, sticky_queue_schedule_to_start_timeout=soon, **(worker or {})):
             yield Deployed(client, self.queue)
 
     @asynccontextmanager

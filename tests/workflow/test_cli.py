@@ -6,12 +6,11 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from gatework.cli.main import app
@@ -24,14 +23,6 @@ Typed = Callable[..., Awaitable[Result]]
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
 NOWHERE = "127.0.0.1:1"
 EVIL = "\x1b[2J\x1b]0;owned\x07 [bold]not bold[/bold] \u202e txt"
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The worker of these tests is in this process, and its log must not end up in what a command says."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,0 +1,175 @@
+"""Receipts as log events: one pure function, of which the workflow, `gatework logs` and the tests make the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from gatework.canonical import Json
+from gatework.ledger import Entry
+from gatework.logs.vocabulary import LOUD, PASSED, LogEvent, Value
+from gatework.plan import Approval, Plan
+
+Fields = Mapping[str, Value]
+
+_HEX = re.compile(r"[0-9a-f]{12,64}")
+_FIELD = re.compile(r"[\w ]{1,200} field (?P<field>[\w.\[\]]{1,200}): ")
+"""How a `ContractError` begins that was found at a field."""
+_EFFECTS = {name: f"effect.{name}" for name in ("done", "found", "refused", "unknown")}
+_WORST = ("block", "retry", "escalate")
+"""Verdicts in the order in which the machine looks for them."""
+
+
+def told(entries: Sequence[Entry], plan: Plan | None) -> Iterator[LogEvent]:
+    """What consecutive entries of a ledger say. The plan adds who may answer a gate, and until when.
+
+    The entries of one step, or of several: an attempt that failed is followed by the gate that it opened, in the
+    same step, or it was retried.
+    """
+    for position, entry in enumerate(entries):
+        following = entries[position + 1].receipt.kind if position + 1 < len(entries) else ""
+        yield from _events(entry, plan, retried=following != "asked")
+
+
+def short_digest(digest: object) -> str:
+    """A digest as logs have it; empty for what is none."""
+    return digest[:12] if isinstance(digest, str) and _HEX.fullmatch(digest) else ""
+
+
+def identity(by: str) -> str:
+    """How surely it is known who somebody was."""
+    return "claimed" if by else "none"
+
+
+def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEvent]:
+    receipt = entry.receipt
+    place: Fields = {"stage": receipt.node, "receipt": entry.sequence}
+    match receipt.kind:
+        case "begun":
+            began = {**place, "digest": short_digest(receipt.output), "label": receipt.label}
+            yield LogEvent.of("run.begun", began, at=entry.at)
+        case "output" | "refused" | "failed":
+            yield from _Attempt(entry).events(retried=retried)
+        case "approved":
+            approved = {**place, "digest": short_digest(receipt.output), "reason": receipt.reason}
+            yield LogEvent.of("approval.by_rule", approved, at=entry.at)
+        case "asked":
+            yield _asked(entry, plan, place)
+        case "decided":
+            taken = {
+                **place,
+                "gate": receipt.gate,
+                "action": receipt.action,
+                "by": receipt.by,
+                "identity": identity(receipt.by),
+                "note": receipt.reason,
+                "digest": short_digest(receipt.evidence),
+                "value": short_digest(receipt.output),
+            }
+            yield LogEvent.of("decision.taken", taken, at=entry.at)
+        case "ended":
+            by_person = receipt.action in ("rejected", "aborted")
+            ended = {
+                **place,
+                "outcome": receipt.action,
+                "by": receipt.by,
+                "identity": identity(receipt.by) if by_person else "",
+                # The reason of an end that a person chose is the note that they wrote.
+                "note" if by_person else "reason": receipt.reason,
+            }
+            planned = by_person or receipt.action == "completed"
+            yield LogEvent.of("run.ended", ended, at=entry.at, level=0 if planned else LOUD)
+
+
+class _Attempt:
+    """What came of one attempt of a stage: its effects, its guards' verdicts, and what the machine made of them."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._at = entry.at
+        self._receipt = receipt = entry.receipt
+        self._place: Fields = {"stage": receipt.node, "attempt": receipt.attempt, "receipt": entry.sequence}
+        self._digest = short_digest(receipt.output)
+
+    def events(self, *, retried: bool) -> Iterator[LogEvent]:
+        receipt = self._receipt
+        effects = list(self._effects())
+        yield from effects
+        if receipt.action == "unknown" and not any(effect.name == "effect.unknown" for effect in effects):
+            yield self._event("effect.unknown", {})
+        for given in receipt.verdicts:
+            fields = {"guard": given.guard, "verdict": given.verdict, "digest": self._digest, "reason": given.reason}
+            yield self._event("verdict.given", fields, level=PASSED if given.verdict == "pass" else 0)
+        word = next((word for word in _WORST if any(given.verdict == word for given in receipt.verdicts)), "")
+        against = [given.reason for given in receipt.verdicts if given.verdict == word]
+        reason = receipt.reason or "; ".join(against)
+        yield self._what_came(word, {**_spent(receipt.how), "reason": reason})
+        if retried and (receipt.kind in ("refused", "failed") or word == "retry"):
+            yield self._event("stage.retried", {"attempt": receipt.attempt + 1, "reason": reason})
+
+    def _what_came(self, word: str, more: Fields) -> LogEvent:
+        receipt = self._receipt
+        match receipt.kind, receipt.action or word:
+            case "failed", why:
+                return self._event("stage.failed", {"why": why, **more})
+            case "refused", "block":
+                return self._event("stage.refused", more)
+            case "refused", "contract":
+                found = _FIELD.match(receipt.reason)
+                field = found["field"] if found else ""
+                return self._event("output.refused", {"why": "contract", "field": field, **more})
+            case "refused", _:
+                return self._event("output.refused", {"why": "order", **more})
+            case _, "":
+                known: Fields = {"digest": self._digest, "label": receipt.label, "guards": len(receipt.verdicts)}
+                return self._event("output.accepted", {**known, **more})
+            case _, "escalate":
+                return self._event("output.escalated", {"digest": self._digest, **more})
+            case _:
+                return self._event("output.refused", {"digest": self._digest, "why": "guard", **more})
+
+    def _effects(self) -> Iterator[LogEvent]:
+        """What the worker says of its effects. It is not believed to have kept to any form."""
+        for item in _objects(self._receipt.how.get("effects")):
+            name, tool = _EFFECTS.get(str(item.get("outcome"))), item.get("tool")
+            if name:
+                known = tool if isinstance(tool, str) and tool.isidentifier() else ""
+                digests = {"key": short_digest(item.get("key")), "digest": short_digest(item.get("arguments"))}
+                yield self._event(name, {"tool": known, **digests}, live=True)
+
+    def _event(self, name: str, fields: Fields, *, level: int = 0, live: bool = False) -> LogEvent:
+        return LogEvent.of(name, {**self._place, **fields}, at=self._at, level=level, live=live)
+
+
+def _spent(how: Mapping[str, Json]) -> Fields:
+    calls = _objects(how.get("calls"))
+    tokens = [call.get(name) for call in calls for name in ("input_tokens", "output_tokens")]
+    return {"model_calls": len(calls), "tokens": sum(n for n in tokens if isinstance(n, int))} if calls else {}
+
+
+def _objects(items: Json) -> list[Mapping[str, Json]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
+    receipt = entry.receipt
+    node = plan.nodes[plan.index[receipt.node]] if plan and receipt.node in plan.index else None
+    fields: Fields = {
+        **place,
+        "gate": receipt.gate,
+        "asks": receipt.action,
+        "role": "" if node is None else node.role if isinstance(node, Approval) else node.operator,
+        "until": _until(entry.at, node.expires_seconds) if node else "",
+        "shown": tuple(f"{name}:{short_digest(digest)}" for name, digest in receipt.shown.items()),
+        "digest": short_digest(receipt.evidence),
+        "reason": receipt.reason,
+    }
+    planned = receipt.action in ("approval", "escalated")
+    return LogEvent.of("gate.opened", fields, at=entry.at, level=0 if planned else LOUD)
+
+
+def _until(at: str, seconds: float) -> str:
+    try:
+        return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):  # a time without end
+        return ""

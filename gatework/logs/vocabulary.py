@@ -1,0 +1,264 @@
+"""The names of log events and of their fields: stable, documented in docs/logs.md, pinned by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from logging import DEBUG, ERROR, INFO, WARNING
+from typing import Literal
+
+Value = str | int | Sequence[str]
+"""What a field holds. Digests are cut to 12 hex digits; the ledger has all 64."""
+
+Source = Literal["worker", "receipt", "history"]
+"""Who says it. `receipt`: the workflow, when it accepts one, and `gatework logs`. `worker`: the stage's activity, while
+it runs. `history`: `gatework logs` alone, from what Temporal wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of event."""
+
+    says: str
+    """What has happened when it is logged."""
+    level: int
+    sources: tuple[Source, ...]
+    fields: tuple[str, ...]
+    """Fields that it may hold beside those in `ALWAYS`."""
+
+
+ALWAYS = ("time", "level", "event", "run", "run_id", "workflow", "plan")
+"""Fields of every event of a run."""
+
+_ATTEMPT = ("stage", "attempt", "receipt")
+
+EVENTS: Mapping[str, Kind] = {
+    "run.begun": Kind(
+        says="A run began: its input keeps to the contract. The digest is the input's.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "digest", "label", "receipt"),
+    ),
+    "stage.started": Kind(
+        says="A worker began an attempt. The digest is that of all its inputs.",
+        level=INFO,
+        sources=("worker", "history"),
+        fields=("stage", "attempt", "digest", "try"),
+    ),
+    "try.failed": Kind(
+        says="The code broke, or its worker died or did not have the plan; Temporal tries the same attempt again.",
+        level=WARNING,
+        sources=("worker", "history"),
+        fields=("stage", "attempt", "try", "reason"),
+    ),
+    "stage.broke": Kind(
+        says="The code of a stage raised. The stack names files and lines, and no message of an exception.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("stage", "attempt", "error", "stack"),
+    ),
+    "guard.broke": Kind(
+        says="The code of a guard raised, which blocks.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("stage", "attempt", "guard", "error", "stack"),
+    ),
+    "verdict.given": Kind(
+        says="A guard answered about an output. At debug level where it passed.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "guard", "verdict", "reason", "digest"),
+    ),
+    "output.accepted": Kind(
+        says="An output kept to its contract, and every guard let it pass.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "digest", "label", "guards", "model_calls", "tokens"),
+    ),
+    "output.refused": Kind(
+        says="An output was not taken: a guard sent it back or blocked, it broke its contract, or was not asked for.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "digest", "why", "field", "reason", "model_calls", "tokens"),
+    ),
+    "output.escalated": Kind(
+        says="A guard wants a person to look at an output.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "digest", "reason", "model_calls", "tokens"),
+    ),
+    "stage.refused": Kind(
+        says="The stage, an endorser or an effect answered with a block instead of an output.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "reason", "model_calls", "tokens"),
+    ),
+    "stage.failed": Kind(
+        says="An attempt gave no output: it broke, was late, or left an effect in doubt.",
+        level=WARNING,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "why", "reason", "model_calls", "tokens"),
+    ),
+    "stage.retried": Kind(
+        says="The stage runs again, and is told why.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "reason"),
+    ),
+    "effect.intended": Kind(
+        says="An effect is about to be sent, or asked about.",
+        level=INFO,
+        sources=("worker",),
+        fields=("stage", "attempt", "tool", "key", "digest"),
+    ),
+    "effect.done": Kind(
+        says="An effect was done.",
+        level=INFO,
+        sources=("worker", "receipt"),
+        fields=(*_ATTEMPT, "tool", "key", "digest"),
+    ),
+    "effect.found": Kind(
+        says="The probe found that the effect had been done before; it was not repeated.",
+        level=INFO,
+        sources=("worker", "receipt"),
+        fields=(*_ATTEMPT, "tool", "key", "digest"),
+    ),
+    "effect.refused": Kind(
+        says="The outside system refused an effect.",
+        level=WARNING,
+        sources=("worker", "receipt"),
+        fields=(*_ATTEMPT, "tool", "key", "digest"),
+    ),
+    "effect.unknown": Kind(
+        says="Nobody knows whether an effect happened. Without a tool: the worker took the knowledge with it.",
+        level=WARNING,
+        sources=("worker", "receipt"),
+        fields=(*_ATTEMPT, "tool", "key", "digest"),
+    ),
+    "approval.by_rule": Kind(
+        says="The plan's own rule approved. The digest is that of the approved value.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt", "digest", "reason"),
+    ),
+    "gate.opened": Kind(
+        says="The run waits for a person. The digest is that of all that is shown. A warning unless it was planned.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt", "gate", "asks", "role", "until", "reason", "shown", "digest"),
+    ),
+    "decision.taken": Kind(
+        says="A person decided. The digest is that of what was shown; `value` that of what was approved or put in.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt", "gate", "action", "by", "identity", "note", "digest", "value"),
+    ),
+    "run.continued": Kind(
+        says="The history became long: the run goes on under another run id.",
+        level=INFO,
+        sources=("receipt", "history"),
+        fields=(),
+    ),
+    "run.reset": Kind(
+        says="Somebody reset the run to an earlier point; what followed that point does not count.",
+        level=WARNING,
+        sources=("history",),
+        fields=("reason", "from_run"),
+    ),
+    "run.stuck": Kind(
+        says="The workflow could not go on, and waits for a deploy that can: its plan is missing, or its code broke.",
+        level=ERROR,
+        sources=("history",),
+        fields=("error", "reason"),
+    ),
+    "run.cancel_requested": Kind(
+        says="Somebody asked Temporal to cancel the run.",
+        level=INFO,
+        sources=("history",),
+        fields=("by", "identity", "note"),
+    ),
+    "run.ended": Kind(
+        says="The run ended. A warning where it expired, was cancelled, terminated or failed.",
+        level=INFO,
+        sources=("receipt", "history"),
+        fields=("stage", "receipt", "outcome", "by", "identity", "note", "reason"),
+    ),
+    "value.seen": Kind(
+        says="A value itself, only where GATEWORK_LOG_VALUES is on.",
+        level=INFO,
+        sources=("worker",),
+        fields=("stage", "attempt", "of", "value"),
+    ),
+}
+
+FIELDS: Mapping[str, str] = {
+    "time": "UTC, ISO 8601: when it was written; in `gatework logs`, when it happened.",
+    "level": "`debug`, `info`, `warning` or `error`.",
+    "event": "The name of the event.",
+    "run": "Temporal's workflow id.",
+    "run_id": "Temporal's run id.",
+    "workflow": "The workflow's name.",
+    "plan": "Digest of the plan that the run is held to.",
+    "stage": "The place in the plan: a stage, an endorsement, an approval, or the input.",
+    "attempt": "Counts the attempts of a stage in a run, as the ledger does; for `stage.retried` the one to come.",
+    "try": "Counts Temporal's tries of one attempt: above 1, the code broke or the worker died before.",
+    "receipt": "Place in the ledger. With `run_id` it names what was decided; a repeated line has the same.",
+    "digest": "Of what the event is about.",
+    "label": "`plain`, `untrusted`, `endorsed` or `approved`.",
+    "guard": "The guard's name.",
+    "guards": "How many guards passed.",
+    "verdict": "`pass`, `retry`, `block` or `escalate`.",
+    "reason": "Why, in the words of the code, shortened. It may quote.",
+    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout`, `unknown` for a failure.",
+    "field": "Dotted path of the field that broke the contract.",
+    "error": "Type of the exception.",
+    "stack": "Files, lines and types of exceptions; never their messages.",
+    "model_calls": "Calls of the model in this attempt.",
+    "tokens": "Tokens read and written in this attempt.",
+    "tool": "The effect's name.",
+    "key": "The effect's key.",
+    "gate": "Counts the gates of a run.",
+    "asks": "`approval`, `escalated`, `blocked`, `exhausted`, `failed` or `unknown`.",
+    "role": "Who may answer.",
+    "until": "When the gate expires: UTC, ISO 8601.",
+    "shown": "`name:digest` of each value that is shown.",
+    "action": "`approve`, `reject`, `retry`, `edit` or `abort`.",
+    "by": "The name that was given.",
+    "identity": "How surely it is known who that was: `claimed`, nobody proved it; `none`, no name was given.",
+    "note": "What the person wrote, shortened.",
+    "value": "Digest of a value; for `value.seen` the value itself.",
+    "outcome": "`completed`, `rejected`, `aborted`, `expired`, `cancelled`, `terminated`, `timed_out` or `failed`.",
+    "from_run": "Run id of the run before.",
+    "of": "Which value: `input NAME`, `output` or `error`.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvent:
+    """One event of a run, before anybody has written it down."""
+
+    name: str
+    level: int
+    fields: Mapping[str, Value] = field(default_factory=dict)
+    at: str = ""
+    """When it happened, as UTC in ISO 8601, where that is known."""
+    live: bool = False
+    """Whether the worker that ran the stage has logged it already."""
+
+    @classmethod
+    def of(
+        cls, name: str, fields: Mapping[str, Value | None], *, at: str = "", live: bool = False, level: int = 0
+    ) -> LogEvent:
+        """An event of a known kind, at the kind's level unless another is given; empty fields are left out."""
+        kept = {key: value for key, value in fields.items() if value is not None and value not in ("", ())}
+        return cls(name=name, level=level or EVENTS[name].level, fields=kept, at=at, live=live)
+
+
+QUIET = frozenset({"begun", "output", "refused", "approved", "decided"})
+"""Kinds of receipts of which no event is a warning: where only warnings are wanted, nobody need look at them."""
+
+PASSED = DEBUG
+"""Level of a verdict that lets an output pass."""
+
+LOUD = WARNING
+"""Level of a gate or an end that nobody planned."""

@@ -1,0 +1,213 @@
+"""Receipts as events: what each decision of a run is called, and that steps tell the same as the whole ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from gatework import machine
+from gatework.canonical import Json
+from gatework.expr import Compare, Const, Ref
+from gatework.labels import Label
+from gatework.ledger import Entry, extended
+from gatework.logs.story import told
+from gatework.logs.vocabulary import EVENTS, QUIET, LogEvent
+from gatework.state import Outcome, Receipt
+from gatework.testing import Driver
+from gatework.testing.factories import approve, effect, failed, finished, plan_of, stage
+from tests.explorer.events import Menu, beginnings
+from tests.explorer.shapes import plans
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+GUARDED = plan_of(stage("read", guards=["g"], attempts=2))
+GATED = plan_of(stage("read"), approve("agreed", "read"), stage("write", "agreed"))
+LARGE = Compare("gt", Ref("owed"), Const(100), "number")
+RULED = plan_of(stage("owed"), approve("agreed", "owed", when=LARGE), start=Label.ENDORSED)
+PAID = plan_of(effect("pay"), start=Label.ENDORSED)
+
+
+def names(driver: Driver) -> list[str]:
+    return [event.name for event in told(driver.ledger, driver.plan)]
+
+
+def events(driver: Driver, name: str) -> list[LogEvent]:
+    return [event for event in told(driver.ledger, driver.plan) if event.name == name]
+
+
+STORIES: dict[str, tuple[Callable[[], Driver], list[str]]] = {
+    "a guard passes": (
+        lambda: Driver(GUARDED).begin().finish(),
+        ["run.begun", "verdict.given", "output.accepted", "run.ended"],
+    ),
+    "a guard sends back": (
+        lambda: Driver(GUARDED).begin().finish("x", "retry"),
+        ["run.begun", "verdict.given", "output.refused", "stage.retried"],
+    ),
+    "the attempts are spent": (
+        lambda: Driver(GUARDED).begin().finish("x", "retry").finish("x", "retry"),
+        [
+            "run.begun", "verdict.given", "output.refused", "stage.retried", "verdict.given", "output.refused",
+            "gate.opened",
+        ],
+    ),
+    "a guard blocks": (
+        lambda: Driver(GUARDED).begin().finish("x", "block"),
+        ["run.begun", "verdict.given", "output.refused", "gate.opened"],
+    ),
+    "a guard escalates": (
+        lambda: Driver(GUARDED).begin().finish("x", "escalate").decide("approve"),
+        ["run.begun", "verdict.given", "output.escalated", "gate.opened", "decision.taken", "run.ended"],
+    ),
+    "the contract is broken": (
+        lambda: Driver(GUARDED).begin().fail("contract"),
+        ["run.begun", "output.refused", "stage.retried"],
+    ),
+    "the stage refuses": (
+        lambda: Driver(GUARDED).begin().fail("block"),
+        ["run.begun", "stage.refused", "gate.opened"],
+    ),
+    "the stage is late": (
+        lambda: Driver(GUARDED).begin().fail("timeout"),
+        ["run.begun", "stage.failed", "stage.retried"],
+    ),
+    "an effect is in doubt": (
+        lambda: Driver(PAID).begin().fail("unknown"),
+        ["run.begun", "effect.unknown", "stage.failed", "gate.opened"],
+    ),
+    "the rule approves": (
+        lambda: Driver(RULED).begin().finish(7),
+        ["run.begun", "output.accepted", "approval.by_rule", "run.ended"],
+    ),
+    "nobody answers": (
+        lambda: Driver(GATED).begin().finish().expire(),
+        ["run.begun", "output.accepted", "gate.opened", "run.ended"],
+    ),
+    "a person edits": (
+        lambda: Driver(GATED).begin().finish().edit("y"),
+        ["run.begun", "output.accepted", "gate.opened", "decision.taken", "gate.opened"],
+    ),
+    "the run is cancelled while it would retry": (
+        lambda: Driver(GUARDED).begin().finish("x", "retry").cancel(),
+        ["run.begun", "verdict.given", "output.refused", "stage.retried", "run.ended"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_story_has_one_event_for_each_decision(story: str) -> None:
+    """What happened is named, in order, and nothing else is."""
+    make, expected = STORIES[story]
+    assert names(make()) == expected
+
+
+def test_steps_tell_what_the_whole_ledger_tells() -> None:
+    """The workflow tells step by step, `gatework logs` all at once: over random runs of all small plans, the same."""
+    chance = random.Random(7)
+    seen: set[str] = set()
+    for _, plan in list(plans(3, wired=True))[::5]:
+        menu = Menu(plan)
+        state = machine.new(plan)
+        ledger: tuple[Entry, ...] = ()
+        said: list[LogEvent] = []
+        event: Any = chance.choice(list(beginnings(menu)))
+        for _ in range(25):
+            step = machine.step(plan, state, event)
+            before = len(ledger)
+            ledger = extended(ledger, step.receipts, NOON)
+            state = step.state
+            said += told(ledger[before:], plan)
+            due = machine.due(plan, state)
+            if isinstance(due, Outcome):
+                break
+            event = chance.choice(list(menu.honest(state, due)))
+        assert said == list(told(ledger, plan))
+        seen |= {event.name for event in said}
+    told_of = {name for name, kind in EVENTS.items() if "receipt" in kind.sources}
+    assert told_of - seen == {"run.continued", "effect.done", "effect.found", "effect.refused"}
+
+
+def test_quiet_receipts_are_no_warnings() -> None:
+    """Where only warnings are wanted, receipts of these kinds are not even looked at."""
+    for make, _ in STORIES.values():
+        driver = make()
+        for entry in driver.ledger:
+            loud = [event for event in told([entry], driver.plan) if event.level >= logging.WARNING and not event.live]
+            assert not loud or entry.receipt.kind not in QUIET
+
+
+def test_gate_says_who_may_answer_until_when() -> None:
+    """The role and the time are the plan's; without the plan they are left out, and nothing else is."""
+    driver = Driver(GATED, clock=lambda: NOON).begin().finish()
+    [opened] = events(driver, "gate.opened")
+    assert opened.fields["role"] == "finance"
+    assert opened.fields["until"] == "2026-01-08T12:00:00+00:00"
+    assert opened.fields["digest"] == driver.gate.evidence[:12]
+    assert opened.level == logging.INFO
+    bare = next(event for event in told(driver.ledger, None) if event.name == "gate.opened")
+    assert set(opened.fields) - set(bare.fields) == {"role", "until"}
+
+
+def test_decision_says_by_whom_and_how_surely() -> None:
+    """A name is a claim, and no name is none."""
+    driver = Driver(GATED).begin().finish().decide("approve", note="seen")
+    [taken] = events(driver, "decision.taken")
+    assert (taken.fields["by"], taken.fields["identity"], taken.fields["note"]) == ("someone", "claimed", "seen")
+    nameless = [
+        dataclasses.replace(entry, receipt=dataclasses.replace(entry.receipt, by="")) for entry in driver.ledger
+    ]
+    [taken] = [event for event in told(nameless, GATED) if event.name == "decision.taken"]
+    assert taken.fields["identity"] == "none"
+    assert "by" not in taken.fields
+
+
+def test_broken_contract_names_the_field() -> None:
+    """The field stands alone, beside the reason."""
+    driver = Driver(GUARDED).begin()
+    event = failed(driver.run, "contract", reason="output of read field amount.currency: must be a string")
+    driver.take(event)
+    [refused] = events(driver, "output.refused")
+    assert (refused.fields["why"], refused.fields["field"]) == ("contract", "amount.currency")
+
+
+def test_effects_are_told_by_their_outcome() -> None:
+    """Each effect of an attempt is an event, marked as told already by the worker that did it."""
+    driver = Driver(PAID).begin()
+    done = {"tool": "pay", "key": "a" * 64, "arguments": "b" * 64, "outcome": "done"}
+    output = dataclasses.replace(finished(PAID, driver.run), evidence={"effects": [done]})
+    driver.take(output)
+    [paid] = events(driver, "effect.done")
+    assert paid.live
+    assert (paid.fields["tool"], paid.fields["key"], paid.fields["digest"]) == ("pay", "a" * 12, "b" * 12)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"effects": "none"},
+        {"effects": ["done", None, 7]},
+        {"effects": [{"outcome": ["done"]}]},
+        {"effects": [{"outcome": "done", "tool": "\x1b[2Jpay", "key": {"a": 1}, "arguments": "SECRET"}]},
+        {"calls": {"input_tokens": 1}},
+        {"calls": [{"input_tokens": "SECRET", "output_tokens": None}]},
+    ],
+)
+def test_evidence_of_any_shape_is_told_without_its_text(evidence: dict[str, Json]) -> None:
+    """What a worker says of how it came about may be forged: nothing breaks, and none of it is repeated."""
+    driver = Driver(PAID).begin()
+    driver.take(dataclasses.replace(finished(PAID, driver.run), evidence=evidence))
+    said = repr(list(told(driver.ledger, PAID)))
+    assert "SECRET" not in said
+    assert "\\x1b" not in said
+
+
+def test_every_kind_of_receipt_is_told() -> None:
+    """A new kind of receipt cannot be added without its event."""
+    for kind in get_args(get_type_hints(Receipt)["kind"]):
+        entry = Entry.after(None, Receipt(kind=kind, node="read", action="x"), NOON)
+        assert list(told([entry], None)), kind
