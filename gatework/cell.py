@@ -17,7 +17,7 @@ from gatework.contract import contract
 from gatework.errors import BudgetError, ConfigError, ContractError, GateworkError, GrantError
 from gatework.logs.emit import say
 from gatework.logs.story import short_digest
-from gatework.plan import Budget, Work
+from gatework.plan import DEFAULT_BUDGET, Work
 from gatework.verdict import Block, short
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Cell:
         return answer
 
     def _reserve(self, tokens: int) -> None:
-        budget = self.node.budget or Budget(model_calls=1, tokens=16_000)
+        budget = self.node.budget or DEFAULT_BUDGET
         if self.model_calls + 1 > budget.model_calls:
             raise BudgetError(f"{self.node.name} has made the {budget.model_calls} model calls of its budget.")
         if self.tokens + tokens > budget.tokens:

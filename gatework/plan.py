@@ -34,6 +34,10 @@ class Budget(_Data):
     """Tokens read and written together, over all requests."""
 
 
+DEFAULT_BUDGET = Budget(model_calls=1, tokens=16_000)
+"""What an attempt may spend where the plan does not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GuardUse(_Data):
     """A guard at a stage."""

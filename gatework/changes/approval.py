@@ -1,0 +1,105 @@
+"""What differs at an approval, field by field."""
+
+from __future__ import annotations
+
+from gatework.changes import conditions, words
+from gatework.changes.bearing import Bearing
+from gatework.changes.pair import Pair, Rules, Said
+from gatework.changes.work import expires, name, output_contract
+from gatework.expr import All, AnyOf, Compare, Condition, Ref
+from gatework.labels import Label
+from gatework.plan import Approval
+
+_WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
+
+
+def _value(pair: Pair, old: Approval, new: Approval) -> Said:
+    was: Ref = pair.renamed(old.value)
+    if was != new.value:
+        yield f"{words.name(new.name)} decides on {words.field(new.value)}, it decided on {words.field(was)}", _UNCLEAR
+
+
+def _role(pair: Pair, old: Approval, new: Approval) -> Said:
+    if old.role != new.role:
+        ours, theirs = words.name(old.role), words.name(new.role)
+        yield f"{ours} no longer decides at {words.name(new.name)}, {theirs} does", _UNCLEAR
+
+
+def _show(pair: Pair, old: Approval, new: Approval) -> Said:
+    # The value, and what the rule looks at, are shown whether they are listed or not.
+    at = words.name(new.name)
+    was, now = ({ref.node: None for ref in refs} for refs in (pair.renamed(old).reads, new.reads))
+    for shown in was:
+        if shown not in now:
+            yield f"{words.name(shown)} is no longer shown at {at}", _WEAKENS
+    for shown in now:
+        if shown not in was:
+            yield f"{words.name(shown)} is now shown at {at}", _STRENGTHENS
+    if was.keys() == now.keys() and pair.renamed(old.show) != new.show:
+        yield f"what is shown at {at} is listed otherwise", _NEITHER
+
+
+def _click(pair: Pair, old: Approval, new: Approval) -> Said:
+    if old.click != new.click:
+        how = "may now be given by a click, without the number" if new.click else "needs the number on the panel"
+        yield f"{words.name(new.name)} {how}", _WEAKENS if new.click else _STRENGTHENS
+
+
+def _label(pair: Pair, old: Approval, new: Approval) -> Said:
+    if old.label is not new.label:
+        bearing = _UNCLEAR if new.label is Label.APPROVED else _WEAKENS
+        yield f"label of {words.name(new.name)} is {new.label}, it was {old.label}", bearing
+
+
+def _when(pair: Pair, old: Approval, new: Approval) -> Said:
+    was: Condition | None = pair.renamed(old.when)
+    if was == new.when:
+        return
+    bearing = conditions.asks(was, new.when, about=new.value.node, field=pair.field)
+    yield _asks(words.name(new.name), was, new.when, bearing), bearing
+
+
+def _asks(at: str, old: Condition | None, new: Condition | None, bearing: Bearing) -> str:
+    if new is None:
+        return f"{at} always asks" + (f", it asked only when {words.condition(old)}" if old else "")
+    if old is None:
+        return f"{at} asks only when {words.condition(new)}, it always asked"
+    if said := _in_short(at, old, new):
+        return said
+    cases = {_WEAKENS: "in fewer cases", _STRENGTHENS: "in more cases", _NEITHER: "in the same cases"}
+    tail = cases.get(bearing, "and whether that is in fewer cases cannot be told")
+    return f"{at} asks only when {words.condition(new)}, {tail}; it was when {words.condition(old)}"
+
+
+def _in_short(at: str, old: Condition, new: Condition) -> str:
+    """The change in few words, where it is a simple one."""
+    if isinstance(old, Compare) and isinstance(new, Compare) and old.left == new.left and isinstance(old.left, Ref):
+        was = words.condition(old).removeprefix(words.field(old.left)).strip()
+        return f"{at} asks only when {words.condition(new)}, it was {was}"
+    for group, word in ((AnyOf, "or"), (All, "and")):
+        if not (isinstance(old, group) or isinstance(new, group)):
+            continue
+        ours, theirs = (part.parts if isinstance(part, group) else (part,) for part in (old, new))
+        come = [words.condition(part) for part in theirs if part not in ours]
+        gone = [words.condition(part) for part in ours if part not in theirs]
+        if come and gone:
+            continue
+        joined = f" {word} ".join(come or gone)
+        if group is AnyOf:
+            return f"{at} asks also when {joined}" if come else f"{at} no longer asks when {joined}" if gone else ""
+        return f"{at} asks only when also {joined}" if come else f"{at} asks whether or not {joined}" if gone else ""
+    return ""
+
+
+RULES: Rules = {
+    "name": name,
+    "value": _value,
+    "contract": output_contract,
+    "role": _role,
+    "when": _when,
+    "show": _show,
+    "expires_seconds": expires,
+    "click": _click,
+    "label": _label,
+    "kind": None,
+}

@@ -1,0 +1,89 @@
+"""Names, values and times of a plan as parts of a sentence. All of them are data, and none can break out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+
+from gatework.canonical import Json
+from gatework.expr import All, AnyOf, Compare, Condition, Const, Not, Present, Ref, render
+
+MAX_SHOWN = 120
+"""Longest value or condition in a sentence, in characters."""
+
+_UNITS = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
+
+
+def plain(text: str, limit: int = MAX_SHOWN) -> str:
+    """Text on one line, without what moves, hides or recolours other text."""
+    kept = "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else "\ufffd" for c in text[: limit + 1])
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def name(text: str) -> str:
+    """A name as it is written, in quotation marks where it is none and could be taken for words of the sentence."""
+    return text if re.fullmatch(r"[\w.:\-]{1,80}", text) else value(text)
+
+
+def value(data: Json) -> str:
+    """A JSON value as JSON."""
+    return plain(json.dumps(data, ensure_ascii=False, sort_keys=True))
+
+
+def field(ref: Ref) -> str:
+    """A reference as `owed.amount`."""
+    return ".".join(map(name, (ref.node, *ref.path)))
+
+
+def condition(data: Condition) -> str:
+    """A condition as a person would write it."""
+    return plain(render(_tame(data)))
+
+
+def _tame(data: Any) -> Any:
+    """The same condition, with names in quotation marks where they are none."""
+    if isinstance(data, Ref):
+        return Ref(name(data.node), tuple(map(name, data.path)))
+    if isinstance(data, Const):
+        # Numbers and times are written without quotation marks, where they are numbers and times.
+        loose = isinstance(data.data, str) and not re.fullmatch(r"[\w.:+\-]{1,80}", data.data)
+        return Const(value(data.data)) if loose else data
+    if isinstance(data, tuple):
+        return tuple(map(_tame, data))
+    if isinstance(data, Compare) and data.kind == "text":
+        # Text is written in quotation marks anyway.
+        left, right = (side if isinstance(side, Const) else _tame(side) for side in (data.left, data.right))
+        return replace(data, left=left, right=right)
+    if isinstance(data, Compare | Present | All | AnyOf | Not):
+        return replace(data, **{f.name: _tame(getattr(data, f.name)) for f in fields(data) if f.name != "op"})
+    return data
+
+
+def names(items: Iterable[str]) -> str:
+    """`a, b and c`."""
+    return listed([name(item) for item in items])
+
+
+def listed(items: Sequence[str], word: str = "and") -> str:
+    """`a, b and c`, of phrases."""
+    return f"{', '.join(items[:-1])} {word} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def time(seconds: float) -> str:
+    """`24 hours`, `90 seconds`."""
+    span = timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
+    for unit, size in _UNITS:
+        if span >= size and span % size == timedelta() and (unit != "day" or span > size):
+            return count(span // size, unit)
+    return count(seconds, "second")
+
+
+def count(number: float, noun: str) -> str:
+    """`1 attempt`, `3 attempts`, `10,000 tokens`."""
+    written = f"{number:,}" if isinstance(number, int) else f"{number:,.12g}"
+    return f"{written} {noun}{'' if number == 1 else 's'}"

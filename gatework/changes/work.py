@@ -1,0 +1,299 @@
+"""What differs at a stage, field by field."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from gatework.changes import words
+from gatework.changes.bearing import Bearing, grown
+from gatework.changes.pair import Pair, Rules, Said, by_field
+from gatework.expr import Const, Ref, Source
+from gatework.labels import Label, combined
+from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, ToolUse, Work
+
+_WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
+
+_RANK = {Label.UNTRUSTED: 0, Label.ENDORSED: 1, Label.APPROVED: 2}
+"""How much a label vouches for; plain is not comparable."""
+
+
+def lowered(old: Label, new: Label) -> bool:
+    """Whether a label was taken away, or vouches for less."""
+    return old in _RANK and (new not in _RANK or _RANK[new] < _RANK[old])
+
+
+def name(pair: Pair, old: Node, new: Node) -> Said:
+    """The name of a node."""
+    if old.name == new.name:
+        return
+    said = f"{words.name(old.name)} is now named {words.name(new.name)}"
+    if isinstance(new, Work) and new.tools:
+        # The key of an effect holds the name of its node.
+        yield f"{said}, and the keys of its effects with it: a run that is moved here may do them again", _UNCLEAR
+    else:
+        yield said, _NEITHER
+
+
+def expires(pair: Pair, old: Node, new: Node) -> Said:
+    """How long a node waits for a person."""
+    if old.expires_seconds != new.expires_seconds:
+        said = f"{words.name(new.name)} waits {words.time(new.expires_seconds)} for a person"
+        yield (
+            f"{said}, it waited {words.time(old.expires_seconds)}",
+            grown(old.expires_seconds, new.expires_seconds),
+        )
+
+
+def output_contract(pair: Pair, old: Node, new: Node) -> Said:
+    """The contract of what a node gives."""
+    yield from pair.contract(f"the output of {words.name(new.name)}", old.contract, new.contract)
+
+
+def _runs(pair: Pair, old: Work, new: Work) -> Said:
+    if old.runs != new.runs:
+        yield f"{words.name(new.name)} runs {words.name(new.runs)}, it ran {words.name(old.runs)}", _UNCLEAR
+
+
+def _kind(pair: Pair, old: Work, new: Work) -> Said:
+    if old.kind != new.kind:
+        now = "now endorsed" if new.kind == "endorse" else "not endorsed"
+        ending = f"by {words.name(new.runs)}" if new.kind == "endorse" else "by our records any more"
+        yield f"{words.name(new.name)} is {now} {ending}", _WEAKENS
+
+
+def _output_label(pair: Pair, old: Work, new: Work) -> Said:
+    if old.label is new.label:
+        return
+    less = lowered(old.label, new.label)
+    sources = (param.source for param in new.params if isinstance(param.source, Ref))
+    declared = combined(_label(pair.new, ref) for ref in sources) is Label.PLAIN
+    how = "lowered" if less else "raised"
+    bearing = _WEAKENS if less or declared else _UNCLEAR
+    yield f"label of {words.name(new.name)} {how} from {old.label} to {new.label}", bearing
+
+
+def _timeout(pair: Pair, old: Work, new: Work) -> Said:
+    if old.timeout_seconds != new.timeout_seconds:
+        said = f"an attempt of {words.name(new.name)} may take {words.time(new.timeout_seconds)}"
+        bearing = grown(old.timeout_seconds, new.timeout_seconds)
+        yield f"{said}, it might take {words.time(old.timeout_seconds)}", bearing
+
+
+def _attempts(pair: Pair, old: Work, new: Work) -> Said:
+    if old.attempts != new.attempts:
+        said = f"{words.name(new.name)} gets {words.count(new.attempts, 'attempt')}, it had {old.attempts}"
+        yield said, grown(old.attempts, new.attempts)
+
+
+def _operator(pair: Pair, old: Work, new: Work) -> Said:
+    if old.operator != new.operator:
+        ours, theirs = words.name(old.operator), words.name(new.operator)
+        yield f"{ours} is no longer asked where {words.name(new.name)} waits, {theirs} is", _UNCLEAR
+
+
+def _budget(pair: Pair, old: Work, new: Work) -> Said:
+    # No budget in the plan is the default one.
+    was, now = old.budget or DEFAULT_BUDGET, new.budget or DEFAULT_BUDGET
+    if old.budget == new.budget:
+        return
+    if was == now:
+        yield f"budget of {words.name(new.name)} is written otherwise and is the same", _NEITHER
+        return
+    # Every field of a budget is a limit.
+    bearings = {grown(getattr(was, f.name), getattr(now, f.name)) for f in dataclasses.fields(Budget)}
+    verb = "widened" if _WEAKENS in bearings else "narrowed"
+    bearing = _WEAKENS if _WEAKENS in bearings else _STRENGTHENS
+    yield f"budget of {words.name(new.name)} {verb} from {spending(was)} to {spending(now)}", bearing
+
+
+def spending(budget: Budget) -> str:
+    """What a budget allows."""
+    return f"{words.count(budget.model_calls, 'model call')} and {words.count(budget.tokens, 'token')}"
+
+
+def _guards(pair: Pair, old: Work, new: Work) -> Said:
+    yield from _uses(pair, old, new, old.guards, new.guards, "guard")
+
+
+def _uses(
+    pair: Pair, old: Work, new: Work, before: tuple[GuardUse, ...], after: tuple[GuardUse, ...], what: str
+) -> Said:
+    """The guards of a node, one by one."""
+    of = words.name(new.name)
+    was, now = ({use.name: use for use in uses} for uses in (before, after))
+    for name in was:
+        if name not in now:
+            yield f"{what} {words.name(name)} of {of} removed", _WEAKENS
+    for name, use in now.items():
+        if name not in was:
+            yield f"{what} {words.name(name)} of {of} added", _STRENGTHENS
+            continue
+        inputs = param_names(pair, old, new)
+        translated = {key: inputs.get(place, place) for key, place in was[name].binds.items()}
+        if translated != dict(use.binds):
+            yield (
+                f"{what} {words.name(name)} of {of} looks at {_binds(use.binds)}, it looked at {_binds(translated)}",
+                _UNCLEAR,
+            )
+        if was[name].timeout_seconds != use.timeout_seconds:
+            said = f"{what} {words.name(name)} of {of} has {words.time(use.timeout_seconds)} for its verdict"
+            bearing = grown(was[name].timeout_seconds, use.timeout_seconds)
+            yield f"{said}, it had {words.time(was[name].timeout_seconds)}", bearing
+        yield from by_field(pair, was[name], use, _GUARD, f"{what} {words.name(name)} of {of}")
+    kept = [name for name in was if name in now]
+    if kept != [name for name in now if name in was]:
+        yield f"{what}s of {of} run in another order: {words.names(now)}", _NEITHER
+
+
+def _binds(binds: Mapping[str, str]) -> str:
+    read = [words.name(a) if a == b else f"{words.name(b)} as {words.name(a)}" for a, b in sorted(binds.items())]
+    return words.listed(["the output", *read])
+
+
+_GUARD: Rules = dict.fromkeys(("name", "binds", "timeout_seconds"))
+
+
+def _tools(pair: Pair, old: Work, new: Work) -> Said:
+    of = words.name(new.name)
+    was, now = ({use.name: use for use in uses} for uses in (old.tools, new.tools))
+    for name in was:
+        if name not in now:
+            yield f"grant of {of} narrowed: it may no longer call {words.name(name)}", _STRENGTHENS
+    for name, use in now.items():
+        if name not in was:
+            yield f"grant of {of} widened: it may now call {words.name(name)}", _WEAKENS
+        else:
+            yield from by_field(pair, was[name], use, _TOOL, f"{words.name(name)} of {of}")
+    kept = [name for name in was if name in now]
+    if kept != [name for name in now if name in was]:
+        yield f"effects of {of} are listed in another order", _NEITHER
+
+
+def _once(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
+    if old.once != new.once:
+        ours, theirs = words.name(old.once), words.name(new.once)
+        yield f"{words.name(new.name)} happens once for each {theirs}, it was once for each {ours}", _UNCLEAR
+
+
+def _probe(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
+    if old.probe != new.probe:
+        how = "can now" if new.probe else "can no longer"
+        said = f"{words.name(new.name)} {how} be asked what became of a key"
+        yield said, _STRENGTHENS if new.probe else _WEAKENS
+
+
+_TOOL: Rules = {"name": None, "once": _once, "probe": _probe}
+
+
+# -- inputs ----------------------------------------------------------------------------------------
+
+
+def _params(pair: Pair, old: Work, new: Work) -> Said:
+    of = words.name(new.name)
+    again = param_names(pair, old, new)
+    was = {again[param.name]: param for param in old.params if param.name in again}
+    for param in old.params:
+        if param.name not in again:
+            yield f"{of} no longer reads {_source(pair.renamed(param.source))}", _UNCLEAR
+    for param in new.params:
+        if param.name not in was:
+            label = _label(pair.new, param.source)
+            said = f"{of} reads {_source(param.source)} too, which is {label}"
+            yield said, _WEAKENS if label is Label.UNTRUSTED else _UNCLEAR
+        else:
+            yield from by_field(pair, was[param.name], param, _param_rules(new), f"{words.name(param.name)} of {of}")
+    kept = [again[param.name] for param in old.params if param.name in again]
+    if kept != [param.name for param in new.params if param.name in was]:
+        yield f"inputs of {of} stand in another order", _NEITHER
+
+
+def param_names(pair: Pair, old: Work, new: Work) -> Mapping[str, str]:
+    """Input of a stage → the same input of the newer one, under its name there."""
+    ours, theirs = ({param.name: param for param in node.params} for node in (old, new))
+    found = {name: name for name in ours if name in theirs}
+    for name in ours.keys() - found.keys():
+        wanted = dataclasses.replace(pair.renamed(ours[name]), name="")
+        alike = [other for other in theirs if dataclasses.replace(theirs[other], name="") == wanted]
+        alike = [other for other in alike if other not in found.values()]
+        if len(alike) == 1:
+            found[name] = alike[0]
+    return found
+
+
+def _param_rules(node: Work) -> Rules:
+    of = words.name(node.name)
+
+    def name(pair: Pair, old: Param, new: Param) -> Said:
+        if old.name != new.name:
+            yield f"the input {words.name(old.name)} of {of} is now named {words.name(new.name)}", _NEITHER
+
+    def label(pair: Pair, old: Param, new: Param) -> Said:
+        if old.label is new.label:
+            return
+        less = lowered(old.label, new.label)
+        bearing = _WEAKENS if less else _STRENGTHENS if old.label in _RANK else _UNCLEAR
+        yield f"{of} asks for {new.label} {words.name(new.name)}, it asked for {old.label}", bearing
+
+    def contract(pair: Pair, old: Param, new: Param) -> Said:
+        yield from pair.contract(f"the input {words.name(new.name)} of {of}", old.contract, new.contract)
+
+    def source(pair: Pair, old: Param, new: Param) -> Said:
+        was: Source = pair.renamed(old.source)
+        if was == new.source:
+            return
+        if isinstance(was, Const) and isinstance(new.source, Const):
+            yield f"{words.name(new.name)} of {of} is {_source(new.source)}, it was {_source(was)}", _UNCLEAR
+            return
+        said = f"{of} reads {_source(new.source)} instead of {_source(was)}"
+        approval = _approval_of(pair.new, new.source)
+        if approval and approval.value == was:
+            yield f"{said}, which {words.name(approval.role)} approves", _STRENGTHENS
+            return
+        passed = _approval_of(pair.old, old.source)
+        if passed and pair.renamed(passed.value) == new.source:
+            yield f"{said}, past the approval by {words.name(passed.role)}", _WEAKENS
+            return
+        before, after = _label(pair.old, old.source), _label(pair.new, new.source)
+        less = lowered(before, after)
+        yield said + (f", which is {after} and not {before}" if less else ""), _WEAKENS if less else _UNCLEAR
+
+    return {"name": name, "label": label, "contract": contract, "source": source}
+
+
+def _approval_of(plan: Plan, source: Source) -> Approval | None:
+    """The approval that a whole value comes from."""
+    if not isinstance(source, Ref) or source.path or source.node not in plan.index:
+        return None
+    node = plan.nodes[plan.index[source.node]]
+    return node if isinstance(node, Approval) else None
+
+
+def _label(plan: Plan, source: Source) -> Label:
+    return label_of(plan, source.node) if isinstance(source, Ref) else Label.PLAIN
+
+
+def label_of(plan: Plan, name: str) -> Label:
+    """The label of the input or of a node's output; plain where there is no such node."""
+    return plan.label(name) if name in plan.index or name == plan.input.name else Label.PLAIN
+
+
+def _source(source: Source) -> str:
+    return words.value(source.data) if isinstance(source, Const) else words.field(source)
+
+
+RULES: Rules = {
+    "name": name,
+    "runs": _runs,
+    "params": _params,
+    "label": _output_label,
+    "contract": output_contract,
+    "guards": _guards,
+    "tools": _tools,
+    "attempts": _attempts,
+    "timeout_seconds": _timeout,
+    "budget": _budget,
+    "operator": _operator,
+    "expires_seconds": expires,
+    "kind": _kind,
+}

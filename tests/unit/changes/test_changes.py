@@ -1,0 +1,522 @@
+"""What differs between two plans, in words, and whether it weakens: one change after the other, on a traced plan."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gatework import canonical, wire
+from gatework.changes import Bearing, Change, changes, weakens
+from gatework.plan import Plan
+from tests.unit.defining import Definitions
+
+BODY = """
+claim = extract(mail)
+owed = endorse(claim, by=look_up)
+letter = draft(owed)
+agreed = approve(owed, by=role("finance"), when=any_of(owed.value.amount > 100, owed.value.gift), show=[claim, letter])
+receipt = pay(agreed)
+return send(letter, receipt)
+"""
+CLAIM, OWED, LETTER, AGREED, RECEIPT, SENT = range(6)
+WEAKENS, STRENGTHENS, NEITHER, UNCLEAR = Bearing
+
+Edit = Callable[[Any], object]
+"""Something done to a plan's JSON."""
+
+
+def put(*path: str | int, to: object) -> Edit:
+    def edit(data: Any) -> None:
+        *inner, last = path
+        for step in inner:
+            data = data[step]
+        data[last] = to
+
+    return edit
+
+
+def ref(node: str, *path: str) -> dict[str, Any]:
+    return {"node": node, "path": list(path), "op": "ref"}
+
+
+def const(data: object) -> dict[str, Any]:
+    return {"data": data, "op": "const"}
+
+
+def over(limit: object, sign: str = "gt") -> dict[str, Any]:
+    left = ref("owed", "amount")
+    return {"sign": sign, "left": left, "right": const(limit), "kind": "number", "op": "compare"}
+
+
+GIFT = {"sign": "eq", "left": ref("owed", "gift"), "right": const(True), "kind": "flag", "op": "compare"}
+
+
+def use(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "binds": {}, "timeout_seconds": 10.0, **more}
+
+
+def tool(name: str, once: str = "order", probe: bool = False) -> dict[str, Any]:
+    return {"name": name, "once": once, "probe": probe}
+
+
+def many(*edits: Edit) -> Edit:
+    return lambda data: [edit(data) for edit in edits]
+
+
+def append(*path: str | int, item: object) -> Edit:
+    def edit(data: Any) -> None:
+        for step in path:
+            data = data[step]
+        data.append(item)
+
+    return edit
+
+
+def removed(node: int) -> Edit:
+    return lambda data: data["nodes"].pop(node)
+
+
+def moved(node: int, to: int) -> Edit:
+    return lambda data: data["nodes"].insert(to, data["nodes"].pop(node))
+
+
+def renamed(old: str, new: str) -> Edit:
+    """Rename a node and every reference to it."""
+
+    def edit(data: Any) -> None:
+        def inside(item: Any) -> Any:
+            if isinstance(item, dict):
+                found = {key: inside(value) for key, value in item.items()}
+                if found.get("op") == "ref" and found["node"] == old:
+                    found["node"] = new
+                return found
+            return [inside(part) for part in item] if isinstance(item, list) else item
+
+        data["nodes"] = inside(data["nodes"])
+        for node in data["nodes"]:
+            node["name"] = new if node["name"] == old else node["name"]
+        for key in ("name",):
+            data["input"][key] = new if data["input"][key] == old else data["input"][key]
+        data["result"] = new if data["result"] == old else data["result"]
+
+    return edit
+
+
+def contract_of(node: int, change: Callable[[Any], object]) -> Edit:
+    """Change the contract of a node's output wherever it is asked for."""
+
+    def edit(data: Any) -> None:
+        old = data["nodes"][node]["contract"]
+        schema = json.loads(json.dumps(data["contracts"][old]))
+        change(schema)
+        new = canonical.digest("contract", schema)
+        for other in data["nodes"]:
+            for holder in (other, *other.get("params", ())):
+                holder["contract"] = new if holder["contract"] == old else holder["contract"]
+        data["contracts"][new] = schema
+        if not any(old in (n["contract"], *(p["contract"] for p in n.get("params", ()))) for n in data["nodes"]):
+            del data["contracts"][old]
+
+    return edit
+
+
+NEW_APPROVAL: dict[str, Any] = {
+    "name": "seen",
+    "value": ref("letter"),
+    "contract": "",
+    "role": "editor",
+    "when": None,
+    "show": [],
+    "expires_seconds": 3600.0,
+    "click": False,
+    "label": "approved",
+    "kind": "approve",
+}
+
+
+def with_approval(data: Any) -> None:
+    """An approval of the letter, before it is sent."""
+    data["nodes"].insert(SENT, {**NEW_APPROVAL, "contract": data["nodes"][LETTER]["contract"]})
+    data["nodes"][SENT + 1]["params"][0]["source"] = ref("seen")
+
+
+def with_stage(data: Any, **more: Any) -> None:
+    """A second letter, which nothing reads."""
+    data["nodes"].append({**data["nodes"][LETTER], "name": "other", **more})
+    data["acknowledged"].append("other")
+
+
+EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
+    "guard removed": (
+        put("nodes", CLAIM, "guards", to=[]),
+        [("claim", "guard quotes of claim removed", WEAKENS)],
+    ),
+    "guard added": (
+        append("nodes", CLAIM, "guards", item=use("is_short")),
+        [("claim", "guard is_short of claim added", STRENGTHENS)],
+    ),
+    "guard rebound": (
+        put("nodes", CLAIM, "guards", 0, "binds", to={}),
+        [("claim", "guard quotes of claim looks at the output, it looked at the output and mail", UNCLEAR)],
+    ),
+    "guard given more time": (
+        put("nodes", CLAIM, "guards", 0, "timeout_seconds", to=90.0),
+        [("claim", "guard quotes of claim has 90 seconds for its verdict, it had 10 seconds", WEAKENS)],
+    ),
+    "guard replaced": (
+        put("nodes", CLAIM, "guards", to=[use("is_short")]),
+        [("claim", "guard quotes of claim removed", WEAKENS), ("claim", "guard is_short of claim added", STRENGTHENS)],
+    ),
+    "attempts raised": (
+        put("nodes", CLAIM, "attempts", to=6),
+        [("claim", "claim gets 6 attempts, it had 1", WEAKENS)],
+    ),
+    "timeout lowered": (
+        put("nodes", CLAIM, "timeout_seconds", to=30.0),
+        [("claim", "an attempt of claim may take 30 seconds, it might take 1 minute", STRENGTHENS)],
+    ),
+    "expiry of a stage raised": (
+        put("nodes", CLAIM, "expires_seconds", to=8 * 86400.0),
+        [("claim", "claim waits 8 days for a person, it waited 7 days", WEAKENS)],
+    ),
+    "operator changed": (
+        put("nodes", CLAIM, "operator", to="ops"),
+        [("claim", "operator is no longer asked where claim waits, ops is", UNCLEAR)],
+    ),
+    "budget given": (
+        put("nodes", CLAIM, "budget", to={"model_calls": 4, "tokens": 8000}),
+        [
+            (
+                "claim",
+                "budget of claim widened from 1 model call and 16,000 tokens to 4 model calls and 8,000 tokens",
+                WEAKENS,
+            )
+        ],
+    ),
+    "budget narrowed": (
+        put("nodes", CLAIM, "budget", to={"model_calls": 1, "tokens": 8000}),
+        [
+            (
+                "claim",
+                "budget of claim narrowed from 1 model call and 16,000 tokens to 1 model call and 8,000 tokens",
+                STRENGTHENS,
+            )
+        ],
+    ),
+    "budget written out": (
+        put("nodes", CLAIM, "budget", to={"model_calls": 1, "tokens": 16000}),
+        [("claim", "budget of claim is written otherwise and is the same", NEITHER)],
+    ),
+    "another function": (
+        put("nodes", CLAIM, "runs", to="extract_fast"),
+        [("claim", "claim runs extract_fast, it ran extract", UNCLEAR)],
+    ),
+    "effect granted": (
+        append("nodes", RECEIPT, "tools", item=tool("send_mail")),
+        [("receipt", "grant of receipt widened: it may now call send_mail", WEAKENS)],
+    ),
+    "effect taken away": (
+        put("nodes", RECEIPT, "tools", to=[]),
+        [("receipt", "grant of receipt narrowed: it may no longer call refund_order", STRENGTHENS)],
+    ),
+    "business key changed": (
+        put("nodes", RECEIPT, "tools", 0, "once", to="customer"),
+        [("receipt", "refund_order happens once for each customer, it was once for each order", UNCLEAR)],
+    ),
+    "probe given": (
+        put("nodes", RECEIPT, "tools", 0, "probe", to=True),
+        [("receipt", "refund_order can now be asked what became of a key", STRENGTHENS)],
+    ),
+    "constant changed": (
+        put("nodes", LETTER, "params", 1, "source", "data", to="cold"),
+        [("letter", 'tone of letter is "cold", it was "warm"', UNCLEAR)],
+    ),
+    "approval removed": (
+        many(
+            removed(AGREED),
+            put("nodes", AGREED, "params", 0, "source", to=ref("owed")),
+            put("nodes", AGREED, "params", 0, "label", to="endorsed"),
+        ),
+        [
+            ("agreed", "approval agreed by finance before receipt removed", WEAKENS),
+            ("receipt", "receipt asks for endorsed owed, it asked for approved", WEAKENS),
+            ("receipt", "receipt reads owed instead of agreed, past the approval by finance", WEAKENS),
+        ],
+    ),
+    "approval added": (
+        with_approval,
+        [
+            ("seen", "approval seen by editor before send added", STRENGTHENS),
+            ("send", "send reads seen instead of letter, which editor approves", STRENGTHENS),
+        ],
+    ),
+    "threshold raised": (
+        put("nodes", AGREED, "when", to={"parts": [over("500"), GIFT], "op": "any"}),
+        [
+            (
+                "agreed",
+                "agreed asks only when owed.amount > 500 or owed.gift == True, in fewer cases; "
+                "it was when owed.amount > 100 or owed.gift == True",
+                WEAKENS,
+            )
+        ],
+    ),
+    "part of the rule dropped": (
+        put("nodes", AGREED, "when", to=over(100)),
+        [("agreed", "agreed no longer asks when owed.gift == True", WEAKENS)],
+    ),
+    "rule dropped": (
+        put("nodes", AGREED, "when", to=None),
+        [
+            (
+                "agreed",
+                "agreed always asks, it asked only when owed.amount > 100 or owed.gift == True",
+                STRENGTHENS,
+            )
+        ],
+    ),
+    "rule about something else": (
+        put("nodes", AGREED, "when", to={**GIFT, "left": ref("owed", "customer", "vip")}),
+        [
+            (
+                "agreed",
+                "agreed asks only when owed.customer.vip == True, and whether that is in fewer cases cannot be told; "
+                "it was when owed.amount > 100 or owed.gift == True",
+                UNCLEAR,
+            )
+        ],
+    ),
+    "click enough": (
+        put("nodes", AGREED, "click", to=True),
+        [("agreed", "agreed may now be given by a click, without the number", WEAKENS)],
+    ),
+    "another role": (
+        put("nodes", AGREED, "role", to="ops"),
+        [("agreed", "finance no longer decides at agreed, ops does", UNCLEAR)],
+    ),
+    "less shown": (
+        put("nodes", AGREED, "show", to=[ref("letter")]),
+        [("agreed", "claim is no longer shown at agreed", WEAKENS)],
+    ),
+    "shown in another order": (
+        put("nodes", AGREED, "show", to=[ref("letter"), ref("claim")]),
+        [("agreed", "what is shown at agreed is listed otherwise", NEITHER)],
+    ),
+    "longer wait": (
+        put("nodes", AGREED, "expires_seconds", to=86400.0 * 30),
+        [("agreed", "agreed waits 30 days for a person, it waited 7 days", WEAKENS)],
+    ),
+    "not endorsed any more": (
+        many(put("nodes", OWED, "kind", to="stage")),
+        [("owed", "owed is not endorsed by our records any more", WEAKENS)],
+    ),
+    "label of the input raised": (
+        put("input", "label", to="endorsed"),
+        [("mail", "what a run starts from counts as endorsed, it counted as untrusted", WEAKENS)],
+    ),
+    "label lowered": (
+        put("nodes", LETTER, "label", to="untrusted"),
+        [("letter", "label of letter lowered from endorsed to untrusted", WEAKENS)],
+    ),
+    "demand lowered": (
+        put("nodes", RECEIPT, "params", 0, "label", to="endorsed"),
+        [("receipt", "receipt asks for endorsed owed, it asked for approved", WEAKENS)],
+    ),
+    "renamed": (renamed("claim", "demand"), [("demand", "claim is now named demand", NEITHER)]),
+    "input renamed": (
+        renamed("mail", "post"),
+        [("post", "what a run starts from is named post, it was mail", NEITHER)],
+    ),
+    "two renamed": (
+        many(renamed("owed", "due"), renamed("agreed", "settled")),
+        [
+            ("due", "owed is now named due", NEITHER),
+            ("settled", "agreed is now named settled", NEITHER),
+        ],
+    ),
+    "effect renamed": (
+        renamed("receipt", "payment"),
+        [
+            (
+                "payment",
+                "receipt is now named payment, and the keys of its effects with it: "
+                "a run that is moved here may do them again",
+                UNCLEAR,
+            )
+        ],
+    ),
+    "effect before its stop": (
+        moved(RECEIPT, LETTER),
+        [("receipt", "receipt runs before letter and agreed, which could have stopped refund_order", WEAKENS)],
+    ),
+    "stages reordered": (
+        moved(LETTER, AGREED),
+        [
+            (
+                "",
+                "nodes reordered: claim, owed, agreed, letter, receipt and send; "
+                "it was claim, owed, letter, agreed, receipt and send",
+                NEITHER,
+            )
+        ],
+    ),
+    "stage removed": (
+        many(
+            put("nodes", AGREED, "show", to=[ref("claim")]),
+            removed(LETTER),
+            lambda data: data["nodes"][SENT - 1]["params"].pop(0),
+        ),
+        [
+            ("letter", "stage letter removed", UNCLEAR),
+            ("agreed", "letter is no longer shown at agreed", WEAKENS),
+            ("send", "send no longer reads letter", UNCLEAR),
+            ("", "contracts that nothing refers to have come or gone", NEITHER),
+        ],
+    ),
+    "stage with guards removed": (
+        removed(CLAIM),
+        [("claim", "stage claim removed, with its guards quotes", WEAKENS)],
+    ),
+    "endorser removed": (
+        removed(OWED),
+        [("owed", "owed is not endorsed by our records any more: look_up removed", WEAKENS)],
+    ),
+    "stage added": (
+        with_stage,
+        [("", "the output of other is left unused on purpose", NEITHER), ("other", "stage other added", NEITHER)],
+    ),
+    "stage with an effect added": (
+        lambda data: with_stage(data, tools=[tool("send_mail")], budget={"model_calls": 2, "tokens": 100}),
+        [
+            ("", "the output of other is left unused on purpose", NEITHER),
+            (
+                "other",
+                "stage other added, which may call send_mail and spend 2 model calls and 100 tokens",
+                WEAKENS,
+            ),
+        ],
+    ),
+    "another result": (
+        many(put("result", to="letter"), put("acknowledged", to=["send"])),
+        [
+            ("", "a run gives letter instead of send", UNCLEAR),
+            ("", "the output of send is left unused on purpose", NEITHER),
+        ],
+    ),
+    "another name": (put("name", to="other"), [("", "the workflow is named other, it was plan", NEITHER)]),
+    "contract widened": (
+        contract_of(CLAIM, lambda schema: schema["properties"].update(order={"type": ["string", "integer"]})),
+        [
+            (
+                "claim",
+                "contract of the output of claim: the field order may be a whole number or text, it was text",
+                WEAKENS,
+            )
+        ],
+    ),
+    "contract narrowed": (
+        contract_of(CLAIM, lambda schema: schema["properties"]["order"].update(maxLength=9)),
+        [
+            (
+                "claim",
+                "contract of the output of claim: the field order must be at most 9 characters long, "
+                "it had no such limit",
+                STRENGTHENS,
+            )
+        ],
+    ),
+    "contract in another order": (
+        contract_of(CLAIM, lambda schema: schema["required"].reverse()),
+        [("claim", "contract of the output of claim is written otherwise and accepts the same", NEITHER)],
+    ),
+}
+
+
+@pytest.fixture
+def traced(defining: Definitions) -> Plan:
+    plan: Plan = defining.plan(BODY).plan
+    return plan
+
+
+def edited(plan: Plan, edit: Edit) -> Plan:
+    data = json.loads(wire.encode(plan))
+    edit(data)
+    found: Plan = wire.decode(Plan, json.dumps(data).encode(), what="plan")
+    return found
+
+
+def told(found: tuple[Change, ...]) -> list[tuple[str, str, Bearing]]:
+    return [(change.where, change.what, change.bearing) for change in found]
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_change_is_said_in_words_with_its_bearing(case: str, traced: Plan) -> None:
+    """Where, what it is now and what it was, and whether a run can get past more than before."""
+    edit, expected = EDITS[case]
+    assert told(changes(traced, edited(traced, edit))) == expected
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_change_back_is_said_too_and_is_no_mirror_of_weakness(case: str, traced: Plan) -> None:
+    """What weakens in one direction and only strengthens in the other is told apart; nothing is silent."""
+    edit, expected = EDITS[case]
+    back = changes(edited(traced, edit), traced)
+    assert back
+    if {bearing for _, _, bearing in expected} == {STRENGTHENS}:
+        assert weakens(back)
+
+
+def test_change_of_nothing_is_none(traced: Plan) -> None:
+    """The same plan differs from itself in nothing."""
+    assert changes(traced, edited(traced, lambda data: None)) == ()
+
+
+def test_change_of_shape_keeps_a_node_of_the_same_name_apart(traced: Plan) -> None:
+    """A stage that takes the name of an approval does not take its place."""
+    stage = dataclasses.replace(traced.nodes[LETTER], name="agreed")
+    nodes = tuple(stage if node.name == "agreed" else node for node in traced.nodes)
+    found = told(changes(traced, dataclasses.replace(traced, nodes=nodes)))
+    assert ("agreed", "approval agreed by finance before receipt removed", WEAKENS) in found
+    assert ("agreed", "stage agreed added", NEITHER) in found
+
+
+EVIL = "finance decides\nnothing changed \x1b[2J\u202e\u2028 and all is well"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        put("nodes", AGREED, "role", to=EVIL),
+        put("nodes", CLAIM, "operator", to=EVIL),
+        put("nodes", CLAIM, "runs", to=EVIL),
+        append("nodes", CLAIM, "guards", item=use(EVIL)),
+        put("nodes", CLAIM, "guards", 0, "binds", to={EVIL: "mail"}),
+        append("nodes", RECEIPT, "tools", item=tool(EVIL, once=EVIL)),
+        put("nodes", LETTER, "params", 1, "source", "data", to=EVIL),
+        put("nodes", LETTER, "params", 1, "name", to=EVIL),
+        put("nodes", RECEIPT, "params", 0, "source", to=ref("owed", EVIL)),
+        put("nodes", AGREED, "when", to={**GIFT, "left": ref("owed", EVIL)}),
+        put("nodes", AGREED, "when", to={"ref": ref("owed", EVIL), "op": "present"}),
+        put("nodes", AGREED, "when", to={**GIFT, "kind": "text", "right": const(EVIL)}),
+        put("nodes", AGREED, "when", to=over(EVIL)),
+        put("name", to=EVIL),
+        append("acknowledged", item=EVIL),
+        put("result", to="letter"),
+        contract_of(CLAIM, lambda schema: schema["properties"].update({EVIL: {"type": EVIL, "enum": [EVIL]}})),
+        contract_of(CLAIM, lambda schema: schema["properties"].update({EVIL: {"type": "string", "pattern": EVIL}})),
+    ],
+)
+def test_change_with_hostile_names_stays_one_sentence(edit: Edit, traced: Plan) -> None:
+    """A plan that somebody wrote by hand cannot forge a line, hide one, or pass for other words."""
+    other = edited(traced, edit)
+    for found in (changes(traced, other), changes(other, traced)):
+        assert found
+        for change in found:
+            assert not {"\n", "\x1b", "\u202e", "\u2028"} & set(change.what)
+            assert len(change.what) < 700
+            if "finance decides" in change.what:
+                assert change.what.split("finance decides")[0][-1] in "\"'", change.what
