@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -34,6 +35,9 @@ MAX_INTEGER = 2**53 - 1
 _EXPONENT = 1e21
 """From here on canonical JSON writes numbers with an exponent."""
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+"""Writes what `check` calls plain as RFC 8785 does, in a fifth of the time."""
+
 _TOO_LARGE = "a whole number beyond 2^53; send it as a string"
 
 
@@ -57,10 +61,15 @@ def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | No
     return value
 
 
-def check(value: Json, *, max_values: int | None = None) -> None:
-    """Raise `ContractError` unless `value` is JSON with exactly one canonical form."""
+def check(value: Json, *, max_values: int | None = None) -> bool:
+    """Raise `ContractError` unless `value` is JSON with exactly one canonical form.
+
+    True where the standard library writes that form, too: it differs from RFC 8785 in the numbers with a fraction and
+    in the order of keys beyond ASCII, which it sorts by code point and not by UTF-16.
+    """
     pending: list[tuple[Json, int]] = [(value, 0)]
     seen = 0
+    plain = True
     while pending:
         item, depth = pending.pop()
         seen += 1
@@ -76,6 +85,7 @@ def check(value: Json, *, max_values: int | None = None) -> None:
             if abs(item) > MAX_INTEGER:
                 raise ContractError(_TOO_LARGE)
         elif isinstance(item, float):
+            plain = False
             if not math.isfinite(item):
                 raise ContractError("a number that is not finite; JSON has no NaN or infinity")
             if MAX_INTEGER < abs(item) < _EXPONENT:  # it would be written as an integer
@@ -84,18 +94,25 @@ def check(value: Json, *, max_values: int | None = None) -> None:
             for key in item:
                 if not isinstance(key, str):
                     raise ContractError("an object with a key that is not a string")
-                _check_text(key)
+                if not key.isascii():
+                    plain = False
+                    _check_text(key)
             pending.extend((member, depth + 1) for member in item.values())
         elif isinstance(item, list | tuple):
             pending.extend((member, depth + 1) for member in item)
         else:
             raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
+    return plain
 
 
 def dumps(value: Json) -> bytes:
     """The canonical bytes of a JSON value. Raises `ContractError` where it has none."""
-    check(value)
-    return rfc8785.dumps(value)
+    return _PLAIN.encode(value).encode() if check(value) else rfc8785.dumps(value)
+
+
+def alike(one: Json, other: Json) -> bool:
+    """Whether two values of JSON, parsed by whatever parser, are written the same; 1, 1.0 and true are not."""
+    return _PLAIN.encode(one) == _PLAIN.encode(other)
 
 
 def digest(domain: str, value: Json, *, salt: bytes = b"") -> str:
@@ -103,8 +120,12 @@ def digest(domain: str, value: Json, *, salt: bytes = b"") -> str:
 
     A salt keeps short values from being guessed from their digest; its length is part of what is hashed.
     """
+    return _digest(domain, dumps(value), salt)
+
+
+def _digest(domain: str, data: bytes, salt: bytes) -> str:
     head = f"gatework/1/{domain}\n{len(salt)}\n".encode()
-    return hashlib.sha256(head + salt + dumps(value)).hexdigest()
+    return hashlib.sha256(head + salt + data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +142,25 @@ class Sealed:
     def of(cls, data: Json, salt: bytes) -> Sealed:
         return cls(data=data, salt=salt.hex(), digest=digest("value", data, salt=salt))
 
+    @classmethod
+    def of_bytes(cls, data: bytes, salt: bytes) -> Sealed:
+        """The value in canonical bytes, as `dumps` writes them."""
+        return cls(data=json.loads(data), salt=salt.hex(), digest=_digest("value", data, salt))
+
+    def opened(self) -> bytes:
+        """The canonical bytes. Raises `ContractError` unless the digest is really that of the data."""
+        data = dumps(self.data)
+        with suppress(ValueError):  # a salt that is no hex
+            if self.digest == _digest("value", data, bytes.fromhex(self.salt)):
+                return data
+        raise ContractError("its digest is not that of its data")
+
     @property
     def intact(self) -> bool:
         """Whether the digest is really that of the data."""
         try:
-            return self.digest == digest("value", self.data, salt=bytes.fromhex(self.salt))
-        except (ContractError, ValueError):
+            return bool(self.opened())
+        except ContractError:
             return False
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gatework import canonical
+from gatework import canonical, wire
 from gatework.canonical import Json
 from gatework.state import Receipt
 
@@ -62,5 +61,5 @@ def broken_at(ledger: Sequence[Entry]) -> int | None:
 
 
 def _digest(sequence: int, at: str, receipt: Receipt, before: str) -> str:
-    data: Json = {"sequence": sequence, "at": at, "receipt": dataclasses.asdict(receipt), "before": before}
+    data: Json = {"sequence": sequence, "at": at, "receipt": wire.data(receipt), "before": before}
     return canonical.digest("entry", data)

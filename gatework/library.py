@@ -10,12 +10,12 @@ from typing import Any
 
 from gatework import lock
 from gatework.canonical import Json
-from gatework.contract import Schema
 from gatework.errors import PlanError
 from gatework.guard import Guard, as_guard
 from gatework.lock import Locked
 from gatework.perform import Code
 from gatework.plan import Plan, Work
+from gatework.schema import Schema
 from gatework.stage import Definition, Endorser, Stage
 from gatework.tool import Effect
 from gatework.workflow import Workflow

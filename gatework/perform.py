@@ -7,10 +7,8 @@ and the end of the process, leave without one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import os
-import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,6 +31,7 @@ from gatework.plan import GuardUse, Plan, Work
 from gatework.signature import shown_path
 from gatework.stage import Definition
 from gatework.state import Run
+from gatework.threads import Threads
 from gatework.tool import Effect
 from gatework.verdict import ANSWERS, Block, Verdict, short
 
@@ -47,12 +46,22 @@ class Code:
 
 
 async def perform(
-    run: Run, plan: Plan, code: Code, *, lineage: str, model: Callable[[], Model] | None = None, seed: int = 0
+    run: Run,
+    plan: Plan,
+    code: Code,
+    *,
+    lineage: str,
+    model: Callable[[], Model] | None = None,
+    seed: int = 0,
+    threads: Threads | None = None,
 ) -> Finished | Failed:
-    """Run one attempt. `lineage` names the run across retries and resets; `model` gives what `ask` reaches."""
+    """Run one attempt. `lineage` names the run across retries and resets; `model` gives what `ask` reaches.
+
+    Guards that are not async think on `threads`.
+    """
     node = plan.nodes[plan.index[run.node]]
     assert isinstance(node, Work)
-    attempt = _Attempt(run, node, code)
+    attempt = _Attempt(run, node, code, threads or Threads())
     cell = Cell(
         node=node,
         lineage=lineage,
@@ -97,7 +106,8 @@ class _Refused(Exception):
 
 
 class _Attempt:
-    def __init__(self, run: Run, node: Work, code: Code) -> None:
+    def __init__(self, run: Run, node: Work, code: Code, threads: Threads) -> None:
+        self._threads = threads
         self._run = run
         self._node = node
         self._code = code
@@ -110,7 +120,7 @@ class _Attempt:
             data = await self._work(cell, inputs)
             if cell.in_doubt:
                 raise GateworkError(f"{node.name} went on after an effect that did not say what became of it")
-            output = Sealed.of(canonical.loads(data), os.urandom(16))
+            output = Sealed.of_bytes(data, os.urandom(16))
         else:
             # A person's value: the stage does not work, its guards look.
             output = run.edited
@@ -144,20 +154,23 @@ class _Attempt:
         )
 
     def _bytes(self, name: str) -> bytes:
-        sealed = self._run.inputs[name]
-        if not sealed.intact:
-            raise ContractError("its digest is not that of its data", boundary=f"input {name} of {self._node.name}")
-        return canonical.dumps(sealed.data)
+        """The canonical bytes of an input, once they are what they should be."""
+        try:
+            data = self._run.inputs[name].opened()
+            self._of(name).read(data)
+        except ContractError as error:
+            raise error.at(f"input {name} of {self._node.name}") from None
+        return data
+
+    def _of(self, name: str) -> Contract[Any]:
+        return contract(self._code.definition.declared.params[name].type)
 
     async def _work(self, cell: Cell, inputs: Mapping[str, bytes]) -> bytes:
         """Call the function on freshly parsed inputs; the canonical bytes of its output."""
         declared = self._code.definition.declared
         values = {}
         for param in self._node.params:
-            try:
-                value = contract(declared.params[param.name].type).read(inputs[param.name])
-            except ContractError as error:
-                raise error.at(f"input {param.name} of {self._node.name}") from None
+            value = self._of(param.name).copy(inputs[param.name])
             wrap = CLASSES.get(declared.params[param.name].label) if self._node.kind == "stage" else None
             values[param.name] = wrap(value) if wrap else value
         cell.inputs = values
@@ -180,13 +193,12 @@ class _Attempt:
     async def _verdict(self, use: GuardUse, data: bytes, inputs: Mapping[str, bytes], digest: str) -> Given:
         """One guard's answer on freshly parsed copies. A guard that breaks, is late or says nothing blocks."""
         guard = self._code.guards[use.name]
-        declared = self._code.definition.declared
-        arguments = {
-            name: contract(declared.params[source].type).read(inputs[source]) for name, source in use.binds.items()
-        }
+        arguments = {name: self._of(source).copy(inputs[source]) for name, source in use.binds.items()}
         began = time.monotonic()
         try:
-            verdict = await _answered(guard.function, self._contract.read(data), arguments, use.timeout_seconds)
+            verdict = await _answered(
+                guard.function, self._contract.read(data), arguments, use.timeout_seconds, self._threads
+            )
         except _Late:
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
         except Exception as error:  # noqa: BLE001  # a guard that breaks in whatever way blocks
@@ -204,53 +216,40 @@ class _Late(Exception):
     """A guard has not answered in its time."""
 
 
-async def _answered(function: Callable[..., Any], output: Any, arguments: Mapping[str, Any], seconds: float) -> object:
-    """What a guard answers within its time. Raises `_Late`, or what the guard raises."""
-    task = asyncio.create_task(_called(function, output, arguments))
+async def _answered(
+    function: Callable[..., Any], output: Any, arguments: Mapping[str, Any], seconds: float, threads: Threads
+) -> object:
+    """What a guard answers within its time: async ones here, the others on a thread, so that none holds up the loop.
+
+    Raises `_Late`, or what the guard raises.
+    """
+    began = time.monotonic()
+    if inspect.iscoroutinefunction(function):
+        return await _in_time(asyncio.ensure_future(_contained(function(output, **arguments))), seconds)
+    result = await _in_time(threads.call(lambda: function(output, **arguments)), seconds)
+    if isinstance(result, Awaitable):
+        return await _in_time(asyncio.ensure_future(_contained(result)), began + seconds - time.monotonic())
+    return result
+
+
+async def _in_time(answer: asyncio.Future[object], seconds: float) -> object:
     try:
         # Unlike `asyncio.timeout` this does not wait for the guard to agree that its time is up.
-        await asyncio.wait({task}, timeout=seconds)
-        if not task.done():
+        await asyncio.wait({answer}, timeout=seconds)
+        if not answer.done():
             raise _Late
     finally:
-        task.cancel()
-    if task.cancelled():
+        answer.cancel()
+    if answer.cancelled():
         raise RuntimeError("cancelled by itself")
-    return task.result()
+    return answer.result()
 
 
-async def _called(function: Callable[..., Any], output: Any, arguments: Mapping[str, Any]) -> object:
-    """Call a guard: async ones here, the others on a thread of their own, so that none holds up the loop."""
+async def _contained(answer: Awaitable[object]) -> object:
     try:
-        if inspect.iscoroutinefunction(function):
-            return await function(output, **arguments)
-        result = await _on_a_thread(lambda: function(output, **arguments))
-        return await result if isinstance(result, Awaitable) else result
+        return await answer
     except (KeyboardInterrupt, SystemExit) as error:  # which asyncio would let end the worker
         raise RuntimeError(type(error).__name__) from error
-
-
-async def _on_a_thread(call: Callable[[], object]) -> object:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[object] = loop.create_future()
-
-    def settle(result: object, error: BaseException | None) -> None:
-        if not future.done():
-            future.set_exception(error) if error else future.set_result(result)
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = call()
-        except BaseException as broke:  # noqa: BLE001  # a guard must not take the thread down in silence
-            ordinary = isinstance(broke, Exception) and not isinstance(broke, StopIteration)
-            error = broke if ordinary else RuntimeError(type(broke).__name__).with_traceback(broke.__traceback__)
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
-
-    # A daemon thread and no pool: a guard that never returns must hold up neither the next nor the exit.
-    threading.Thread(target=run, name="guard", daemon=True).start()
-    return await future
 
 
 def _being_cancelled() -> bool:

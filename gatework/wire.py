@@ -28,12 +28,18 @@ def encode(value: object) -> bytes:
     return adapter.dump_json(value)
 
 
+def data(value: object) -> Any:
+    """One of the engine's dataclasses as a JSON value."""
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json")
+
+
 def decode(
-    kind: Any, data: bytes, *, what: str, max_bytes: int = 2 * MAX_MESSAGE_BYTES, max_values: int | None = None
+    kind: Any, message: bytes, *, what: str, max_bytes: int = 2 * MAX_MESSAGE_BYTES, max_values: int | None = None
 ) -> Any:
     """The dataclass in JSON bytes. Raises `ContractError`, naming `what`, unless it is exactly that."""
-    canonical.loads(data, max_bytes=max_bytes, max_values=max_values)
+    canonical.loads(message, max_bytes=max_bytes, max_values=max_values)
     try:
-        return _adapter(kind).validate_json(data, strict=True, extra="forbid")
+        return _adapter(kind).validate_json(message, strict=True, extra="forbid")
     except ValidationError as error:
         raise first_error(error).at(what) from None

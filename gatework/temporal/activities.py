@@ -22,6 +22,10 @@ from gatework.models.question import Model
 from gatework.perform import perform
 from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task
 from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.threads import Threads
+
+KEPT_THREADS = 32
+"""Threads that are kept for the next guards: starting one costs as much as the rest of an attempt."""
 
 
 def stage_activities(library: Library, *, model: Model | str | None, seed: int) -> Sequence[Callable[[RawValue], Any]]:
@@ -31,16 +35,20 @@ def stage_activities(library: Library, *, model: Model | str | None, seed: int) 
     def connected() -> Model:
         return models.connect(model) if model is None or isinstance(model, str) else model
 
+    threads = Threads(keep=KEPT_THREADS)
+
     def serving(name: str) -> Callable[[RawValue], Any]:
         async def attempt(task: RawValue) -> RawValue:
-            return raw(wire.encode(await _attempt(library, task, connected, seed)))
+            return raw(wire.encode(await _attempt(library, task, connected, seed, threads)))
 
         return activity.defn(name=name)(attempt)
 
     return [serving(name) for name in library.definitions]
 
 
-async def _attempt(library: Library, task_: RawValue, model: Callable[[], Model], seed: int) -> Finished | Failed:
+async def _attempt(
+    library: Library, task_: RawValue, model: Callable[[], Model], seed: int, threads: Threads
+) -> Finished | Failed:
     info = activity.info()
     if not info.workflow_type:
         raise application_error(OrderError("A stage runs only inside a run of its plan."))
@@ -80,13 +88,11 @@ async def _tried(
     if emit.VALUES.isEnabledFor(logging.INFO):
         for name, sealed in task.run.inputs.items():
             emit.say_value(f"input {name}", canonical.dumps(sealed.data).decode())
-    beating = asyncio.create_task(
-        _heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
-    )
+    beating = _Heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
     try:
-        event = await perform(task.run, known.plan, code, lineage=task.lineage, model=model, seed=seed)
+        event = await perform(task.run, known.plan, code, lineage=task.lineage, model=model, seed=seed, threads=threads)
     finally:
-        beating.cancel()
+        beating.stop()
     if isinstance(event, Finished):
         if emit.VALUES.isEnabledFor(logging.INFO):
             emit.say_value("output", canonical.dumps(event.output.data).decode())
@@ -97,8 +103,19 @@ async def _tried(
     return event
 
 
-async def _heartbeat(seconds: float) -> None:
-    # Most stages end before the first one, and each costs as much as a guard.
-    while True:
-        await asyncio.sleep(seconds)
+class _Heartbeat:
+    """Beats until it is stopped; a timer and no task, since most stages end before the first beat."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = self._after_a_while()
+
+    def _after_a_while(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._seconds, self._beat)
+
+    def _beat(self) -> None:
         activity.heartbeat()
+        self._next = self._after_a_while()
+
+    def stop(self) -> None:
+        self._next.cancel()

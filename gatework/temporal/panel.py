@@ -7,6 +7,7 @@ backticks in it.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import textwrap
@@ -172,7 +173,12 @@ def _text(value: Json) -> str:
 
 def _name(name: str) -> str:
     """A name of the plan or of a field: an identifier as a rule, but a mapping's keys are outside text."""
-    return _escaped(" ".join(_clean(name[:_NAME]).split()) + ("…" if len(name) > _NAME else ""))
+    return _shown_name(name[:_NAME]) + ("…" if len(name) > _NAME else "")
+
+
+@functools.lru_cache(maxsize=1024)  # the panel is written at every step, and most of it is names
+def _shown_name(name: str) -> str:
+    return _escaped(" ".join(_clean(name).split()))
 
 
 def _escaped(line: str) -> str:

@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+import rfc8785
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatework import canonical
@@ -36,6 +37,13 @@ def test_what_is_written_reads_back_and_is_written_alike(value: Any) -> None:
     again = canonical.loads(data)
     assert again == value
     assert canonical.dumps(again) == data
+
+
+@given(JSON)
+@example({"\U0001f600": 1, "\ufb01": 2, "é": 3, 'a\u2028\x7f\x00"\\/': [True, 1.5, -0.0]})
+def test_form_is_that_of_rfc_8785(value: Any) -> None:
+    """The short cut for plain values writes what the library for the standard writes."""
+    assert canonical.dumps(value) == rfc8785.dumps(value)
 
 
 @given(JSON)

@@ -17,8 +17,9 @@ import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from gatework import canonical
-from gatework.contract import Schema, contract
+from gatework.contract import contract
 from gatework.errors import ContractError
+from gatework.schema import Schema
 from tests.unit.hostile import MARK, VALID, WRONG_BYTES, WRONG_FIELDS, with_
 
 LAX = ConfigDict(extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=False)

@@ -9,13 +9,15 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
 from gatework import canonical
-from gatework.contract import Contract, Schema
+from gatework.contract import Contract
 from gatework.errors import ContractError
+from gatework.schema import Schema
 
 
 class Inner(BaseModel):
@@ -124,3 +126,38 @@ def test_what_a_contract_reads_its_schema_accepts(drawn: tuple[Contract[Any], An
     except ContractError:
         return
     Schema(sealed.schema).check(canonical.loads(text))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+@given(models(), st.data())
+def test_compiled_check_agrees_with_the_one_that_explains(
+    drawn: tuple[Contract[Any], Any], data: st.DataObject
+) -> None:
+    """The fast check lets nothing through that the other refuses, and refuses nothing that the other takes."""
+    sealed, value = drawn
+    whole = json.loads(value.model_dump_json()) if value is not None else {}
+    for name in data.draw(st.lists(st.sampled_from([*sealed.schema["properties"], "unknown"]), max_size=3)):
+        whole[name] = data.draw(SPOILT)
+    agree(sealed.schema, whole)
+
+
+@pytest.mark.parametrize("name", ["date", "date-time", "time", "ipv4", "ipv6", "uuid", "email", "uri", "regex"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "2026-01-31", "20260131", "2026-W05-6", "2026-02-30", "2026-01-31T10:00:00Z", "2026-01-31 10:00",
+        "10:00:00", "25:00", "127.0.0.1", "127.1", "::1", "fe80::1%eth0", "12345678-1234-1234-1234-1234567890AB",
+        "12345678123412341234123456789012", "{12345678-1234-1234-1234-123456789012}", "a@b", "(", "\x00",
+        "1" * 5000,
+    ],
+)  # fmt: skip
+def test_formats_mean_the_same_to_both_checks(name: str, text: str) -> None:
+    """A format is checked by one function, and those that none is for are remarks."""
+    agree({"type": "string", "format": name}, text)
+    agree({"properties": {"format": {"format": name}}, "additionalProperties": False}, {"format": text})
+
+
+def agree(document: Any, value: Any) -> None:
+    schema = Schema(document)
+    explained = next(schema._validator.iter_errors(value), None)
+    assert schema._compiled.is_valid(value) == (explained is None)
