@@ -50,7 +50,7 @@ def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | No
     except UnicodeDecodeError as error:
         raise ContractError(f"invalid UTF-8 at byte {error.start}") from None
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = _STRICT.decode(text)
     except RecursionError:
         raise ContractError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
@@ -182,3 +182,6 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise ContractError("a string with a lone surrogate, which is not Unicode text") from None
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

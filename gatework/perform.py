@@ -7,17 +7,17 @@ and the end of the process, leave without one.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
-import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from gatework import canonical
+from gatework.answers import Call, Late, answers
 from gatework.canonical import Sealed
 from gatework.cell import Cell, Refusal
 from gatework.contract import Contract, contract, first_error
@@ -128,7 +128,7 @@ class _Attempt:
                 data = self._contract.accept(canonical.dumps(output.data))
             except ContractError as error:
                 raise error.at(f"edited output of {node.name}") from None
-        verdicts = [await self._verdict(use, data, inputs, output.digest) for use in node.guards]
+        verdicts = await self._verdicts(data, inputs, output.digest)
         return Finished(
             plan=run.plan,
             node=run.node,
@@ -136,7 +136,7 @@ class _Attempt:
             inputs=run.inputs_digest,
             contract=self._contract.digest,
             output=output,
-            verdicts=tuple(verdicts),
+            verdicts=verdicts,
             evidence=cell.evidence,
         )
 
@@ -190,66 +190,32 @@ class _Attempt:
             raise ContractError(f"must be {CLASSES[self._node.label].__name__}(…), and is a {type(output).__name__}")
         return output.value
 
-    async def _verdict(self, use: GuardUse, data: bytes, inputs: Mapping[str, bytes], digest: str) -> Given:
-        """One guard's answer on freshly parsed copies. A guard that breaks, is late or says nothing blocks."""
-        guard = self._code.guards[use.name]
-        arguments = {name: self._of(source).copy(inputs[source]) for name, source in use.binds.items()}
-        began = time.monotonic()
-        try:
-            verdict = await _answered(
-                guard.function, self._contract.read(data), arguments, use.timeout_seconds, self._threads
-            )
-        except _Late:
+    async def _verdicts(self, data: bytes, inputs: Mapping[str, bytes], digest: str) -> tuple[Given, ...]:
+        """What each guard says of an output. One that breaks, is late or says nothing blocks."""
+        uses = self._node.guards
+        calls = [
+            Call(self._code.guards[use.name].function, partial(self._copies, use, data, inputs), use.timeout_seconds)
+            for use in uses
+        ]
+        found = await answers(calls, self._threads)
+        return tuple(self._given(use, answer, digest) for use, answer in zip(uses, found, strict=True))
+
+    def _copies(self, use: GuardUse, data: bytes, inputs: Mapping[str, bytes]) -> tuple[object, dict[str, object]]:
+        """Freshly parsed, so that no guard changes what the next one sees."""
+        others = {name: self._of(source).copy(inputs[source]) for name, source in use.binds.items()}
+        return self._contract.copy(data), others
+
+    def _given(self, use: GuardUse, answer: object, digest: str) -> Given:
+        verdict = answer
+        if isinstance(answer, Late):
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
-        except Exception as error:  # noqa: BLE001  # a guard that breaks in whatever way blocks
-            say_broke("guard.broke", error, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name})
-            verdict = Block(f"the guard {use.name} broke: {type(error).__name__} at {_place(error)}")
-        if time.monotonic() - began > use.timeout_seconds:  # it held up the loop, and with it its own deadline
-            verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
+        elif isinstance(answer, Exception):
+            say_broke("guard.broke", answer, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name})
+            verdict = Block(f"the guard {use.name} broke: {type(answer).__name__} at {_place(answer)}")
         if not isinstance(verdict, Verdict) or type(verdict) not in ANSWERS or verdict.word is None:
             verdict = Block(f"the guard {use.name} answered with no verdict")
         assert verdict.word is not None
         return Given(guard=use.name, on=digest, verdict=verdict.word, reason=short(verdict.reason))
-
-
-class _Late(Exception):
-    """A guard has not answered in its time."""
-
-
-async def _answered(
-    function: Callable[..., Any], output: Any, arguments: Mapping[str, Any], seconds: float, threads: Threads
-) -> object:
-    """What a guard answers within its time: async ones here, the others on a thread, so that none holds up the loop.
-
-    Raises `_Late`, or what the guard raises.
-    """
-    began = time.monotonic()
-    if inspect.iscoroutinefunction(function):
-        return await _in_time(asyncio.ensure_future(_contained(function(output, **arguments))), seconds)
-    result = await _in_time(threads.call(lambda: function(output, **arguments)), seconds)
-    if isinstance(result, Awaitable):
-        return await _in_time(asyncio.ensure_future(_contained(result)), began + seconds - time.monotonic())
-    return result
-
-
-async def _in_time(answer: asyncio.Future[object], seconds: float) -> object:
-    try:
-        # Unlike `asyncio.timeout` this does not wait for the guard to agree that its time is up.
-        await asyncio.wait({answer}, timeout=seconds)
-        if not answer.done():
-            raise _Late
-    finally:
-        answer.cancel()
-    if answer.cancelled():
-        raise RuntimeError("cancelled by itself")
-    return answer.result()
-
-
-async def _contained(answer: Awaitable[object]) -> object:
-    try:
-        return await answer
-    except (KeyboardInterrupt, SystemExit) as error:  # which asyncio would let end the worker
-        raise RuntimeError(type(error).__name__) from error
 
 
 def _being_cancelled() -> bool:

@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an exit": (SystemExit(MARK), "broke: RuntimeError at "),
     "an exit by function": (lambda claim: sys.exit(MARK), "broke: RuntimeError at "),
     "an interrupt": (KeyboardInterrupt(MARK), "broke: RuntimeError at "),
-    "an end of iteration": (StopIteration(MARK), "broke: RuntimeError at "),
+    "an end of iteration": (StopIteration(MARK), "broke: "),
     "an end of async iteration": (StopAsyncIteration(MARK), "broke: "),
     "a cancellation": (asyncio.CancelledError(MARK), "broke: RuntimeError at "),
     "a timeout of something else": (TimeoutError(MARK), "broke: TimeoutError at "),
