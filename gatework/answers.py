@@ -101,10 +101,8 @@ class _Turn:
                 if ahead and self._left(ahead[0]) <= 0 and len(answered) == len(self._found):
                     return [*answered, (Late(), 0.0)]
                 # The next ones may begin at any moment, and be late no sooner than in all their time.
-                soonest = min(
-                    [self._left(call) for call in ahead[:1]] + [call.seconds for call in ahead[1:]], default=0
-                )
-                await asyncio.wait({done}, timeout=max(soonest, 0.001))
+                spare = [self._left(call) for call in ahead[:1]] + [call.seconds for call in ahead[1:]]
+                await asyncio.wait({done}, timeout=max(min(spare, default=0), 0.001))
             return self._found
         finally:
             self._abandoned = True
