@@ -309,3 +309,13 @@ def refused_by(schema: Schema, value: Any) -> str:
     except ContractError as error:
         return str(error)
     return ""
+
+
+class Either(BaseModel):
+    number: Decimal | float
+
+
+def test_value_that_comes_back_as_another_type_is_refused() -> None:
+    """Zero as a float is written as 0, which a union reads as the decimal "0": equal, and not the same."""
+    with pytest.raises(ContractError, match="does not come back"):
+        contract(Either).write(Either(number=0.0))
