@@ -210,7 +210,9 @@ class _Attempt:
         if isinstance(answer, Late):
             verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
         elif isinstance(answer, Exception):
-            say_broke("guard.broke", answer, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name})
+            say_broke(
+                "guard.broke", answer, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name}
+            )
             verdict = Block(f"the guard {use.name} broke: {type(answer).__name__} at {_place(answer)}")
         if not isinstance(verdict, Verdict) or type(verdict) not in ANSWERS or verdict.word is None:
             verdict = Block(f"the guard {use.name} answered with no verdict")

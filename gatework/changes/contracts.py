@@ -14,8 +14,8 @@ from typing import Any
 from gatework.canonical import Json
 from gatework.changes import words
 from gatework.changes.bearing import Bearing, grown
-from gatework.contract import Schema
 from gatework.errors import ContractError
+from gatework.schema import Schema
 
 Difference = tuple[str, Bearing]
 """What differs, in words."""

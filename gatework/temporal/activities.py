@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
@@ -35,20 +36,28 @@ def stage_activities(library: Library, *, model: Model | str | None, seed: int) 
     def connected() -> Model:
         return models.connect(model) if model is None or isinstance(model, str) else model
 
-    threads = Threads(keep=KEPT_THREADS)
+    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS))
 
     def serving(name: str) -> Callable[[RawValue], Any]:
         async def attempt(task: RawValue) -> RawValue:
-            return raw(wire.encode(await _attempt(library, task, connected, seed, threads)))
+            return raw(wire.encode(await _attempt(served, task)))
 
         return activity.defn(name=name)(attempt)
 
     return [serving(name) for name in library.definitions]
 
 
-async def _attempt(
-    library: Library, task_: RawValue, model: Callable[[], Model], seed: int, threads: Threads
-) -> Finished | Failed:
+@dataclass(frozen=True)
+class _Served:
+    """What the activities of a worker share."""
+
+    library: Library
+    model: Callable[[], Model]
+    seed: int
+    threads: Threads
+
+
+async def _attempt(served: _Served, task_: RawValue) -> Finished | Failed:
     info = activity.info()
     if not info.workflow_type:
         raise application_error(OrderError("A stage runs only inside a run of its plan."))
@@ -66,15 +75,13 @@ async def _attempt(
         "attempt": run.attempt,
     }
     with emit.bound(about):
-        return await _tried(library, info, task, model, seed)
+        return await _tried(served, info, task)
 
 
-async def _tried(
-    library: Library, info: activity.Info, task: Task, model: Callable[[], Model], seed: int
-) -> Finished | Failed:
+async def _tried(served: _Served, info: activity.Info, task: Task) -> Finished | Failed:
     """One of Temporal's tries of an attempt."""
     assert info.workflow_type
-    known = library.find(info.workflow_type, task.run.plan)
+    known = served.library.find(info.workflow_type, task.run.plan)
     if known is None or known.problem:
         # Another worker of the queue may have a later or an earlier deploy, so this one may be tried again.
         reason = known.problem if known else "this worker does not know the plan"
@@ -90,7 +97,15 @@ async def _tried(
             emit.say_value(f"input {name}", canonical.dumps(sealed.data).decode())
     beating = _Heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
     try:
-        event = await perform(task.run, known.plan, code, lineage=task.lineage, model=model, seed=seed, threads=threads)
+        event = await perform(
+            task.run,
+            known.plan,
+            code,
+            lineage=task.lineage,
+            model=served.model,
+            seed=served.seed,
+            threads=served.threads,
+        )
     finally:
         beating.stop()
     if isinstance(event, Finished):

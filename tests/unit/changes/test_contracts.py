@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field, create_model
 from gatework.canonical import Json
 from gatework.changes.bearing import Bearing
 from gatework.changes.contracts import at, differences
-from gatework.contract import Schema, contract
+from gatework.contract import contract
 from gatework.errors import ContractError
+from gatework.schema import Schema
 
 
 class City(BaseModel):
