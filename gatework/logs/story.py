@@ -126,7 +126,7 @@ class _Attempt:
             case _, "escalate":
                 return self._event("output.escalated", {"digest": self._digest, **more})
             case _:
-                return self._event("output.refused", {"digest": self._digest, "why": "guard", **more})
+                return self._event("output.refused", {"digest": self._digest, "why": "guard", "verdict": word, **more})
 
     def _effects(self) -> Iterator[LogEvent]:
         """What the worker says of its effects. It is not believed to have kept to any form."""

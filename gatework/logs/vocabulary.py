@@ -79,7 +79,7 @@ EVENTS: Mapping[str, Kind] = {
         says="An output was not taken: a guard sent it back or blocked, it broke its contract, or was not asked for.",
         level=INFO,
         sources=("receipt",),
-        fields=(*_ATTEMPT, "digest", "why", "field", "reason", "model_calls", "tokens"),
+        fields=(*_ATTEMPT, "digest", "why", "verdict", "field", "reason", "model_calls", "tokens"),
     ),
     "output.escalated": Kind(
         says="A guard wants a person to look at an output.",
@@ -207,7 +207,7 @@ FIELDS: Mapping[str, str] = {
     "label": "`plain`, `untrusted`, `endorsed` or `approved`.",
     "guard": "The guard's name.",
     "guards": "How many guards passed.",
-    "verdict": "`pass`, `retry`, `block` or `escalate`.",
+    "verdict": "`pass`, `retry`, `block` or `escalate`; of several the one that counts.",
     "reason": "Why, in the words of the code, shortened. It may quote.",
     "why": "`guard`, `contract`, `order` for an output; `error`, `timeout`, `unknown` for a failure.",
     "field": "Dotted path of the field that broke the contract.",

@@ -10,14 +10,14 @@ from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.reference import defined
 
 
-def workflow_class(name: str, library: Library) -> type[Interpreter]:
+def workflow_class(name: str, library: Library, base: type[Interpreter] = Interpreter) -> type[Interpreter]:
     """The class that a worker serves for a workflow.
 
     It runs outside the sandbox: no code of users runs in it. Other workflows of the worker stay in theirs.
     """
 
-    class Interpreted(Interpreter):
-        async def run(self, *inputs: object) -> RawValue:
+    class Interpreted(base):  # type: ignore[valid-type, misc]  # a class that is given
+        async def run(self: Interpreter, *inputs: object) -> RawValue:
             return await self._run(inputs)
 
     Interpreted.library = library

@@ -86,12 +86,13 @@ class Interpreter(OwnPayloads):
         self._secret = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
+        started = workflow.now()
         try:
             given = self._given(inputs)
             if self._continues:
                 self._resume(given)
             else:
-                self._begin(given, *await begun(self.library, self.name))
+                self._begin(given, *await begun(self.library, self.name), started)
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
         try:
@@ -121,11 +122,12 @@ class Interpreter(OwnPayloads):
         info = workflow.info()
         return info.continued_run_id is not None and info.attempt == 1
 
-    def _begin(self, given: bytes, known: Known, secret: str) -> None:
+    def _begin(self, given: bytes, known: Known, secret: str, at: datetime) -> None:
         value = canonical.loads(given, max_values=canonical.MAX_VALUES)
         known.check(known.plan.input.name, value)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
-        self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, self._salt("input"))))
+        # The clock after a local activity is another at each replay; that of the beginning is the same.
+        self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, self._salt("input"))), at)
 
     def _resume(self, given: bytes) -> None:
         try:
@@ -211,21 +213,21 @@ class Interpreter(OwnPayloads):
             raise DecisionError("The run has not begun yet; try again in a moment.")
         return self._known, self._state
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event, at: datetime | None = None) -> None:
         known, state = self._now
-        self._accept(machine.step(known.plan, state, event))
+        self._accept(machine.step(known.plan, state, event), at or workflow.now())
         if event.kind == "finished" and event.node not in self._now[1].values:
             self._refused[event.output.digest] = event.output.data
 
-    def _accept(self, step: Step) -> None:
+    def _accept(self, step: Step, at: datetime) -> None:
         before, gate = self._now[1].gate, step.state.gate
         if gate is None:
             self._expires = None
         elif before is None or before.id != gate.id:
-            self._expires = workflow.now() + span(gate.expires_seconds)
+            self._expires = at + span(gate.expires_seconds)
         self._state = step.state
         said = len(self._ledger)
-        self._ledger = extended(self._ledger, step.receipts, workflow.now())
+        self._ledger = extended(self._ledger, step.receipts, at)
         self._tell(self._ledger[said:])
         self._show()
 
@@ -289,7 +291,7 @@ class Interpreter(OwnPayloads):
 
     def _decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
         step = self._decision(action, data)
-        self._accept(step)
+        self._accept(step, workflow.now())
         taken = step.receipts[0]
         return f"{action} taken at {taken.node}{f' by {taken.by} (as claimed)' if taken.by else ''}."
 

@@ -13,7 +13,7 @@ import pytest
 from gatework.logs.story import told
 from gatework.temporal import Execution
 from tests.workflow.deployment import Deployments, end, waiting
-from tests.workflow.plans import RETRY, Note, chain, refund, signed, single, world
+from tests.workflow.plans import RETRY, Note, chain, refund, refund_cash, signed, single, world
 
 SECRET = "VALUE-OF-A-CUSTOMER"
 
@@ -128,3 +128,64 @@ async def test_hostile_names_and_notes_stay_on_their_line(deployments: Deploymen
         assert all(value.isprintable() for value in vars(record).values() if isinstance(value, str))
     assert 'by="Ada outcome=completed"' in ours[0].getMessage()
     assert "outcome=rejected" in ours[0].getMessage()
+
+
+WORKER = """
+import asyncio, os, sys
+from datetime import timedelta
+from temporalio.client import Client
+from temporalio.worker import Worker
+from gatework.temporal import GateworkPlugin, configure_logs
+from tests.workflow import plans
+
+address, queue, act = sys.argv[1:]
+
+async def long():
+    print("at it", flush=True)
+    await asyncio.sleep(60)
+
+async def main():
+    configure_logs(style="json", level="debug")
+    if act == "long":
+        plans.world.does = plans.world.pays = long
+    plugin = GateworkPlugin(plans.chain, plans.refund_cash, heartbeat_timeout=timedelta(seconds=3))
+    client = await Client.connect(address, plugins=[plugin])
+    async with Worker(client, task_queue=queue, sticky_queue_schedule_to_start_timeout=timedelta(seconds=1)):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_killed_worker_leaves_its_last_word_and_the_next_repeats_none(deployments: Deployments) -> None:
+    """SIGKILL in the middle: what both workers wrote is one log, each receipt once, and each line a JSON object."""
+    deployed = await deployments.calling()
+    async with deployments.process(WORKER, "long") as first:
+        await first.says("ready")
+        plain = await deployed.start(chain, Note(text="a"))
+        cash = await deployed.start(refund_cash, Note(text="A-1"))
+        for _ in range(2):
+            await first.says("at it")
+        await first.kill()
+    async with deployments.process(WORKER, "quick") as second:
+        await second.says("ready")
+        await plain.result()
+        asked = await waiting(cash)
+        ledger = await plain.ledger()
+        second.process.terminate()
+        rest = (await second.process.communicate())[0].decode().splitlines()
+    written = [json.loads(line) for line in [*first.said, *second.said, *rest] if line.startswith("{")]
+    assert len(written) == len([line for line in [*first.said, *second.said, *rest] if line.strip()]) - 4
+
+    def of(run: Execution[Any]) -> list[Any]:
+        return [line for line in written if line.get("run") == run.id]
+
+    receipts = [(line["event"], line["receipt"]) for line in of(plain) if "receipt" in line]
+    assert receipts == [(event.name, event.fields["receipt"]) for event in told(ledger, chain.plan)]
+    assert [line["try"] for line in of(plain) if line["event"] == "stage.started"][:2] == [1, 2]
+    effects = [line["event"] for line in of(cash) if line["event"].startswith("effect.")]
+    assert effects == ["effect.intended", "effect.unknown"]
+    [opened] = [line for line in of(cash) if line["event"] == "gate.opened"]
+    assert (opened["level"], opened["asks"]) == ("warning", "unknown")
+    assert asked.evidence.startswith(opened["digest"])

@@ -1,0 +1,225 @@
+"""A story on a terminal: when, where, and what happened, at 80 columns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from gatework.cli.output import console
+from gatework.cli.render import STYLES, one_line
+
+if TYPE_CHECKING:
+    from gatework.logs.vocabulary import LogEvent, Value
+    from gatework.temporal.story import Story
+
+_TIME = 9
+_MOST_PLACE = 22
+
+_MARKS = {
+    "output.accepted": ("✔", "green"),
+    "output.refused": ("✖", "yellow"),
+    "output.escalated": ("?", "bold yellow"),
+    "stage.started": ("▶", "cyan"),
+    "stage.refused": ("✖", "yellow"),
+    "stage.failed": ("✖", "red"),
+    "stage.retried": ("↻", "yellow"),
+    "try.failed": ("✖", "yellow"),
+    "effect.done": ("$", "green"),
+    "effect.found": ("$", "green"),
+    "effect.refused": ("$", "yellow"),
+    "effect.unknown": ("$", "bold red"),
+    "approval.by_rule": ("✔", "green"),
+    "gate.opened": ("?", "bold yellow"),
+    "decision.taken": ("!", "bold"),
+    "run.stuck": ("✖", "bold red"),
+    "run.reset": ("↺", "yellow"),
+    "run.cancel_requested": ("!", "yellow"),
+}
+_SAYS = {
+    "run.begun": "began with an input that keeps to its contract",
+    "stage.started": "started{tried}",
+    "try.failed": "try {try} failed: {reason}",
+    "output.accepted": "accepted{checked}{spent}",
+    "output.escalated": "a guard wants a person to look: {reason}",
+    "stage.refused": "the stage refused: {reason}",
+    "stage.retried": "runs again as attempt {attempt}, told why",
+    "effect.done": "effect {tool} done",
+    "effect.found": "effect {tool} was done before, found by its probe",
+    "effect.refused": "effect {tool} was refused",
+    "approval.by_rule": "approved by the rule of the plan: {reason}",
+    "run.continued": "goes on as a new run, its history being long",
+    "run.reset": "was reset to an earlier point{why}; what followed there does not count",
+    "run.stuck": "cannot go on: {reason}",
+    "run.cancel_requested": "cancellation was asked for{who}{note}",
+}
+_ASKS = {
+    "approval": "to approve it",
+    "escalated": "to look at what a guard escalated",
+    "blocked": "because it was blocked",
+    "exhausted": "because its attempts are spent",
+    "failed": "because it failed",
+    "unknown": "because its effect is in doubt",
+}
+
+
+_DECIDED = {
+    "approve": "approved",
+    "reject": "rejected",
+    "retry": "sent to run again",
+    "edit": "given another value",
+    "abort": "the run aborted",
+}
+
+
+class Printed:
+    """Prints stories, each time what is new."""
+
+    def __init__(self) -> None:
+        self._screen = console()
+        self._printed: set[str] = set()
+        self._begun = False
+
+    def show(self, story: Story) -> None:
+        """Print what is new."""
+        if not self._begun:
+            self._head(story)
+        width = max((len(_place(told.event)) for told in story.events), default=0)
+        for told in story.events:
+            if told.key in self._printed or told.event.level <= logging.DEBUG:
+                continue
+            self._printed.add(told.key)
+            self._screen.print(_line(told.event, story.started, min(width, _MOST_PLACE)))
+
+    def _head(self, story: Story) -> None:
+        self._begun = True
+        plan = f"plan {story.plan[:12]}, " if story.plan else ""
+        started = story.started.strftime("%Y-%m-%d %H:%M:%S")
+        head = Text.assemble(one_line(story.workflow), " ", (one_line(story.id, 300), "bold"))
+        self._screen.print(head, soft_wrap=True)
+        self._screen.print(Text(f"{plan}started {started} UTC", style="dim"))
+        if story.asked:
+            said = f"Told by a worker, since the history could not be read here: {one_line(story.asked, 300)}"
+            self._screen.print(Text(said, style="yellow"))
+        if story.forgotten:
+            self._screen.print(Text("The server has forgotten the beginning.", style="yellow"))
+
+
+def _line(event: LogEvent, started: datetime, width: int) -> Table:
+    mark, style = _MARKS.get(event.name, ("·", "dim"))
+    said = Text(words(event))
+    if event.name == "run.ended":
+        outcome = str(event.fields.get("outcome"))
+        mark, style = ("■" if outcome == "completed" else "✖"), STYLES.get(outcome, "red")
+        said.stylize(style)
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=_TIME, justify="right", style="dim", no_wrap=True)
+    row.add_column(width=1, style=style)
+    row.add_column(width=width, overflow="ellipsis", no_wrap=True, style="bold")
+    row.add_column(overflow="fold", ratio=1)
+    row.add_row(since(event.at, started), mark, Text(_place(event)), said)
+    return row
+
+
+def _place(event: LogEvent) -> str:
+    """Where: the stage, and the attempt where it is not the first."""
+    stage, attempt = event.fields.get("stage", ""), event.fields.get("attempt", 1)
+    if event.name.startswith("run."):
+        return ""
+    number = f" {attempt}" if isinstance(attempt, int) and attempt > 1 and event.name != "stage.retried" else ""
+    return one_line(str(stage), _MOST_PLACE) + number
+
+
+def since(at: str, started: datetime) -> str:
+    """How long after the start, in two units at most."""
+    try:
+        seconds = (datetime.fromisoformat(at) - started).total_seconds()
+    except ValueError:
+        return ""
+    if seconds < 60:
+        return f"+{max(seconds, 0):.2f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if minutes < 60:
+        return f"+{minutes} m {int(seconds % 60)} s"
+    return f"+{hours} h {minutes % 60} m" if hours < 24 else f"+{days} d {hours % 24} h"
+
+
+def words(event: LogEvent) -> str:
+    """What happened, in words; text of others in it is on one line."""
+    fields = {name: one_line(_plain(value), 300) for name, value in event.fields.items()}
+    match event.name:
+        case "verdict.given":
+            return f"guard {fields['guard']} says {fields['verdict']}{_after(': ', fields, 'reason')}"
+        case "output.refused":
+            return _refused(fields)
+        case "stage.failed":
+            what = {"timeout": "too late", "unknown": "in doubt"}.get(fields["why"], "failed")
+            return f"{what}: {fields.get('reason', '')}"
+        case "effect.unknown":
+            return f"nobody knows whether {fields.get('tool', 'its effect')} happened"
+        case "gate.opened":
+            return _opened(fields)
+        case "decision.taken":
+            did = _DECIDED.get(fields["action"], fields["action"])
+            return f"{did}{_who(fields)}{_after(': ', fields, 'note')}"
+        case "run.ended":
+            why = _after(": ", fields, "note") or _after(": ", fields, "reason")
+            return f"{fields['outcome'].replace('_', ' ')}{_who(fields)}{why}"
+        case _:
+            more = {
+                "tried": f" on try {fields['try']}" if fields.get("try", "1") != "1" else "",
+                "checked": _checked(fields),
+                "spent": f", {fields['tokens']} tokens" if "tokens" in fields else "",
+                "why": _after(" (", fields, "reason", ")"),
+                "who": _who(fields),
+                "note": _after(": ", fields, "note"),
+            }
+            return _SAYS[event.name].format_map(_Known({**fields, **more}))
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def _plain(value: Value) -> str:
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ", ".join(value)
+
+
+def _after(mark: str, fields: Mapping[str, str], name: str, end: str = "") -> str:
+    return f"{mark}{fields[name]}{end}" if fields.get(name) else ""
+
+
+def _who(fields: Mapping[str, str]) -> str:
+    if not fields.get("by"):
+        return ""
+    known = " (as claimed)" if fields.get("identity") == "claimed" else f" ({fields.get('identity', '')})"
+    return f" by {fields['by']}{known}"
+
+
+def _checked(fields: Mapping[str, str]) -> str:
+    number = fields.get("guards", "0")
+    return "" if number == "0" else ", its guard passed" if number == "1" else f", {number} guards passed"
+
+
+def _refused(fields: Mapping[str, str]) -> str:
+    reason = fields.get("reason", "")
+    match fields["why"]:
+        case "guard":
+            return "blocked by its guards" if fields.get("verdict") == "block" else "sent back by its guards"
+        case "contract":
+            return f"broke its contract: {reason}"
+        case _:
+            return f"not taken: {reason}"
+
+
+def _opened(fields: Mapping[str, str]) -> str:
+    role = fields.get("role") or "a person"
+    until = fields.get("until", "").replace("T", " ").replace("+00:00", " UTC")
+    planned = fields["asks"] == "approval"
+    why = "" if planned else _after(": ", fields, "reason")
+    return f"waits for {role} {_ASKS[fields['asks']]}{why}{f', until {until}' if until else ''}"

@@ -1,0 +1,190 @@
+"""Histories read without a worker: the chain of runs under one id, and the ledger that they rebuild.
+
+The interpreter itself replays what Temporal wrote, so that the ledger is the run's own by construction: the same
+function that a worker drives, on the same inputs, answers, decisions and times.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+
+from temporalio import workflow
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.client import Client, WorkflowHistory
+from temporalio.converter import DataConverter
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
+
+from gatework.errors import GateworkError
+from gatework.ledger import Entry
+from gatework.library import Library
+from gatework.plan import Plan
+from gatework.temporal.definition import workflow_class
+from gatework.temporal.interpreter import Interpreter
+from gatework.temporal.payloads import data_converter
+
+
+class HistoryError(GateworkError):
+    """A history from which the ledger cannot be rebuilt with the plans that are at hand."""
+
+    code = "history"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """One run of a chain: a run goes on as the next when its history has become long."""
+
+    id: str
+    run_id: str
+    events: Sequence[HistoryEvent]
+
+    @property
+    def started(self) -> WorkflowExecutionStartedEventAttributes:
+        """With what it was started, and by which run before it."""
+        return self.events[0].workflow_execution_started_event_attributes
+
+    @property
+    def workflow(self) -> str:
+        return self.started.workflow_type.name
+
+    @property
+    def closed(self) -> bool:
+        return self.events[-1].event_type in _CLOSING
+
+
+_CLOSING = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+    }
+)
+
+
+async def legs(client: Client, id: str, run_id: str, *, known: Sequence[Leg] = ()) -> list[Leg]:
+    """The runs that led to a run and it itself, oldest first; without those that the server has forgotten.
+
+    `known` are legs that were read before; those that had closed are not read again.
+    """
+    read = {leg.run_id: leg for leg in known if leg.closed}
+    chain: list[Leg] = []
+    while run_id:
+        leg = read.get(run_id)
+        if leg is None:
+            try:
+                history = await client.get_workflow_handle(id, run_id=run_id).fetch_history()
+            except RPCError as error:
+                if chain and error.status is RPCStatusCode.NOT_FOUND:
+                    break
+                raise
+            leg = Leg(id=id, run_id=run_id, events=history.events)
+        chain.insert(0, leg)
+        run_id = leg.started.continued_execution_run_id
+    return chain
+
+
+def was_reset(event: HistoryEvent) -> bool:
+    """Whether an event is the cut at which a run was reset: what is before it was copied from another run."""
+    return (
+        event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        and event.workflow_task_failed_event_attributes.cause
+        == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """What the machine accepted in one step."""
+
+    event_id: int
+    """The event with which the workflow task began in which it was accepted."""
+    plan: Plan | None
+    """The plan that the run is held to after it; None where only a worker knows."""
+    entries: Sequence[Entry]
+
+
+@dataclass(kw_only=True)
+class Rebuilt:
+    """What one leg is found to have done."""
+
+    steps: list[Accepted] = field(default_factory=list)
+    carried: Sequence[Entry] = ()
+    """The ledger that the leg before handed on."""
+    first_plan: str = ""
+    """Digest of the plan that the leg begins with; empty for one that came to none."""
+    last_plan: str = ""
+    """Digest of the plan that it ends with."""
+
+    @property
+    def ledger(self) -> list[Entry]:
+        """All entries, those that were handed on too."""
+        return [*self.carried, *(entry for step in self.steps for entry in step.entries)]
+
+    @classmethod
+    def answered(cls, leg: Leg, entries: Sequence[Entry], *, carried: Sequence[Entry], plan: str) -> Rebuilt:
+        """The same of what a worker says: an entry bears the time at which the task began in which it was accepted."""
+        begun = {
+            event.event_time.ToDatetime(UTC).isoformat(timespec="milliseconds"): event.event_id
+            for event in leg.events
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+        }
+        steps = [
+            Accepted(event_id=begun.get(at, leg.events[-1].event_id), plan=None, entries=tuple(together))
+            for at, together in itertools.groupby(entries, lambda entry: entry.at)
+        ]
+        return cls(steps=steps, carried=carried, first_plan=plan, last_plan=plan)
+
+
+async def rebuilt(leg: Leg, library: Library, converter: DataConverter) -> Rebuilt:
+    """Replay a leg with the plans of a library; with `converter` as the client has it.
+
+    Raises `HistoryError` where the plan of the run is not in the library, or does not lead to this history.
+    """
+    if leg.workflow not in library.workflows:
+        raise HistoryError(f"There is no workflow {leg.workflow} here.")
+    found = Rebuilt()
+    replayer = Replayer(
+        workflows=[workflow_class(leg.workflow, library, base=_recording(found))],
+        data_converter=data_converter(converter),
+        runtime=_silent(),
+    )
+    result = await replayer.replay_workflow(WorkflowHistory(leg.id, leg.events), raise_on_replay_failure=False)
+    if result.replay_failure is not None:
+        raise HistoryError(
+            f"The plans of {leg.workflow} here do not lead to the history of the run: it is held to one that is not "
+            "in the lock file, or was run by another version of Gatework."
+        )
+    return found
+
+
+def _recording(found: Rebuilt) -> type[Interpreter]:
+    """An interpreter that keeps what it accepts, where the worker's logs it."""
+
+    class Recording(Interpreter):
+        def _tell(self, entries: Sequence[Entry]) -> None:
+            plan = self._now[0].plan
+            found.first_plan, found.last_plan = found.first_plan or plan.digest, plan.digest
+            event_id = workflow.info().get_current_history_length()
+            found.steps.append(Accepted(event_id=event_id, plan=plan, entries=tuple(entries)))
+
+        def _resume(self, given: bytes) -> None:
+            super()._resume(given)
+            found.carried = tuple(self._ledger)
+            found.first_plan = found.last_plan = self._now[0].plan.digest
+
+    return Recording
+
+
+@functools.cache
+def _silent() -> Runtime:
+    """A runtime of its own: what the replay has to say of a history that does not fit is said by us."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
