@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from gatework.cli.output import console
 from gatework.cli.render import STYLES, one_line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from gatework.logs.vocabulary import LogEvent, Value
     from gatework.temporal.story import Story
 
@@ -26,6 +27,7 @@ _MARKS = {
     "output.escalated": ("?", "bold yellow"),
     "stage.started": ("▶", "cyan"),
     "stage.refused": ("✖", "yellow"),
+    "stage.stopped": ("✖", "yellow"),
     "stage.failed": ("✖", "red"),
     "stage.retried": ("↻", "yellow"),
     "try.failed": ("✖", "yellow"),
@@ -47,6 +49,7 @@ _SAYS = {
     "output.accepted": "accepted{checked}{spent}",
     "output.escalated": "a guard wants a person to look: {reason}",
     "stage.refused": "the stage refused: {reason}",
+    "stage.stopped": "not run on these inputs: {reason}",
     "stage.retried": "runs again as attempt {attempt}, told why",
     "effect.done": "effect {tool} done",
     "effect.found": "effect {tool} was done before, found by its probe",
@@ -72,7 +75,7 @@ _DECIDED = {
     "reject": "rejected",
     "retry": "sent to run again",
     "edit": "given another value",
-    "abort": "the run aborted",
+    "abort": "run aborted",
 }
 
 
@@ -93,7 +96,8 @@ class Printed:
             if told.key in self._printed or told.event.level <= logging.DEBUG:
                 continue
             self._printed.add(told.key)
-            self._screen.print(_line(told.event, story.started, min(width, _MOST_PLACE)))
+            line = _line(told.event, story.started, min(width, _MOST_PLACE), self._screen)
+            self._screen.print(line, soft_wrap=True)
 
     def _head(self, story: Story) -> None:
         self._begun = True
@@ -109,20 +113,21 @@ class Printed:
             self._screen.print(Text("The server has forgotten the beginning.", style="yellow"))
 
 
-def _line(event: LogEvent, started: datetime, width: int) -> Table:
+def _line(event: LogEvent, started: datetime, width: int, screen: Console) -> Text:
     mark, style = _MARKS.get(event.name, ("·", "dim"))
     said = Text(words(event))
     if event.name == "run.ended":
         outcome = str(event.fields.get("outcome"))
         mark, style = ("■" if outcome == "completed" else "✖"), STYLES.get(outcome, "red")
         said.stylize(style)
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(width=_TIME, justify="right", style="dim", no_wrap=True)
-    row.add_column(width=1, style=style)
-    row.add_column(width=width, overflow="ellipsis", no_wrap=True, style="bold")
-    row.add_column(overflow="fold", ratio=1)
-    row.add_row(since(event.at, started), mark, Text(_place(event)), said)
-    return row
+    head = Text.assemble(
+        (since(event.at, started).rjust(_TIME), "dim"), (f" {mark} ", style), (_place(event).ljust(width), "bold"), " "
+    )
+    lines = said.wrap(screen, max(screen.width - head.cell_len, 20), overflow="fold")
+    for line in lines:
+        line.rstrip()
+    indent = Text(" " * head.cell_len)
+    return Text("\n").join(Text.assemble(indent if number else head, line) for number, line in enumerate(lines))
 
 
 def _place(event: LogEvent) -> str:
@@ -167,6 +172,8 @@ def words(event: LogEvent) -> str:
             did = _DECIDED.get(fields["action"], fields["action"])
             return f"{did}{_who(fields)}{_after(': ', fields, 'note')}"
         case "run.ended":
+            if fields["outcome"] in ("rejected", "aborted"):  # the decision stands one line above
+                return fields["outcome"]
             why = _after(": ", fields, "note") or _after(": ", fields, "reason")
             return f"{fields['outcome'].replace('_', ' ')}{_who(fields)}{why}"
         case _:
@@ -220,6 +227,6 @@ def _refused(fields: Mapping[str, str]) -> str:
 def _opened(fields: Mapping[str, str]) -> str:
     role = fields.get("role") or "a person"
     until = fields.get("until", "").replace("T", " ").replace("+00:00", " UTC")
-    planned = fields["asks"] == "approval"
-    why = "" if planned else _after(": ", fields, "reason")
-    return f"waits for {role} {_ASKS[fields['asks']]}{why}{f', until {until}' if until else ''}"
+    # Why it was blocked, or given up, stands one line above; a failure may be of the machine's own finding.
+    why = _after(": ", fields, "reason") if fields["asks"] == "failed" else ""
+    return f"waits for {role}{f' until {until}' if until else ''} {_ASKS[fields['asks']]}{why}"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHistory
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, PayloadCodec
+from temporalio.worker import Worker
 from typer.testing import CliRunner, Result
 
 from gatework import lock
@@ -25,7 +28,7 @@ from gatework.ledger import broken_at
 from gatework.library import Library
 from gatework.logs.story import told
 from gatework.logs.vocabulary import EVENTS
-from gatework.temporal import Execution
+from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.history import HistoryError, Leg, rebuilt
 from gatework.temporal.operate import find_run
 from gatework.temporal.story import Story, Teller
@@ -138,6 +141,34 @@ async def test_story_of_a_reset_run_says_so(deployments: Deployments) -> None:
     assert names(found) == ["run.begun", "stage.started", "run.reset", "output.accepted", "gate.opened"]
     assert fields(found, "gate.opened")[0]["digest"] == again.evidence[:12]
     assert fields(found, "run.reset")[0]["reason"]
+
+
+class Backwards(PayloadCodec):
+    """Stands for encryption: what the server has can be read with the codec only."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [Payload(metadata={"encoding": b"x"}, data=each.SerializeToString()[::-1]) for each in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [Payload.FromString(each.data[::-1]) for each in payloads]
+
+
+async def test_encrypted_history_is_read_with_the_codec_of_the_client(deployments: Deployments) -> None:
+    """The ledger, and which attempt an activity was; without the codec it is a sentence."""
+    converter = dataclasses.replace(DataConverter.default, payload_codec=Backwards())
+    client = await deployments.client(GateworkPlugin(single), data_converter=converter)
+    world.verdicts = [RETRY]
+    async with Worker(client, task_queue=deployments.queue):
+        run = await start(client, single, Note(text="a"), task_queue=deployments.queue)
+        await run.result()
+        ledger = await run.ledger()
+    found = await story(Deployed(client, deployments.queue), run, single)
+    assert found.ledger == ledger
+    assert [each["attempt"] for each in fields(found, "stage.started")] == [1, 2]
+    blind = await deployments.client()
+    leg = Leg(id=run.id, run_id="run", events=(await run.handle.fetch_history()).events)
+    with pytest.raises(HistoryError):
+        await rebuilt(leg, Library([single]), blind.data_converter)
 
 
 async def test_history_without_its_plan_is_no_ledger(deployments: Deployments) -> None:
@@ -258,7 +289,7 @@ async def test_logs_tells_a_run_without_a_worker(deployments: Deployments, typed
     done = await typed("logs", run.id, *CODE)
     assert done.exit_code == 0, done.stderr
     assert "approved by Ada (as claimed): Fine." in done.stdout
-    assert "waits for boss to approve it, until" in done.stdout
+    assert "waits for boss until" in done.stdout
     assert done.stdout.rstrip().endswith("completed")
     assert max(map(len, done.stdout.splitlines()[1:])) <= 80
     assert "SECRET" not in done.stdout
@@ -346,5 +377,5 @@ async def test_logs_in_the_project_needs_no_option(deployments: Deployments, tmp
     )  # fmt: skip
     said, complained = await process.communicate()
     assert process.returncode == 0, complained.decode()
-    assert "the run aborted: No." in said.decode()
+    assert "run aborted: No." in said.decode()
     assert complained == b""
