@@ -35,6 +35,7 @@ from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
 from gatework.temporal.pin import UnknownPlan, begun, continued
 from gatework.temporal.progress import Progress, fitting, not_begun, progress
+from gatework.temporal.salting import salt_of
 from gatework.verdict import short
 
 
@@ -92,7 +93,7 @@ class Interpreter(OwnPayloads):
             if self._continues:
                 self._resume(given)
             else:
-                self._begin(given, *await begun(self.library, self.name), started)
+                self._begin(given, *await begun(self.library, self.name, secret=salt_of(*inputs)), started)
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
         try:
@@ -296,8 +297,12 @@ class Interpreter(OwnPayloads):
         return f"{action} taken at {taken.node}{f' by {taken.by} (as claimed)' if taken.by else ''}."
 
     def _salt(self, of: str) -> bytes:
-        """A salt that is the same for a decision and its check, and at each replay."""
-        return bytes.fromhex(canonical.digest("salt", [self._secret, of]))[:16]
+        """A salt that is the same for a decision and its check, and at each replay.
+
+        Whoever started the run may know its secret, but not what the workers have drawn since.
+        """
+        drawn = [held.sealed.salt for held in self._state.values.values()] if self._state else []
+        return bytes.fromhex(canonical.digest("salt", [self._secret, of, *drawn]))[:16]
 
     approve = _update("approve")
     reject = _update("reject")

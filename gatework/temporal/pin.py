@@ -42,8 +42,8 @@ class Beginning:
     """The marker of the run that this one was reset from; empty for one that was not, or had come to none."""
 
 
-async def begun(library: Library, name: str) -> tuple[Known, str]:
-    """The plan that a run is held to, for a new one the newest; and its secret.
+async def begun(library: Library, name: str, *, secret: str) -> tuple[Known, str]:
+    """The plan that a run is held to, for a new one the newest; and its secret, drawn where the input brings none.
 
     Raises `UnknownPlan`, which fails the workflow task and not the run, where this deploy cannot run it.
     """
@@ -53,12 +53,13 @@ async def begun(library: Library, name: str) -> tuple[Known, str]:
     if reset and workflow.patched("gatework-reset"):
         # No local one: the marker that comes after it would not be found at a replay.
         told = await _told(workflow.execute_activity, info.original_execution_run_id)
+        secret = told.secret  # a new one: what was decided before the reset must not hold after it
         if told.marker:
             known = next((known for known in library.plans(name) if _marker(known) == told.marker), None)
             return _marked(name, known, told.marker.removeprefix(_PREFIX)[:12]), told.secret
     for known in library.plans(name):
         if workflow.patched(_marker(known)):
-            return _fit(known), (await _told(workflow.execute_local_activity, "")).secret
+            return _fit(known), secret or (await _told(workflow.execute_local_activity, "")).secret
     raise UnknownPlan(f"This deploy of {name} has not the plan that the run is held to; deploy it again.")
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import ClientConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -21,6 +22,7 @@ from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
 from gatework.temporal.pin import begin
+from gatework.temporal.salting import Salting
 from gatework.workflow import Workflow
 
 
@@ -57,6 +59,13 @@ class GateworkPlugin(SimplePlugin):
             activities=lambda others: _beside(others or (), serving),
             workflow_runner=_passing_through,
         )
+
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        config = super().configure_client(config)
+        assert "data_converter" in config
+        salting = Salting(self.library.workflows, config["data_converter"].payload_converter)
+        config["interceptors"] = [*config.get("interceptors", ()), salting]
+        return config
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         if set(self._classes) & set(config.get("workflows", ())):

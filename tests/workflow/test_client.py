@@ -12,11 +12,13 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
 )
+from temporalio.common import RawValue
 
 from gatework.errors import ContractError
 from gatework.ledger import broken_at
 from gatework.temporal import Execution, find
-from tests.workflow.deployment import Deployments, count, payload, task_after, until
+from gatework.temporal.salting import salt_of
+from tests.workflow.deployment import Deployments, count, kinds, payload, task_after, until
 from tests.workflow.plans import BLOCK, Note, Paper, chain, refund, signed, single, world
 
 
@@ -146,3 +148,25 @@ async def test_query_after_the_end_is_answered_from_the_history(deployments: Dep
     async with deployments.serving(chain):
         assert await run.ledger() == before
         assert await count(run, "WORKFLOW_TASK_FAILED") == 0
+
+
+async def test_run_started_without_the_plugin_draws_its_own_salt(deployments: Deployments) -> None:
+    """A start from the UI or another SDK sends bare JSON; the run then costs one event more, and is salted as well."""
+    deployed = await deployments.serve(single)
+    ours = await deployed.start(single, Note(text="a"))
+    await ours.result()
+    inputs = set()
+    for _ in range(2):
+        bare = find(deployed.client, single, await deployed.start_raw("single", payload(b'{"text": "a"}')))
+        await bare.result()
+        assert len(await kinds(bare)) == len(await kinds(ours)) + 1
+        inputs.add((await bare.ledger())[0].receipt.output)
+    assert len(inputs) == 2, "one input, two salts"
+
+
+@pytest.mark.parametrize("salt", [b"", b"00", b"0" * 63 + b"\n", b"G" * 64, b"\xff" * 64])
+def test_salt_that_is_none_is_not_taken(salt: bytes) -> None:
+    """What a caller writes into the payload's metadata is no salt unless it looks like one."""
+    sent = payload(b"{}")
+    sent.metadata["gatework-salt"] = salt
+    assert salt_of(RawValue(sent)) == ""

@@ -28,7 +28,7 @@ SOON = timedelta(seconds=2.5)
 
 
 async def test_stages_each_take_one_activity_and_six_events(deployments: Deployments) -> None:
-    """An ordinary stage costs one activity and six events; a run costs eight besides, whatever its length."""
+    """An ordinary stage costs one activity and six events; a run costs seven besides, whatever its length."""
     deployed = await deployments.serve(single, chain)
     one = await deployed.start(single, Note(text="a"))
     five = await deployed.start(chain, Note(text="a"))
@@ -37,7 +37,7 @@ async def test_stages_each_take_one_activity_and_six_events(deployments: Deploym
     assert await count(one, "ACTIVITY_TASK_SCHEDULED") == 1
     assert await count(five, "ACTIVITY_TASK_SCHEDULED") == 5
     lengths = len(await kinds(one)), len(await kinds(five))
-    assert lengths == (8 + 6, 8 + 5 * 6)
+    assert lengths == (7 + 6, 7 + 5 * 6)
 
 
 async def test_retry_verdict_runs_another_activity_that_is_told_the_reason(deployments: Deployments) -> None:
