@@ -30,7 +30,7 @@ Number = Annotated[str, typer.Option("--number", help="The number shown, to deci
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (approve, reject, retry, edit, abort):
-        app.command()(command)
+        app.command(rich_help_panel="Decide")(command)
 
 
 def approve(

@@ -12,6 +12,7 @@ from rich.text import Text
 from gatework.cli import render
 from gatework.cli.decide import Run
 from gatework.cli.output import AsJson, clean, console, dump
+from gatework.cli.run import PANEL
 from gatework.cli.session import connected
 
 if TYPE_CHECKING:
@@ -34,11 +35,14 @@ OfPlan = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (runs, show):
-        app.command()(command)
+        app.command(rich_help_panel=PANEL)(command)
 
 
 def runs(all_: All = False, workflow: OfWorkflow = "", plan: OfPlan = "", as_json: AsJson = False) -> None:
-    """List the runs that wait for a person; with --plan those of a plan, waiting or running."""
+    """List the runs that wait for a person.
+
+    With --plan also those that run by themselves, with --all also those that ended.
+    """
 
     async def command(client: Client) -> Sequence[Listed]:
         from gatework.temporal import operate

@@ -16,15 +16,9 @@ MAX_SHOWN = 1_500
 """Longest text that is shown of one field, in characters."""
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        # rich would end the process with exit code 1, which means refused.
-        raise BrokenPipeError
-
-
 def console(*, stderr: bool = False) -> Console:
     """A console that takes every text as it is."""
-    return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def clean(text: str, limit: int = MAX_SHOWN) -> str:

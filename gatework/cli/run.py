@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatework.temporal.watching import Seen
     from gatework.workflow import Workflow
 
+PANEL = "Runs"
 Queue = Annotated[
     str, typer.Option("--queue", metavar="QUEUE", help="The task queue; GATEWORK_TASK_QUEUE or `gatework` if left out.")
 ]
@@ -35,7 +36,7 @@ Queue = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (run, watch):
-        app.command()(command)
+        app.command(rich_help_panel=PANEL)(command)
 
 
 def run(
@@ -51,7 +52,10 @@ def run(
     wait: Annotated[bool, typer.Option("--wait", help="Show the stages, and end with the result as JSON.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run; with --wait follow it to its end, which makes the exit code."""
+    """Start a run, or find the one that has this id.
+
+    With --wait it is followed to its end: exit code 0 where it completed, 1 where it did not.
+    """
     (found,) = workflows_named([workflow])
     data = _accepted(found, _read(given))
 
@@ -152,7 +156,10 @@ def watch(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show progress as it happens: of one run until it ends, which makes the exit code, or of all until Ctrl-C."""
+    """Show progress as it happens, of one run or of all.
+
+    One run is shown until it ends: exit code 0 where it completed, 1 where it did not. All are shown until Ctrl-C.
+    """
 
     async def one(client: Client) -> str:
         from gatework.temporal.operate import find_run

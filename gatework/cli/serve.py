@@ -1,4 +1,4 @@
-"""Workers from the command line: `worker` serves the project's workflows; `dev` brings all that they need with it."""
+"""`gatework worker`: serves the workflows of the project."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gatework.cli.dev import PANEL
 from gatework.cli.output import say
 from gatework.cli.project import workflows_named
 from gatework.cli.run import Queue
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(worker)
+    app.command(rich_help_panel=PANEL)(worker)
 
 
 def worker(
@@ -27,7 +28,10 @@ def worker(
     ] = None,
     queue: Queue = "",
 ) -> None:
-    """Serve the workflows of the project until Ctrl-C, then finish the stages that run; Ctrl-C again stops them."""
+    """Serve the workflows of the project.
+
+    Ctrl-C or SIGTERM ends it once the stages that run have ended; Ctrl-C again stops them.
+    """
     from gatework.temporal.logs import configure_logs
     from gatework.temporal.serving import serve
 

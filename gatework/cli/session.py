@@ -104,6 +104,8 @@ def _failure(error: BaseException) -> Failure:
             return error
         case GateworkError():  # out of a group
             return Failure(error.message, NO_SERVER if isinstance(error, ConfigError) else REFUSED, error.code)
+        case SystemExit() if isinstance(error.__context__, BrokenPipeError):  # raised by rich
+            return Failure("", PIPE_CLOSED)
         case SystemExit():
             return Failure("", error.code if isinstance(error.code, int) else int(error.code is not None))
         case KeyboardInterrupt() | asyncio.CancelledError():
@@ -124,7 +126,7 @@ def _complaint(error: Exception) -> Failure:
         return Failure("", USAGE)
     path = context.command_path if context is not None else "gatework"
     said = clean(" ".join(error.format_message().split())).rstrip(".")  # type: ignore[attr-defined]
-    return Failure(f"{said}; `{path} --help` says how it is used.", USAGE, "usage")
+    return Failure(f"{said}{' ' if said.endswith('?') else '; '}`{path} --help` says how it is used.", USAGE, "usage")
 
 
 def _broken(error: BaseException) -> str:

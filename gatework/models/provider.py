@@ -52,6 +52,10 @@ class Provider:
         with self._lock:
             return self._connection
 
+    def check(self) -> None:
+        """Raise `ConfigError` for a provider that pydantic-ai does not know, or one without its key; asks nothing."""
+        self._connected()
+
     async def answer(self, question: Question) -> Answer:
         """Make one request. Raises `ModelError` without a word of the question or of the provider's reply.
 

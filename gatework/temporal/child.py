@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from gatework.errors import ConfigError
@@ -19,6 +19,7 @@ GRACE_SECONDS = 5.0
 _TIED = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: prctl(2)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # writing to the terminal from its own process group must not stop it
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)  # it died in between
 os.execv(sys.argv[2], sys.argv[2:])
@@ -28,10 +29,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 class Child:
     """A running child process, in a process group of its own so that Ctrl-C in the terminal reaches us alone."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Path | None) -> None:
         self._process = process
         self.log = log
-        """What it writes."""
+        """What it writes; None where it writes to where we do."""
 
     @property
     def pid(self) -> int:
@@ -48,7 +49,7 @@ class Child:
     def last_words(self, lines: int = 3) -> str:
         """The end of its log, on one line."""
         with suppress(OSError):
-            text = self.log.read_text(encoding="utf-8", errors="replace")
+            text = self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
             return " / ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
         return ""
 
@@ -72,9 +73,14 @@ class Child:
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, keep: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    log: Path | None,
+    env: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
+    grace_seconds: float = GRACE_SECONDS,
 ) -> AsyncGenerator[Child]:
-    """Run a command until the block ends, however it ends; its output goes to `log`.
+    """Run a command until the block ends, however it ends; its output goes to `log`, or to where ours goes.
 
     `env` is its whole environment, ours if left out. It inherits the file descriptors in `keep`, so that a lock on
     them lasts as long as it does. On Linux the kernel kills it when this process dies, even by SIGKILL. Elsewhere only
@@ -84,20 +90,21 @@ async def running(
     if sys.platform == "linux":
         command = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
     try:
-        with log.open("wb") as output:
+        with log.open("wb") if log else nullcontext() as output:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
+                stderr=asyncio.subprocess.STDOUT if output else None,
                 env=env,
                 pass_fds=keep,
                 process_group=0,
             )
     except OSError as error:
-        raise ConfigError(f"A process cannot be started with its log at {log}: {error.strerror}.") from None
+        at = f" with its log at {log}" if log else ""
+        raise ConfigError(f"A process cannot be started{at}: {error.strerror}.") from None
     child = Child(process, log)
     try:
         yield child
     finally:
-        await child.stop()
+        await child.stop(grace_seconds)

@@ -38,7 +38,7 @@ async def connect(*plugins: SimplePlugin) -> Client:
         return await Client.connect(**settings, plugins=list(plugins))
     except RuntimeError as error:
         raise ConfigError(
-            f"No Temporal server answers at {address}. Start one with `gatework dev`, or set TEMPORAL_ADDRESS."
+            f"No Temporal server answers at {address}; start one with `gatework dev`, or set TEMPORAL_ADDRESS."
         ) from error
 
 

@@ -26,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import canonical
 from gatework.canonical import Json
-from gatework.errors import ConfigError, DecisionError
+from gatework.errors import ConfigError, DecisionError, GateworkError
 from gatework.temporal.client import Execution
 from gatework.temporal.connection import connect, task_queue
 from gatework.temporal.payloads import OURS, data_of, raw
@@ -117,7 +117,7 @@ async def operating() -> AsyncGenerator[Client]:
     try:
         yield client
     except RPCError as error:
-        raise _explained(error, client) from None
+        raise explained(error, client) or error from None
 
 
 async def find_run(client: Client, typed: str) -> Operated:
@@ -268,7 +268,10 @@ def address(client: Client) -> str:
     return client.service_client.config.target_host
 
 
-def _explained(error: RPCError, client: Client) -> Exception:
+def explained(error: Exception, client: Client | None) -> GateworkError | None:
+    """What the server's refusal means to an operator; None for an error that is none of the server's."""
+    if client is None or not isinstance(error, RPCError):
+        return None
     match error.status:
         case RPCStatusCode.UNAVAILABLE:
             return ConfigError(f"The Temporal server at {address(client)} does not answer any more.")
@@ -281,6 +284,8 @@ def _explained(error: RPCError, client: Client) -> Exception:
             )
         case RPCStatusCode.NOT_FOUND:
             return DecisionError("The run has ended, or is not there any more.")
+        case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:
+            return ConfigError(f"The server at {address(client)} does not let us: check the key and the namespace.")
         case _:
             return ConfigError(f"Temporal refused: {error.message.rstrip('.')}.")
 
@@ -292,6 +297,7 @@ __all__ = [
     "address",
     "answered",
     "ended_as",
+    "explained",
     "find_run",
     "ids_beginning",
     "operating",

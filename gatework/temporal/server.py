@@ -31,11 +31,12 @@ from temporalio.service import RPCError
 
 from gatework.errors import ConfigError
 from gatework.temporal.child import Child, running
+from gatework.temporal.pages import UI_OFFSET, all_runs, page
 
 HOST = "127.0.0.1"
 PORT = 7233
 """Where Temporal clients look by default; the UI is a thousand above, as Temporal has it."""
-UI_OFFSET = 1000
+NAMESPACE = "default"
 PORTS_TRIED = 20
 """How many pairs of ports are tried, upwards from the preferred one."""
 
@@ -76,20 +77,25 @@ class Server:
 
     def page(self, workflow_id: str, run_id: str, tab: str = "user-metadata") -> str:
         """The page of a run in the UI; the tab `user-metadata` holds its panel."""
-        return f"{self.ui}/namespaces/default/workflows/{workflow_id}/{run_id}/{tab}"
+        return page(self.ui, NAMESPACE, workflow_id, run_id, tab)
+
+    @property
+    def runs(self) -> str:
+        """The page that lists the runs."""
+        return all_runs(self.ui, NAMESPACE)
 
 
 @asynccontextmanager
-async def dev_server(database: Path, *, port: int = PORT) -> AsyncGenerator[Server]:
+async def dev_server(database: Path, *, port: int = PORT, exact: bool = False) -> AsyncGenerator[Server]:
     """Run a server with its file at `database` and its log beside it, at `port` or the next pair of ports that is free.
 
-    Raises `ConfigError` where it cannot run: no program, no disk space, no right to write, no free ports, another
-    server on the file.
+    With `exact` no other port will do. Raises `ConfigError` where it cannot run: no program, no disk space, no right to
+    write, no free ports, another server on the file.
     """
     program = _program()
     _prepare(database)
     with _alone(database) as lock:
-        for free in _free_ports(port):
+        for free in _free_ports(port, tried=1 if exact else PORTS_TRIED):
             command = [program, "server", "start-dev", "--ip", HOST, "--port", str(free), *TUNING]
             command += ["--ui-port", str(free + UI_OFFSET), "--db-filename", str(database)]
             async with running(command, log=database.with_suffix(".server.log"), keep=[lock]) as child:
@@ -100,6 +106,10 @@ async def dev_server(database: Path, *, port: int = PORT) -> AsyncGenerator[Serv
                     continue
                 yield server
                 return
+    if exact:
+        raise ConfigError(
+            f"Port {port}, or {port + UI_OFFSET} for the UI, is taken; stop what holds it, or choose another port."
+        )
     raise ConfigError(
         f"No port from {port} to {port + PORTS_TRIED - 1} is free together with the one {UI_OFFSET} above it, "
         "for Temporal and its UI; stop what holds them."
@@ -147,8 +157,8 @@ def _alone(database: Path) -> Generator[int]:
         yield lock.fileno()
 
 
-def _free_ports(preferred: int) -> Iterator[int]:
-    for port in range(preferred, preferred + PORTS_TRIED):
+def _free_ports(preferred: int, tried: int) -> Iterator[int]:
+    for port in range(preferred, preferred + tried):
         if _is_free(port) and _is_free(port + UI_OFFSET):
             yield port
 
@@ -189,7 +199,7 @@ async def _answers(server: Server) -> bool:
         retention.FromTimedelta(RETENTION)
         await client.workflow_service.update_namespace(
             UpdateNamespaceRequest(
-                namespace="default", config=NamespaceConfig(workflow_execution_retention_ttl=retention)
+                namespace=NAMESPACE, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
             ),
             timeout=timedelta(seconds=5),
         )

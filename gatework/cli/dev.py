@@ -1,0 +1,213 @@
+"""`gatework dev`: a Temporal server, its UI and a worker that follows the code, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from gatework.cli.changes import changes
+from gatework.cli.output import clean, console
+from gatework.cli.project import PACKAGE, root_of
+from gatework.cli.run import Queue
+from gatework.cli.session import NO_SERVER, REFUSED, Failure
+from gatework.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gatework.temporal.child import Child
+    from gatework.temporal.server import Server
+
+PANEL = "Develop and serve"
+FOLDER = ".gatework"
+"""Where a project's server keeps its file and its log."""
+FINISH_SECONDS = 10.0
+"""How long the stages of a worker that is stopped may run on; after that Temporal runs them again on the next."""
+STEADY_SECONDS = 10.0
+"""A worker that has served for this long and ends by itself is started again at once."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command(rich_help_panel=PANEL)(dev)
+
+
+def dev(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64535,
+            metavar="PORT",
+            help="Temporal's port, the UI's is 1000 above; 7233, or the next that is free, if left out.",
+        ),
+    ] = None,
+    database: Annotated[
+        Path | None, typer.Option("--db", metavar="FILE", help=f"The server's file; {FOLDER}/temporal.db if left out.")
+    ] = None,
+    queue: Queue = "",
+) -> None:
+    """Run it all: a server, its UI, and a worker that starts again when code changes."""
+    root = root_of(Path.cwd().resolve())
+    if root is None:
+        raise ConfigError(f"There is no folder `{PACKAGE}` here or above; go to your project and try again.")
+    file = (database or _folder(root) / "temporal.db").absolute()
+    number = asyncio.run(_Development(root, file, port=port, queue=queue).run())
+    if number not in (None, signal.SIGINT):
+        raise Failure("", 128 + number)
+
+
+def _folder(root: Path) -> Path:
+    """The project's own folder for what is no code; version control leaves it alone."""
+    folder = root / FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        if not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to: {error.strerror}. Name another file with --db.") from None
+    return folder
+
+
+class _Development:
+    def __init__(self, root: Path, database: Path, *, port: int | None, queue: str) -> None:
+        self._root = root
+        self._database = database
+        self._port = port
+        self._queue = queue
+        self._screen = console()
+        self._changed: set[Path] = set()
+        self._news = asyncio.Event()
+
+    async def run(self) -> signal.Signals | None:
+        """Serve until a signal; which it was."""
+        from gatework.temporal.server import PORT, dev_server
+
+        async with _signalled(self._stopping) as stopped:
+            async with dev_server(self._database, port=self._port or PORT, exact=self._port is not None) as server:
+                self._header(server)
+                await _first(stopped, self._noting(), self._following(server), _lost(server.child))
+            self._say(f"Stopped. The runs stay in {self._near(self._database)}.", "dim")
+            return stopped.result()
+
+    def _stopping(self, again: bool) -> None:
+        self._say("Stopping at once." if again else "Stopping: the stages that run are finished first.", "dim")
+
+    async def _noting(self) -> None:
+        async with aclosing(changes(self._root)) as batches:
+            async for batch in batches:
+                self._changed |= batch
+                self._news.set()
+
+    async def _following(self, server: Server) -> None:
+        """Keep a worker running on the code as it is now."""
+        from gatework.temporal.child import running
+
+        command = [sys.executable, "-P", "-m", "gatework", "worker", *(["--queue", self._queue] if self._queue else [])]
+        while True:
+            began = time.monotonic()
+            async with running(command, log=None, env=_environment(server), grace_seconds=FINISH_SECONDS) as worker:
+                await self._until_news(worker.wait())
+                if worker.ended and not self._news.is_set():
+                    steady = time.monotonic() - began > STEADY_SECONDS
+                    self._ended(await worker.wait(), again=steady)
+                    await self._until_news(asyncio.sleep(1) if steady else None)
+                if self._news.is_set():
+                    self._say(f"↻ {self._names()} changed: the worker starts again", "cyan")
+                    self._changed.clear()
+                    self._news.clear()
+
+    async def _until_news(self, other: Awaitable[object] | None) -> None:
+        """Wait until code has changed, or something else has happened."""
+        tasks = [asyncio.ensure_future(one) for one in (self._news.wait(), other) if one is not None]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _ended(self, code: int, *, again: bool) -> None:
+        if code in (REFUSED, NO_SERVER) and not again:  # it has said why
+            self._say("Waiting for the next change of code.", "yellow")
+            return
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        then = "it starts again" if again else "it starts again when code changes"
+        self._say(f"✖ The worker has ended with {how}; {then}.", "yellow")
+
+    def _header(self, server: Server) -> None:
+        table = Table.grid(padding=(0, 2))
+        table.add_row(Text("Temporal", style="dim"), server.address)
+        table.add_row(Text("UI", style="dim"), Text(server.runs, style="bold"))
+        table.add_row(Text("Kept in", style="dim"), self._near(self._database))
+        self._screen.print(Text("gatework dev", style="bold"))
+        self._screen.print(table)
+        if not server.preferred:
+            self._screen.print(
+                Text.assemble(("For other commands: ", "yellow"), f"export TEMPORAL_ADDRESS={server.address}")
+            )
+        self._say("Ctrl-C ends it; the worker starts again when code changes.\n", "dim")
+
+    def _names(self) -> str:
+        first, *more = sorted(self._near(path) for path in self._changed)
+        return clean(f"{first} and {len(more)} more" if more else first, 120)
+
+    def _near(self, path: Path) -> str:
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def _say(self, line: str, style: str) -> None:
+        self._screen.print(Text(line, style=style), soft_wrap=True)
+
+
+async def _lost(server: Child) -> None:
+    await server.wait()
+    raise ConfigError(f"The Temporal server has ended: {server.last_words() or 'it said nothing'} (log: {server.log}).")
+
+
+async def _first(stopped: asyncio.Future[signal.Signals], *others: Coroutine[Any, Any, None]) -> None:
+    """Wait for the first to end, stop the others, and raise what it raised."""
+    tasks = [asyncio.create_task(other) for other in others]
+    waited: list[asyncio.Future[Any]] = [stopped, *tasks]
+    try:
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        done = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+@asynccontextmanager
+async def _signalled(tell: Callable[[bool], None]) -> AsyncGenerator[asyncio.Future[signal.Signals]]:
+    """Which signal has come to end it; a second one ends it at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    stopped: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def stop(number: signal.Signals) -> None:
+        tell(stopped.done())
+        if stopped.done():
+            task.cancel()
+        else:
+            stopped.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    yield stopped
+
+
+def _environment(server: Server) -> Mapping[str, str]:
+    """The variables of the worker: this server, and nothing of another that the user's own may name."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    here = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_CONFIG_FILE": os.devnull, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **here}

@@ -1,0 +1,193 @@
+"""What a server must have before runs can be trusted to it: looked at, and made where that is ours to make."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    GetSystemInfoRequest,
+    RegisterNamespaceRequest,
+    UpdateNamespaceRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from gatework.temporal.connection import connect
+from gatework.temporal.operate import MARKER_DIGITS, address, plan_of
+
+RETENTION = timedelta(days=30)
+"""How long a namespace that is made here keeps ended runs, and their ledgers with them."""
+SHORT_RETENTION = timedelta(days=7)
+"""What keeps less deserves a word: as long as a person may take to answer, unless the plan says otherwise."""
+RPC_TIMEOUT = timedelta(seconds=10)
+VISIBLE_SECONDS = 30.0
+"""How long a new namespace may take to be known to all of a server."""
+POLL_TIMEOUT = timedelta(seconds=90)
+"""A worker asks again after a minute at the latest; the server remembers it for minutes after it has gone."""
+NAMED = 3
+"""How many runs are named where some have a problem."""
+
+Mark = Literal["ok", "done", "note", "missing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a check has found."""
+
+    mark: Mark
+    """`done`: it was missing and is there now. `note`: worth knowing, and no failure."""
+    said: str
+    todo: str = ""
+    """What to do, where there is something to do."""
+
+
+async def server() -> tuple[Client, Found]:
+    """The server, and its version. Raises `ConfigError` where none answers."""
+    client = await connect()
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=RPC_TIMEOUT)
+    return client, Found(mark="ok", said=f"Temporal {info.server_version or 'of unknown version'} at {address(client)}")
+
+
+async def namespace(client: Client, retention: timedelta | None = None) -> Found:
+    """The client's namespace; made where it is missing. `retention` is set where it is given."""
+    name = client.namespace
+    try:
+        described = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=name), timeout=RPC_TIMEOUT
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return _refused(error, f"look at the namespace {name}")
+        return await _registered(client, retention or RETENTION)
+    kept = described.config.workflow_execution_retention_ttl.ToTimedelta()
+    if retention is not None and retention != kept:
+        return await _kept_for(client, retention)
+    said = f"{name}, which keeps ended runs for {_days(kept)}"
+    if kept < SHORT_RETENTION:
+        return Found(mark="note", said=said, todo="`gatework setup --retention DAYS` keeps them longer")
+    return Found(mark="ok", said=said)
+
+
+async def _registered(client: Client, retention: timedelta) -> Found:
+    name = client.namespace
+    try:
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=_duration(retention)),
+            timeout=RPC_TIMEOUT,
+        )
+        async with asyncio.timeout(VISIBLE_SECONDS):
+            while not await _visible(client):  # noqa: ASYNC110  # it is another process's
+                await asyncio.sleep(0.2)
+    except RPCError as error:
+        return _refused(error, f"register the namespace {name}, which is missing")
+    except TimeoutError:
+        return Found(mark="missing", said=f"{name} is registered and not known yet", todo="try again in a moment")
+    return Found(mark="done", said=f"{name}, registered now; it keeps ended runs for {_days(retention)}")
+
+
+async def _visible(client: Client) -> bool:
+    try:
+        await client.count_workflows("", rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def _kept_for(client: Client, retention: timedelta) -> Found:
+    config = NamespaceConfig(workflow_execution_retention_ttl=_duration(retention))
+    try:
+        await client.workflow_service.update_namespace(
+            UpdateNamespaceRequest(namespace=client.namespace, config=config), timeout=RPC_TIMEOUT
+        )
+    except RPCError as error:
+        return _refused(error, f"change the retention of {client.namespace}")
+    return Found(mark="done", said=f"{client.namespace}, which from now on keeps ended runs for {_days(retention)}")
+
+
+async def worker(client: Client, queue: str) -> Found:
+    """Whether a worker polls the task queue, for workflows and for stages."""
+    missing: list[str] = []
+    seen: set[str] = set()
+    latest = timedelta.max
+    for kind, name in (
+        (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "workflows"),
+        (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, "stages"),
+    ):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        described = await client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+        now = datetime.now(UTC)
+        ages = {poller.identity: now - poller.last_access_time.ToDatetime(UTC) for poller in described.pollers}
+        alive = {identity: age for identity, age in ages.items() if age < POLL_TIMEOUT}
+        if not alive:
+            missing.append(name)
+        seen |= alive.keys()
+        latest = min(latest, *alive.values(), timedelta.max)
+    if missing:
+        return Found(
+            mark="missing",
+            said=f"none polls the task queue {queue} for {' and '.join(missing)}",
+            todo="start one with `gatework worker`, or name another queue with GATEWORK_TASK_QUEUE",
+        )
+    return Found(
+        mark="ok", said=f"{len(seen)} on the task queue {queue}, heard of {max(round(latest.total_seconds()), 0)} s ago"
+    )
+
+
+async def in_flight(client: Client, queue: str, plans: Mapping[str, Collection[str]]) -> Found:
+    """Whether this code can go on with the runs in flight. `plans`: digests of the plans it can run, by workflow."""
+    stranded: dict[tuple[str, str], list[str]] = {}
+    held = Counter[str]()
+    async for run in client.list_workflows(f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"):
+        plan = plan_of(run)
+        if not plan:
+            continue
+        held[run.workflow_type] += 1
+        if plan not in {digest[:MARKER_DIGITS] for digest in plans.get(run.workflow_type, ())}:
+            stranded.setdefault((run.workflow_type, plan), []).append(run.id)
+    if not stranded:
+        return Found(mark="ok", said=f"{held.total()}, this code can go on with all of them" if held else "none")
+    said = "; ".join(
+        f"{len(ids)} of {workflow} held to plan {plan[:12]} ({', '.join(ids[:NAMED])}{', …' if ids[NAMED:] else ''})"
+        for (workflow, plan), ids in stranded.items()
+    )
+    return Found(
+        mark="missing",
+        said=f"{said}: not in this code",
+        todo="bring the plan back with its lock file, or deploy the code that has it beside this",
+    )
+
+
+def _refused(error: RPCError, wanted: str) -> Found:
+    # The server's own words could quote a name; its kind of refusal says enough.
+    kind = error.status.name.lower().replace("_", " ")
+    return Found(
+        mark="missing",
+        said=f"the server did not let us {wanted} ({kind})",
+        todo="ask whoever runs the server, or set TEMPORAL_NAMESPACE to another",
+    )
+
+
+def _duration(span: timedelta) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(span)
+    return duration
+
+
+def _days(span: timedelta) -> str:
+    days = span / timedelta(days=1)
+    return "1 day" if days == 1 else f"{days:g} days"
