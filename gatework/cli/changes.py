@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+import itertools
+import time
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 from gatework.errors import ConfigError
@@ -11,6 +13,8 @@ from gatework.errors import ConfigError
 _CODE = (".py", ".lock.json")
 """A lock file is code: it holds the plans that a worker knows."""
 _NO_CODE = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
+_CATCH_UP_SECONDS = 1.0
+"""How long it takes at most until a folder that is new is watched."""
 
 
 async def changes(root: Path) -> AsyncGenerator[set[Path]]:
@@ -27,35 +31,50 @@ async def changes(root: Path) -> AsyncGenerator[set[Path]]:
         ) from None
     news: asyncio.Queue[set[Path] | Exception] = asyncio.Queue()
 
-    async def watch(folders: Iterable[Path], *, recursive: bool) -> None:
+    async def watch(folder: Path, *, recursive: bool = True) -> None:
         try:
-            async for batch in awatch(*folders, watch_filter=None, recursive=recursive, step=50, debounce=400):
+            async for batch in awatch(folder, watch_filter=None, recursive=recursive, step=50, debounce=400):
                 await news.put({Path(path) for _, path in batch})
         except (OSError, RuntimeError) as error:
-            await news.put(error)
+            if folder.exists():
+                await news.put(error)
 
-    folders = _folders(root)
-    flat = asyncio.create_task(watch([root], recursive=False))
-    deep = asyncio.create_task(watch(folders, recursive=True)) if folders else None
+    async def catch_up(folder: Path, since: float) -> None:
+        """What was written into a new folder before it was watched."""
+        await asyncio.sleep(_CATCH_UP_SECONDS)
+        await news.put({path for path in _code_in(folder) if path.stat().st_mtime >= since})
+
+    # One for each folder: a change must not be lost because another folder has come or gone.
+    tasks = {folder: [asyncio.create_task(watch(folder))] for folder in _folders(root)}
+    flat = asyncio.create_task(watch(root, recursive=False))
     try:
         while True:
             batch = await news.get()
             if isinstance(batch, Exception):
                 raise ConfigError(f"Changes in {root} cannot be watched: {' '.join(str(batch).split())}.") from batch
             found = {path for path in batch if _is_code(path, root)}
-            if (now := _folders(root)) != folders:
-                found |= now ^ folders
-                folders = now
-                if deep is not None:
-                    deep.cancel()
-                deep = asyncio.create_task(watch(folders, recursive=True)) if folders else None
+            folders = _folders(root)
+            for folder in folders - tasks.keys():
+                tasks[folder] = [
+                    asyncio.create_task(watch(folder)),
+                    asyncio.create_task(catch_up(folder, time.time() - _CATCH_UP_SECONDS)),
+                ]
+                found |= set(_code_in(folder))
+            for folder in tasks.keys() - folders:
+                for task in tasks.pop(folder):
+                    task.cancel()
+                found.add(folder)
             if found:
                 yield found
     finally:
-        tasks = [task for task in (flat, deep) if task is not None]
-        for task in tasks:
+        every = [flat, *itertools.chain.from_iterable(tasks.values())]
+        for task in every:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*every, return_exceptions=True)
+
+
+def _code_in(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if _is_code(path, folder))
 
 
 def _folders(root: Path) -> set[Path]:

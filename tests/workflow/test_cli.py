@@ -6,35 +6,20 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from temporalio.client import WorkflowFailureError
 
-from gatework.cli.main import app
 from gatework.temporal import GateworkPlugin
-from tests.workflow.deployment import ROOT, Deployments, end
-from tests.workflow.plans import RETRY, Note, Paper, signed, single, world
-
-Typed = Callable[..., Awaitable[Result]]
+from tests.workflow.conftest import Typed
+from tests.workflow.deployment import ROOT, Deployments, end, until
+from tests.workflow.plans import RETRY, Note, Paper, hasty, signed, single, world
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
 NOWHERE = "127.0.0.1:1"
 EVIL = "\x1b[2J\x1b]0;owned\x07 [bold]not bold[/bold] \u202e txt"
-
-
-@pytest.fixture
-def typed(deployments: Deployments) -> Typed:
-    """Runs a command against the test's server and task queue."""
-
-    async def run(*arguments: str, address: str = deployments.address, stdin: str | None = None) -> Result:
-        env = {"TEMPORAL_ADDRESS": address, "GATEWORK_TASK_QUEUE": deployments.queue, "COLUMNS": "140"}
-        # In a thread, since a command has an event loop of its own.
-        return await asyncio.to_thread(lambda: CliRunner().invoke(app, arguments, input=stdin, env=env))
-
-    return run
 
 
 # -- decisions -------------------------------------------------------------------------------------
@@ -166,6 +151,103 @@ async def test_runs_lists_those_that_wait_and_on_request_all(deployments: Deploy
     assert ended.id not in listed
     (one,) = json.loads((await typed("runs", "--json")).stdout)
     assert one["waiting"]["role"] == "boss"
+    await run.abort("test")
+
+
+async def test_runs_say_how_they_ended_and_not_that_temporal_calls_it_failed(
+    deployments: Deployments, typed: Typed
+) -> None:
+    """Rejected, aborted, expired, cancelled: each is said as it was, with the reason, with no worker asked."""
+    async with deployments.serving(signed, hasty) as deployed:
+        ways = ("rejected", "aborted", "expired", "cancelled")
+        ids = {way: f"{deployments.queue}-{way}" for way in ways}
+        for way in ways:
+            run, _ = await deployed.gate(hasty if way == "expired" else signed, Note(text="x"), id=ids[way])
+            match way:
+                case "rejected":
+                    await run.reject("too much", by="ana")
+                case "aborted":
+                    await run.abort("not today")
+                case "cancelled":
+                    await run.handle.cancel()
+            with pytest.raises(WorkflowFailureError):
+                await run.result()
+
+    async def listed() -> dict[str, tuple[str, str]]:
+        found = json.loads((await typed("runs", "--all", "--json")).stdout)
+        said = {run["id"]: (run["status"], run["reason"]) for run in found}
+        return said if set(ids.values()) <= set(said) else {}
+
+    said = await until(listed, "the list of those that ended")
+    assert {way: said[ids[way]][0] for way in ways} == {way: way for way in ways}
+    assert "by ana at agreed: too much" in said[ids["rejected"]][1]
+    shown = (await typed("runs", "--all")).stdout
+    assert "rejected: The run was rejected by ana" in shown
+    assert "failed" not in shown
+
+
+async def test_runs_are_listed_by_plan_and_by_workflow(deployments: Deployments, typed: Typed) -> None:
+    """Any beginning of the digest names the plan, and what is no digest is refused."""
+    deployed = await deployments.serve(signed, single)
+    one, _ = await deployed.gate(signed, Note(text="x"))
+    other = await deployed.start(single, Note(text="x"))
+    await other.result()
+
+    async def ids(*arguments: str) -> set[str]:
+        return {run["id"] for run in json.loads((await typed("runs", "--all", "--json", *arguments)).stdout)}
+
+    async def both() -> bool:
+        return await ids() == {one.id, other.id}
+
+    await until(both, "both runs in the list")
+    for digest in (signed.plan.digest, signed.plan.digest[:16], signed.plan.digest[:6].upper()):
+        assert await ids("--plan", digest) == {one.id}
+    assert await ids("--workflow", "single") == {other.id}
+    assert await ids("--workflow", "single", "--plan", signed.plan.digest) == set()
+    assert signed.plan.digest[:8] in (await typed("runs")).stdout
+    for wrong in (("--plan", "xyz!"), ("--plan", "abc"), ("--workflow", "a' OR 'b")):
+        refused = await typed("runs", *wrong)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    await one.abort("test")
+
+
+# -- for programs ----------------------------------------------------------------------------------
+
+
+async def test_decision_as_json_says_which_run_took_it(deployments: Deployments, typed: Typed) -> None:
+    """One object on standard output, nothing else."""
+    run, waits = await (await deployments.serve(signed)).gate(signed, Note(text="fine"))
+    done = await typed("approve", run.id, waits.number, "--by", "ana", "--json")
+    said = json.loads(done.stdout)
+    assert (said["id"], said["said"]) == (run.id, "approve taken at agreed by ana (as claimed).")
+    assert done.stderr == ""
+
+
+async def test_errors_as_json_are_one_object_on_standard_error(deployments: Deployments, typed: Typed) -> None:
+    """Refusals, a missing server, wrong usage: the same form, and the exit code in it."""
+    for arguments, kind, code in (
+        (("approve", "no-such-run", "1234", "--json"), "decision", 1),
+        (("approve", "x", "--json"), "usage", 2),
+        (("nonsense", "--json"), "usage", 2),
+        (("edit", "x", "{bad", "--json"), "usage", 2),
+    ):
+        refused = await typed(*arguments)
+        said = json.loads(refused.stderr)
+        assert (refused.exit_code, said["exit_code"], said["error"]) == (code, code, kind), said
+        assert said["message"]
+        assert refused.stdout == ""
+    missing = await typed("runs", "--json", address=NOWHERE)
+    assert (missing.exit_code, json.loads(missing.stderr)["error"]) == (3, "config")
+
+
+async def test_json_holds_nothing_that_a_terminal_obeys(deployments: Deployments, typed: Typed) -> None:
+    """Control characters of a value are escaped, also those that JSON lets through."""
+    hostile = "\x9b2J \u202e \U000e0041 ü 表"
+    run, _ = await (await deployments.serve(signed)).gate(signed, Note(text=hostile))
+    shown = await typed("show", run.id, "--json")
+    assert json.loads(shown.stdout)["state"]["waiting"]["shown"]["paper"]["text"] == hostile
+    assert not set("\x9b\u202e\U000e0041") & set(shown.stdout)
+    assert "ü 表" in shown.stdout
     await run.abort("test")
 
 

@@ -1,0 +1,131 @@
+"""`gatework setup`: what it finds of a server and a project, what it makes, and what it exits with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from tests.workflow.deployment import Deployments
+from tests.workflow.plans import Note, signed
+from tests.workflow.project import Project
+
+GATEWORK = str(Path(sys.executable).with_name("gatework"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose only workflow is `letter`."""
+    folder = tmp_path / "project" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    Project(folder).write(last="polish", stages="workflows.stages")
+    return folder.parent
+
+
+async def gatework(
+    project: Path, *arguments: str, address: str, queue: str = "nobody", namespace: str = "default", model: str = ""
+) -> tuple[int, dict[str, dict[str, str]], str]:
+    """A command in the project: exit code, what was found by check, and standard error."""
+    env = {"PATH": "/usr/bin:/bin", "TEMPORAL_ADDRESS": address, "GATEWORK_TASK_QUEUE": queue, "COLUMNS": "100"}
+    env |= {"TEMPORAL_NAMESPACE": namespace, "GATEWORK_MODEL": model}
+    done = await asyncio.to_thread(
+        subprocess.run, [GATEWORK, *arguments], cwd=project, env=env, capture_output=True, text=True, timeout=90
+    )
+    found = {check["check"]: check for check in json.loads(done.stdout)} if "--json" in arguments else {}
+    return done.returncode, found, done.stderr
+
+
+async def test_setup_without_a_server_says_so_and_what_it_can_say_besides(project: Path) -> None:
+    """Exit code 1; what needs the server is skipped; plans and model are looked at all the same."""
+    code, found, said = await gatework(project, "setup", "--json", address="127.0.0.1:1")
+    assert (code, said) == (1, "")
+    marks = {name: check["mark"] for name, check in found.items()}
+    assert marks == {
+        "server": "missing",
+        "namespace": "skipped",
+        "plans": "missing",
+        "worker": "skipped",
+        "runs in flight": "skipped",
+        "model": "ok",
+    }
+    assert "127.0.0.1:1" in found["server"]["said"]
+    assert "gatework plan lock" in found["plans"]["todo"]
+
+
+async def test_setup_makes_the_namespace_once_and_sets_its_retention_when_told(
+    project: Path, deployments: Deployments
+) -> None:
+    """The second time there is nothing to do."""
+    name = f"made-{uuid.uuid4()}"
+    (_, first, _), (_, second, _), (_, third, _), (_, fourth, _) = [
+        await gatework(project, "setup", "--json", *more, address=deployments.address, namespace=name)
+        for more in ((), (), ("--retention", "3"), ())
+    ]
+    assert [found["namespace"]["mark"] for found in (first, second, third, fourth)] == ["done", "ok", "done", "note"]
+    assert "30 days" in second["namespace"]["said"]
+    assert "3 days" in fourth["namespace"]["said"]
+    client = await Client.connect(deployments.address, namespace=name)
+    assert (await client.count_workflows("")).count == 0
+
+
+async def test_setup_is_content_with_a_locked_project_that_a_worker_serves(
+    project: Path, deployments: Deployments
+) -> None:
+    """Exit code 0, every mark good; a human reads the same."""
+    assert (await gatework(project, "plan", "lock", address=deployments.address))[0] == 0
+    await deployments.serve(signed)
+    code, found, _ = await gatework(project, "setup", "--json", address=deployments.address, queue=deployments.queue)
+    marks = {name: check["mark"] for name, check in found.items() if name != "namespace"}
+    assert marks == dict.fromkeys(("server", "plans", "worker", "runs in flight", "model"), "ok")
+    assert (code, "letter" in found["plans"]["said"]) == (0, True)
+
+
+async def test_setup_names_the_runs_whose_plan_the_code_has_not(project: Path, deployments: Deployments) -> None:
+    """Runs of another plan, or of a workflow that is gone, would wait for ever for this deploy."""
+    deployed = await deployments.serve(signed)
+    run, _ = await deployed.gate(signed, Note(text="x"), f"{deployments.queue}-held")
+
+    async def looked() -> dict[str, str]:
+        _, found, _ = await gatework(project, "setup", "--json", address=deployments.address, queue=deployments.queue)
+        return found["runs in flight"]
+
+    while (found := await looked())["mark"] == "ok":  # the server lists what has happened a moment later
+        await asyncio.sleep(0.2)
+    assert found["mark"] == "missing"
+    assert run.id in found["said"]
+    assert f"1 of signed held to plan {signed.plan.digest[:12]}" in found["said"]
+    await run.abort("test")
+
+
+async def test_setup_looks_whether_the_model_could_be_asked(project: Path, deployments: Deployments) -> None:
+    """A key that is missing, and a name that is none, are said; no call is made."""
+    for model, words in (("openai:gpt-5", "OPENAI_API_KEY"), ("nonsense", "names no model")):
+        _, found, _ = await gatework(project, "setup", "--json", address=deployments.address, model=model)
+        # No stage of this project asks a model, so that it is worth a note and no failure.
+        assert found["model"]["mark"] == "note"
+        assert words in found["model"]["said"]
+
+
+async def test_setup_of_a_broken_project_says_where_it_breaks(project: Path, deployments: Deployments) -> None:
+    """One sentence with file and line, no traceback; the other checks go on."""
+    (project / "workflows" / "letter.py").write_text("import stages_that_are_not_there\n")
+    code, found, said = await gatework(project, "setup", "--json", address=deployments.address)
+    assert (code, said) == (1, "")
+    assert "workflows/letter.py:1" in found["plans"]["said"]
+    assert found["server"]["mark"] == "ok"
+
+
+async def test_commands_in_a_namespace_that_is_not_there_name_the_way_out(
+    project: Path, deployments: Deployments
+) -> None:
+    """It is not mistaken for a run that is gone."""
+    code, _, said = await gatework(project, "runs", address=deployments.address, namespace="never-made")
+    assert (code, said.count("\n")) == (3, 1)
+    assert "gatework setup" in said
