@@ -163,13 +163,12 @@ async def test_runs_say_how_they_ended_and_not_that_temporal_calls_it_failed(
         ids = {way: f"{deployments.queue}-{way}" for way in ways}
         for way in ways:
             run, _ = await deployed.gate(hasty if way == "expired" else signed, Note(text="x"), id=ids[way])
-            match way:
-                case "rejected":
-                    await run.reject("too much", by="ana")
-                case "aborted":
-                    await run.abort("not today")
-                case "cancelled":
-                    await run.handle.cancel()
+            if way == "rejected":
+                await run.reject("too much", by="ana")
+            elif way == "aborted":
+                await run.abort("not today")
+            elif way == "cancelled":
+                await run.handle.cancel()
             with pytest.raises(WorkflowFailureError):
                 await run.result()
 

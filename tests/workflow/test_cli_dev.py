@@ -201,7 +201,7 @@ async def test_worker_that_is_told_to_stop_finishes_what_runs(deployments: Deplo
     env = {"TEMPORAL_ADDRESS": deployments.address, "NAP": "3"}
     async with gatework(project, "worker", "--queue", deployments.queue, **env) as worker:
         assert deployments.queue in await worker.says("Serving hello")
-        run = (await started(deployments, project)).id
+        run = await started(deployments, project)
         worker.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(worker.process.wait(), 30) == 0
     found = find(await deployments.client(), single, run)
@@ -221,8 +221,8 @@ async def test_worker_that_is_told_twice_stops_at_once(deployments: Deployments,
         assert await asyncio.wait_for(worker.process.wait(), 10) == 0
 
 
-async def started(deployments: Deployments, project: Path) -> subprocess.CompletedProcess[str]:
-    """Start a run whose stage then runs."""
+async def started(deployments: Deployments, project: Path) -> str:
+    """Start a run; its id, once its stage runs."""
     client = await deployments.client()
     handle = await client.start_workflow(
         "hello", {"text": "a"}, id=f"hello-{deployments.queue}", task_queue=deployments.queue
@@ -232,7 +232,7 @@ async def started(deployments: Deployments, project: Path) -> subprocess.Complet
         return (project / "begun").exists()
 
     await until(begun, "the stage")
-    return handle
+    return handle.id
 
 
 async def test_worker_of_a_broken_project_says_where_it_breaks(deployments: Deployments, project: Path) -> None:

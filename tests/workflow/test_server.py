@@ -18,7 +18,8 @@ from temporalio.client import Client
 
 from gatework.errors import ConfigError
 from gatework.temporal import server as module
-from gatework.temporal.server import HOST, UI_OFFSET, Server, dev_server
+from gatework.temporal.pages import UI_OFFSET
+from gatework.temporal.server import HOST, Server, dev_server
 
 PREFERRED = 17233
 """Away from the ports that people use."""
