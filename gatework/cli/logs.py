@@ -10,6 +10,7 @@ import typer
 from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, dump
 from gatework.cli.project import workflows_named
+from gatework.cli.run import PANEL
 from gatework.cli.session import connected
 from gatework.cli.tell import Printed
 from gatework.errors import GateworkError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add this command."""
-    app.command()(logs)
+    app.command(rich_help_panel=PANEL)(logs)
 
 
 def logs(
