@@ -26,13 +26,13 @@ class Call:
     """A guard with what it is to look at."""
 
     function: Callable[..., object]
-    given: Callable[[], tuple[object, dict[str, object]]]
-    """Makes what it is called with: the output, and further values by name."""
+    given: Callable[[], tuple[Sequence[object], dict[str, object]]]
+    """Makes what it is called with: the output, if it looks at one, and further values by name."""
     seconds: float
 
     def __call__(self) -> object:
         output, others = self.given()
-        return self.function(output, **others)
+        return self.function(*output, **others)
 
 
 async def answers(calls: Sequence[Call], threads: Threads) -> list[object]:

@@ -10,7 +10,7 @@ from gatework import expr, trace
 from gatework.errors import PlanError
 from gatework.labels import Approved, Endorsed, Labelled, Untrusted
 from gatework.plan import Approval
-from gatework.stage import EXPIRY, Endorser, Role
+from gatework.stage import EXPIRY, TIMEOUT, Endorser, Role
 from gatework.verdict import Block
 
 A = TypeVar("A")
@@ -18,13 +18,23 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 
-def endorse(value: Untrusted[A], *, by: Callable[[A], Awaitable[B | Block]]) -> Endorsed[B]:
+def endorse(
+    value: Untrusted[A],
+    *,
+    by: Callable[[A], Awaitable[B | Block]],
+    attempts: int = 1,
+    timeout: timedelta = TIMEOUT,
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+    on: str = "",
+) -> Endorsed[B]:
     """Look a claim up in our own records: the only way up from untrusted without a person.
 
     `by` is an async function that takes the claim and returns a new model filled from our records, or `Block`.
-    What it does not return does not become endorsed.
+    What it does not return does not become endorsed. The limits are those of a stage.
     """
-    return cast("Endorsed[B]", Endorser(by).node(value))
+    endorser = Endorser(by, attempts=attempts, timeout=timeout, operator=operator, expires=expires, on=on)
+    return cast("Endorsed[B]", endorser.node(value))
 
 
 @overload

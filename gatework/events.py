@@ -12,11 +12,11 @@ from gatework.verdict import Word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A verdict that a guard gave on an output."""
+    """A verdict that a guard gave on an output, or on inputs."""
 
     guard: str
     on: str
-    """Digest of the output that the guard looked at."""
+    """Digest of what the guard looked at: the output, or the inputs as in `Run.inputs_digest`."""
     verdict: Word
     reason: str = ""
 
@@ -43,9 +43,24 @@ class Finished:
     """Digest of the contract that the output was validated against."""
     output: Sealed
     verdicts: tuple[Given, ...]
+    before: tuple[Given, ...] = ()
+    """The verdicts on the inputs, which let the stage run."""
     evidence: Mapping[str, Json] = field(default_factory=dict)
     """How the output came about: models, digests of prompts, tools called. Not read by the machine."""
     kind: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A guard did not let an attempt run on its inputs."""
+
+    plan: str
+    node: str
+    attempt: int
+    inputs: str
+    verdicts: tuple[Given, ...]
+    """On the inputs."""
+    kind: Literal["stopped"] = "stopped"
 
 
 FailureKind = Literal["contract", "refused", "timeout", "error", "block", "unknown"]
@@ -68,6 +83,9 @@ class Failed:
     evidence: Mapping[str, Json] = field(default_factory=dict)
     kind: Literal["failed"] = "failed"
 
+
+Result = Finished | Stopped | Failed
+"""What comes of an attempt."""
 
 Action = Literal["approve", "reject", "retry", "edit", "abort"]
 
@@ -107,4 +125,4 @@ class Cancelled:
     kind: Literal["cancelled"] = "cancelled"
 
 
-Event = Begun | Finished | Failed | Decided | Expired | Cancelled
+Event = Begun | Result | Decided | Expired | Cancelled

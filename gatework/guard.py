@@ -1,9 +1,9 @@
-"""Guards: plain functions that look at a stage's output and answer with a verdict."""
+"""Guards: plain functions that look at a stage's output, or at its inputs, and answer with a verdict."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
 
@@ -23,7 +23,7 @@ TIMEOUT = timedelta(seconds=10)
 
 
 class Guard(Generic[T_contra, P]):
-    """A check of outputs of type T. The stage's inputs it names are handed to it unwrapped, read-only copies."""
+    """A check of outputs of type T, or in `before=` of inputs. It is handed copies, without their labels."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Guard(Generic[T_contra, P]):
             )
         if not self.declared.params:
             raise PlanError(
-                f"the guard {self.name} takes nothing.", fix="Take the output first.", where=self.declared.where
+                f"the guard {self.name} takes nothing.", fix="Take what it looks at.", where=self.declared.where
             )
         labelled = [p.name for p in self.declared.params.values() if p.label is not Label.PLAIN]
         if labelled:
@@ -58,7 +58,7 @@ class Guard(Generic[T_contra, P]):
                 fix="Guards get plain values; drop the label.",
                 where=self.declared.where,
             )
-        unknown = set(self.binds) - {p.name for p in self.inputs}
+        unknown = set(self.binds) - set(self.declared.params)
         if unknown:
             raise PlanError(
                 f"the guard {self.name} has no parameter {min(unknown)}.",
@@ -94,8 +94,31 @@ class Guard(Generic[T_contra, P]):
                 fix="Use a guard of that type.",
                 where=place,
             )
-        for wanted in self.inputs:
-            given = stage.params.get(self.binds.get(wanted.name, wanted.name))
+        if self.output.name in self.binds:
+            raise PlanError(
+                f"the guard {self.name} looks at the output as {self.output.name}, and it is bound to an input.",
+                fix="Bind another parameter, or give the guard in before=[…].",
+                where=place,
+            )
+        return self._use(stage, self.inputs)
+
+    def use_before(self, stage: Signature) -> GuardUse:
+        """This guard on a stage's inputs, as plan data. Raises `PlanError` where it does not fit."""
+        use = self._use(stage, tuple(self.declared.params.values()))
+        if not use.binds:
+            raise PlanError(
+                f"the guard {self.name} in before= looks at no input of {stage.name}.",
+                fix=f"Let it take an input of {stage.name} by its name.",
+                where=stage.where,
+            )
+        return use
+
+    def _use(self, stage: Signature, inputs: Sequence[Declared]) -> GuardUse:
+        place = stage.where
+        binds = {}
+        for wanted in inputs:
+            source = self.binds.get(wanted.name, wanted.name)
+            given = stage.params.get(source)
             if given is None:
                 if wanted.default is not signature.MISSING and wanted.name not in self.binds:
                     continue
@@ -111,11 +134,7 @@ class Guard(Generic[T_contra, P]):
                     fix="Give both the same type.",
                     where=place,
                 )
-        binds = {
-            wanted.name: self.binds.get(wanted.name, wanted.name)
-            for wanted in self.inputs
-            if self.binds.get(wanted.name, wanted.name) in stage.params
-        }
+            binds[wanted.name] = source
         return GuardUse(name=self.name, binds=binds, timeout_seconds=self.timeout.total_seconds())
 
 

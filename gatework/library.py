@@ -39,10 +39,10 @@ class Known:
         """Raise `ContractError` unless a value keeps to the sealed contract of the input, or of a node's output."""
         self._schemas[self.plan.contract(place)].check(value)
 
-    def runs(self, name: str) -> str:
-        """What a node runs; empty where the plan has no such node, or a person decides there."""
+    def runs(self, name: str) -> tuple[str, str]:
+        """What a node runs, and on which task queue; empty where there is no such node, or a person decides there."""
         node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
-        return node.runs if isinstance(node, Work) else ""
+        return (node.runs, node.queue) if isinstance(node, Work) else ("", "")
 
 
 class Library:
@@ -79,6 +79,22 @@ class Library:
         """A plan of a workflow by its digest."""
         return next((known for known in self._plans.get(name, ()) if known.plan.digest == digest), None)
 
+    def served(self, queue: str) -> Mapping[str, Definition]:
+        """What a worker of a task queue runs, by name: stages that are `on` it; elsewhere, those that are `on` none."""
+        wanted = queue if queue in self.queues else ""
+        runs = {node.runs for node in self._work if node.queue == wanted}
+        return {name: definition for name, definition in self.definitions.items() if name in runs}
+
+    @functools.cached_property
+    def queues(self) -> frozenset[str]:
+        """The task queues that stages of known plans name by `on=`."""
+        return frozenset(node.queue for node in self._work if node.queue)
+
+    @functools.cached_property
+    def _work(self) -> tuple[Work, ...]:
+        nodes = (node for plans in self._plans.values() for known in plans for node in known.plan.nodes)
+        return tuple(node for node in nodes if isinstance(node, Work))
+
     @property
     def definitions(self) -> Mapping[str, Definition]:
         """Everything that a node of a known plan can run, by name."""
@@ -95,7 +111,7 @@ def _known(workflow: Workflow[Any, Any], definitions: Mapping[str, Definition]) 
     current = {
         name: Code(
             definition=definition,
-            guards={guard.name: guard for guard in definition.guards},
+            guards={guard.name: guard for guard in definition.checks},
             tools={tool.name: tool for tool in definition.tools},
         )
         for name, definition in workflow.definitions.items()
@@ -128,11 +144,11 @@ def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str,
             raise _Unfit(f"{node.runs} takes other inputs than when the plan was sealed")
         if declared.result.contract.digest != node.contract:
             raise _Unfit(f"{node.runs} gives another type than when the plan was sealed")
-        guards = {guard.name: guard for guard in definition.guards}
+        guards = {guard.name: guard for guard in definition.checks}
         tools = {tool.name: tool for tool in definition.tools}
         code[node.runs] = Code(
             definition=definition,
-            guards={use.name: guards.get(use.name) or _guard(locked, use.name) for use in node.guards},
+            guards={use.name: guards.get(use.name) or _guard(locked, use.name) for use in (*node.before, *node.guards)},
             tools={use.name: tools.get(use.name) or _tool(locked, use.name) for use in node.tools},
         )
     return code

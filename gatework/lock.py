@@ -104,7 +104,7 @@ def paths(workflow: Workflow[Any, Any]) -> Mapping[str, str]:
     found = {}
     for definition in workflow.definitions.values():
         found[f"stage:{definition.name}"] = _path(definition.function)
-        found.update({f"guard:{guard.name}": _path(guard.function) for guard in definition.guards})
+        found.update({f"guard:{guard.name}": _path(guard.function) for guard in definition.checks})
         found.update({f"tool:{tool.name}": _path(tool.function) for tool in definition.tools})
     return dict(sorted(found.items()))
 

@@ -1,4 +1,4 @@
-"""Running one attempt of a node: inputs in, the work inside its cell, the output out, past every guard.
+"""Running one attempt of a node: inputs in past their guards, the work inside its cell, the output out past its own.
 
 What comes back is the machine's event. Whatever goes wrong is a `Failed` that says so; only cancellation,
 and the end of the process, leave without one.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,11 @@ from pydantic import ValidationError
 
 from gatework import canonical
 from gatework.answers import Call, Late, answers
-from gatework.canonical import Sealed
+from gatework.canonical import Json, Sealed
 from gatework.cell import Cell, Refusal
 from gatework.contract import Contract, contract, first_error
 from gatework.errors import BudgetError, ContractError, GateworkError, GrantError
-from gatework.events import Failed, FailureKind, Finished, Given
+from gatework.events import Failed, FailureKind, Finished, Given, Result, Stopped
 from gatework.guard import Guard
 from gatework.labels import CLASSES, Label
 from gatework.logs.emit import say_broke
@@ -54,7 +54,7 @@ async def perform(
     model: Callable[[], Model] | None = None,
     seed: int = 0,
     threads: Threads | None = None,
-) -> Finished | Failed:
+) -> Result:
     """Run one attempt. `lineage` names the run across retries and resets; `model` gives what `ask` reaches.
 
     Guards that are not async think on `threads`.
@@ -75,9 +75,9 @@ async def perform(
     late = f"{node.name} took longer than {node.timeout_seconds:g} s"
     try:
         async with deadline:
-            finished = await attempt.finished(cell)
+            ended = await attempt.ended(cell)
         # A stage that waved its cancellation off has an output, and no time to have it in.
-        return attempt.failed(cell, "timeout", late) if deadline.expired() else finished
+        return attempt.failed(cell, "timeout", late) if deadline.expired() else ended
     except _Refused as refused:
         return attempt.failed(cell, "block", refused.reason)
     except (Refusal, BudgetError, GrantError) as error:
@@ -111,12 +111,24 @@ class _Attempt:
         self._run = run
         self._node = node
         self._code = code
+        self._before: tuple[Given, ...] = ()
         self._contract: Contract[Any] = code.definition.declared.result.contract
 
-    async def finished(self, cell: Cell) -> Finished:
+    async def ended(self, cell: Cell) -> Finished | Stopped:
         run, node = self._run, self._node
         inputs = {param.name: self._bytes(param.name) for param in node.params}
         if run.edited is None:
+            # A person who lets these inputs in has seen what the guards said of them.
+            asked = () if run.let_in else node.before
+            self._before = await self._verdicts(asked, inputs, run.inputs_digest) if asked else ()
+            if any(given.verdict != "pass" for given in self._before):
+                return Stopped(
+                    plan=run.plan,
+                    node=run.node,
+                    attempt=run.attempt,
+                    inputs=run.inputs_digest,
+                    verdicts=self._before,
+                )
             data = await self._work(cell, inputs)
             if cell.in_doubt:
                 raise GateworkError(f"{node.name} went on after an effect that did not say what became of it")
@@ -128,7 +140,7 @@ class _Attempt:
                 data = self._contract.accept(canonical.dumps(output.data))
             except ContractError as error:
                 raise error.at(f"edited output of {node.name}") from None
-        verdicts = await self._verdicts(data, inputs, output.digest)
+        verdicts = await self._verdicts(node.guards, inputs, output.digest, data)
         return Finished(
             plan=run.plan,
             node=run.node,
@@ -137,11 +149,13 @@ class _Attempt:
             contract=self._contract.digest,
             output=output,
             verdicts=verdicts,
+            before=self._before,
             evidence=cell.evidence,
         )
 
     def failed(self, cell: Cell, kind: FailureKind, reason: str) -> Failed:
         run = self._run
+        let_on: dict[str, Json] = {"before": [asdict(given) for given in self._before]} if self._before else {}
         return Failed(
             plan=run.plan,
             node=run.node,
@@ -150,7 +164,7 @@ class _Attempt:
             failure="unknown" if cell.in_doubt else kind,
             reason=short(reason),
             sent=cell.sent,
-            evidence=cell.evidence,
+            evidence={**cell.evidence, **let_on},
         )
 
     def _bytes(self, name: str) -> bytes:
@@ -190,20 +204,23 @@ class _Attempt:
             raise ContractError(f"must be {CLASSES[self._node.label].__name__}(…), and is a {type(output).__name__}")
         return output.value
 
-    async def _verdicts(self, data: bytes, inputs: Mapping[str, bytes], digest: str) -> tuple[Given, ...]:
-        """What each guard says of an output. One that breaks, is late or says nothing blocks."""
-        uses = self._node.guards
+    async def _verdicts(
+        self, uses: Sequence[GuardUse], inputs: Mapping[str, bytes], digest: str, output: bytes | None = None
+    ) -> tuple[Given, ...]:
+        """What each guard says of an output, or of inputs alone. One that breaks, is late or says nothing blocks."""
         calls = [
-            Call(self._code.guards[use.name].function, partial(self._copies, use, data, inputs), use.timeout_seconds)
+            Call(self._code.guards[use.name].function, partial(self._copies, use, inputs, output), use.timeout_seconds)
             for use in uses
         ]
         found = await answers(calls, self._threads)
         return tuple(self._given(use, answer, digest) for use, answer in zip(uses, found, strict=True))
 
-    def _copies(self, use: GuardUse, data: bytes, inputs: Mapping[str, bytes]) -> tuple[object, dict[str, object]]:
+    def _copies(
+        self, use: GuardUse, inputs: Mapping[str, bytes], output: bytes | None
+    ) -> tuple[Sequence[object], dict[str, object]]:
         """Freshly parsed, so that no guard changes what the next one sees."""
         others = {name: self._of(source).copy(inputs[source]) for name, source in use.binds.items()}
-        return self._contract.copy(data), others
+        return () if output is None else (self._contract.copy(output),), others
 
     def _given(self, use: GuardUse, answer: object, digest: str) -> Given:
         verdict = answer

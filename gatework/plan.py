@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,7 +45,7 @@ class GuardUse(_Data):
 
     name: str
     binds: Mapping[str, str]
-    """Parameter of the guard → input of the stage; the output, its first parameter, is left out."""
+    """Parameter of the guard → input of the stage; the output, the first parameter of a guard of outputs, is not in."""
     timeout_seconds: float
 
 
@@ -88,7 +89,10 @@ class Work(_Data):
     params: tuple[Param, ...]
     label: Label
     contract: str
+    before: tuple[GuardUse, ...] = ()
+    """Guards that look at the inputs, before the stage works."""
     guards: tuple[GuardUse, ...] = ()
+    """Guards that look at the output."""
     tools: tuple[ToolUse, ...] = ()
     attempts: int = 1
     """Attempts before a person is asked."""
@@ -99,6 +103,8 @@ class Work(_Data):
     """Role of the person who is asked when the node waits."""
     expires_seconds: float = 604_800.0
     """How long it waits for that person."""
+    queue: str = ""
+    """Task queue of the workers that run it; empty for that of the run."""
     kind: Literal["stage", "endorse"] = "stage"
 
     @property
@@ -236,15 +242,21 @@ def _limit_faults(node: Node) -> Iterator[tuple[str, str, str]]:
     """Numbers that would let a node run or wait for no time or for ever, and names that do not say which."""
     limits = [node.expires_seconds]
     if isinstance(node, Work):
-        limits += [node.attempts, node.timeout_seconds, *(use.timeout_seconds for use in node.guards)]
+        guards = (*node.before, *node.guards)
+        limits += [node.attempts, node.timeout_seconds, *(use.timeout_seconds for use in guards)]
         limits += [node.budget.model_calls, node.budget.tokens] if node.budget else []
         inputs = [param.name for param in node.params]
-        for names in (inputs, [use.name for use in node.guards], [use.name for use in node.tools]):
+        for names in (inputs, *([use.name for use in uses] for uses in (node.before, node.guards, node.tools))):
             for twice in sorted({name for name in names if names.count(name) > 1}):
                 yield node.name, f"{node.runs} names {twice} twice.", "Name it once."
-        for use in node.guards:
+        for use in guards:
             for lacking in sorted(set(use.binds.values()) - set(inputs)):
                 yield node.name, f"the guard {use.name} asks for {lacking}, which {node.runs} lacks.", "Name an input."
+        for use in node.before:
+            if not use.binds:
+                yield node.name, f"the guard {use.name} looks at no input of {node.runs}.", "Let it take an input."
+        if not is_queue(node.queue or "ours"):
+            yield node.name, f"{node.name} runs on a task queue without a usable name.", QUEUE_FIX
     if not all(0 < limit < math.inf for limit in limits):
         yield node.name, f"{node.name} has a limit that is none.", "Give attempts, times and budgets above zero."
 
@@ -284,6 +296,14 @@ def _way_up(demanded: Label) -> str:
         Label.PLAIN: "Declare the parameter with the label; a label cannot be taken off.",
         Label.UNTRUSTED: "Pass the untrusted value itself.",
     }[demanded]
+
+
+QUEUE_FIX = "Use up to 100 letters, digits and the marks . _ - after the first."
+
+
+def is_queue(name: str) -> bool:
+    """Whether a name may be that of a task queue: one that looks the same in a log, a shell and a URL."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
 
 
 def _json(value: object) -> Json:

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from gatework import trace
 from gatework.errors import PlanError
-from gatework.guard import as_guard
+from gatework.guard import Guard, as_guard
 from gatework.labels import Endorsed, Label, Untrusted, combined
-from gatework.plan import Budget, Work
+from gatework.plan import QUEUE_FIX, Budget, Work, is_queue
 from gatework.signature import MISSING, Signature, caller, must_be_async, read
 from gatework.tool import Effect
 from gatework.verdict import Block, Verdict
@@ -51,37 +51,36 @@ class Stage(Generic[P, O]):
         function: Callable[..., Awaitable[Any]],
         *,
         guards: Sequence[Any] = (),
+        before: Sequence[Any] = (),
         tools: Sequence[Effect[Any, Any]] = (),
         attempts: int = 1,
         timeout: timedelta = TIMEOUT,
         budget: Budget | None = None,
         operator: Role | None = None,
         expires: timedelta = EXPIRY,
+        on: str = "",
         node_name: str = "",
     ) -> None:
         self.function = function
         self.declared = _checked(function, tools)
         self.name = self.declared.name
         self.guards = tuple(as_guard(guard) for guard in guards)
+        self.before = tuple(as_guard(guard) for guard in before)
         self.tools = tuple(tools)
         self.attempts = attempts
         self.timeout = timeout
         self.budget = budget
         self.operator = operator or Role("operator")
         self.expires = expires
+        self.on = on
         self.node_name = node_name
         place = self.declared.where
-        for names in ([g.name for g in self.guards], [t.name for t in self.tools]):
+        for names in ([part.name for part in parts] for parts in (self.before, self.guards, self.tools)):
             for twice in {name for name in names if names.count(name) > 1}:
                 raise PlanError(f"{self.name} names {twice} twice.", fix="Name it once.", where=place)
-        bounds = (attempts, *((budget.model_calls, budget.tokens) if budget else ()))
-        if min(bounds) < 1 or min(timeout, expires) <= timedelta():
-            raise PlanError(
-                f"{self.name}: attempts and budget are at least one, timeout and expires longer than nothing.",
-                fix="Correct them.",
-                where=place,
-            )
+        _check_limits(self.name, place, attempts, timeout, expires, on, budget)
         self.guard_uses = tuple(guard.use(self.declared) for guard in self.guards)
+        self.before_uses = tuple(guard.use_before(self.declared) for guard in self.before)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> O:
         """In a plan: a node that runs this stage. To call the function itself, in a test, use `stage.function`."""
@@ -101,6 +100,7 @@ class Stage(Generic[P, O]):
             params=params,
             label=self.declared.result.label,
             contract=builder.seal(self.declared.result.contract),
+            before=self.before_uses,
             guards=self.guard_uses,
             tools=tuple(tool.use for tool in self.tools),
             attempts=self.attempts,
@@ -108,8 +108,14 @@ class Stage(Generic[P, O]):
             budget=self.budget,
             operator=self.operator.name,
             expires_seconds=self.expires.total_seconds(),
+            queue=self.on,
         )
         return cast(O, builder.add(node, self.declared.result.type))
+
+    @property
+    def checks(self) -> tuple[Guard[Any, Any], ...]:
+        """Its guards, those of inputs first."""
+        return (*self.before, *self.guards)
 
     def as_(self, node_name: str) -> Stage[P, O]:
         """The same stage under another name in the plan, where it is called more than once."""
@@ -118,12 +124,14 @@ class Stage(Generic[P, O]):
         return Stage(
             self.function,
             guards=self.guards,
+            before=self.before,
             tools=self.tools,
             attempts=self.attempts,
             timeout=self.timeout,
             budget=self.budget,
             operator=self.operator,
             expires=self.expires,
+            on=self.on,
             node_name=node_name,
         )
 
@@ -132,10 +140,26 @@ class Endorser:
     """A look at our own records: takes what an untrusted value claims, gives what we know."""
 
     guards: tuple[()] = ()
+    before: tuple[()] = ()
+    checks: tuple[()] = ()
     tools: tuple[()] = ()
 
-    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        *,
+        attempts: int = 1,
+        timeout: timedelta = TIMEOUT,
+        operator: Role | None = None,
+        expires: timedelta = EXPIRY,
+        on: str = "",
+    ) -> None:
         self.function = function
+        self.attempts = attempts
+        self.timeout = timeout
+        self.operator = operator or Role("operator")
+        self.expires = expires
+        self.on = on
         self.declared = read(function, "the endorser")
         self.name = self.declared.name
         place = self.declared.where
@@ -146,6 +170,7 @@ class Endorser:
             raise PlanError(
                 f"the endorser {self.name} takes or gives a label.", fix="Endorsers see plain values.", where=place
             )
+        _check_limits(self.name, caller(), attempts, timeout, expires, on)
         self.claim = next(iter(self.declared.params.values()))
         if _holds(self.declared.result.type, self.claim.type):
             raise PlanError(
@@ -167,6 +192,11 @@ class Endorser:
             params=(builder.param(declared, claimed, f"the claim of {self.name}"),),
             label=Label.ENDORSED,
             contract=builder.seal(self.declared.result.contract),
+            attempts=self.attempts,
+            timeout_seconds=self.timeout.total_seconds(),
+            operator=self.operator.name,
+            expires_seconds=self.expires.total_seconds(),
+            queue=self.on,
         )
         return builder.add(node, self.declared.result.type)
 
@@ -214,53 +244,64 @@ class _Guarded(Generic[T]):
 
 
 _Check = Callable[Concatenate[T, ...], Verdict | Awaitable[Verdict]]
+_CheckOfInputs = Callable[..., Verdict | Awaitable[Verdict]]
 
 
 @overload
 def stage(
     *,
+    before: Sequence[_CheckOfInputs] = (),
     tools: Sequence[Effect[..., Any]] = (),
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
     operator: Role | None = None,
     expires: timedelta = EXPIRY,
+    on: str = "",
 ) -> _Unguarded: ...
 @overload
 def stage(
     guard: _Check[T],
     /,
     *guards: _Check[T],
+    before: Sequence[_CheckOfInputs] = (),
     tools: Sequence[Effect[..., Any]] = (),
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
     operator: Role | None = None,
     expires: timedelta = EXPIRY,
+    on: str = "",
 ) -> _Guarded[T]: ...
 def stage(
     *guards: Any,
+    before: Sequence[_CheckOfInputs] = (),
     tools: Sequence[Effect[..., Any]] = (),
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
     operator: Role | None = None,
     expires: timedelta = EXPIRY,
+    on: str = "",
 ) -> Any:
     """Declare a stage: an async function with typed inputs and output, run as one activity.
 
-    `guards` look at the output, in order. `tools` are the effects that the stage may call. `attempts` counts
-    the tries before a person of `operator` is asked, for at most `expires`. `timeout` bounds one attempt.
+    `guards` look at the output, in order; those in `before` at the inputs that they name, before the stage works.
+    `tools` are the effects that the stage may call. `attempts` counts the tries before a person of `operator` is
+    asked, for at most `expires`. `timeout` bounds one attempt, guards included. `on` names the task queue whose
+    workers run it, where those of the run must not.
     Raises `PlanError` at import where types, labels or guards do not fit.
     """
     options = {
         "guards": tuple(as_guard(guard) for guard in guards),
+        "before": tuple(as_guard(guard) for guard in before),
         "tools": tools,
         "attempts": attempts,
         "timeout": timeout,
         "budget": budget,
         "operator": operator,
         "expires": expires,
+        "on": on,
     }
     return _Guarded(options) if guards else _Unguarded(options)
 
@@ -276,6 +317,20 @@ def _holds(annotation: Any, claim: Any, seen: tuple[Any, ...] = ()) -> bool:
         # Simple types, such as the str of an order's number, are in every model; they are filled anew.
         inner += [field.annotation for field in getattr(annotation, "model_fields", {}).values()]
     return any(_holds(part, claim, (*seen, annotation)) for part in inner)
+
+
+def _check_limits(
+    name: str, place: str, attempts: int, timeout: timedelta, expires: timedelta, on: str, budget: Budget | None = None
+) -> None:
+    bounds = (attempts, *((budget.model_calls, budget.tokens) if budget else ()))
+    if min(bounds) < 1 or min(timeout, expires) <= timedelta():
+        raise PlanError(
+            f"{name}: attempts and budget are at least one, timeout and expires longer than nothing.",
+            fix="Correct them.",
+            where=place,
+        )
+    if on and not is_queue(on):
+        raise PlanError(f"{name} runs on {on!r}, which is no name of a task queue.", fix=QUEUE_FIX, where=place)
 
 
 def _checked(function: Callable[..., Awaitable[Any]], tools: Sequence[Effect[Any, Any]]) -> Signature:

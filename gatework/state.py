@@ -49,8 +49,12 @@ class Gate:
     shown: Mapping[str, str]
     """Name → digest of each value that is shown."""
     reasons: tuple[str, ...] = ()
+    place: str
+    """What an edit replaces unless it names another place."""
+    before: bool = False
+    """Whether a guard asks about the inputs, before the node runs."""
     candidate: Sealed | None = None
-    """The output that a guard escalated."""
+    """The output that is in question; what an approval at a stage's own gate lets on."""
     expires_seconds: float
     click: bool = False
     """Whether `approve` may be sent without the number."""
@@ -88,8 +92,12 @@ class State:
     limit: int = 0
     """Number of the last attempt of the node at `at` before a person is asked."""
     feedback: tuple[str, ...] = ()
+    let_in: str = ""
+    """Digest of the inputs on which a person lets the node at `at` run, past the guards that look at inputs."""
     edited: Sealed | None = None
     """A person's value for the node at `at`, until it is held or the node runs again."""
+    effects: Mapping[str, bool] = field(default_factory=dict)
+    """Node that holds an effect and has worked, or was given its value by a person → whether it may have been sent."""
     gates: int = 0
     gate: Gate | None = None
     outcome: Outcome | None = None
@@ -106,6 +114,8 @@ class Run:
     feedback: tuple[str, ...] = ()
     edited: Sealed | None = None
     """Where set, the stage does not work: the guards look at this value."""
+    let_in: bool = False
+    """Whether a person lets the stage run on these inputs, past the guards that look at them."""
 
     @property
     def inputs_digest(self) -> str:
@@ -119,7 +129,7 @@ Due = Run | Gate | Outcome
 class Receipt:
     """What the machine accepted, by digests. The driver chains receipts into the ledger."""
 
-    kind: Literal["begun", "output", "refused", "failed", "approved", "asked", "decided", "ended"]
+    kind: Literal["begun", "output", "stopped", "refused", "failed", "approved", "asked", "decided", "ended"]
     node: str = ""
     attempt: int = 0
     inputs: str = ""

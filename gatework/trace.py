@@ -203,10 +203,13 @@ class Builder:
         known = self.definitions.setdefault(definition.name, definition)
         if (type(known), known.function) != (type(definition), definition.function):
             self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
-        if (known.guards, known.tools) != (definition.guards, definition.tools):
+        if (known.before, known.guards, known.tools) != (definition.before, definition.guards, definition.tools):
             # The same function, declared a stage twice: runs would be held to one of the two.
             self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
-        for kind, part in (*(("guard", g) for g in definition.guards), *(("effect", t) for t in definition.tools)):
+        for kind, part in (
+            *(("guard", g) for g in definition.checks),
+            *(("effect", t) for t in definition.tools),
+        ):
             other = self._parts.setdefault((kind, part.name), part)
             if other.function is not part.function:
                 self._refuse_twice(f"the {kind} {part.name}", other.declared.where, part.declared.where)

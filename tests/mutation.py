@@ -1,6 +1,6 @@
 """The mutation run: breaks the machine in one place at a time; a test must fail each time.
 
-Each mutant is one change of `gatework/machine.py` or `gatework/state.py`: a check deleted, a condition dropped or
+Each mutant is one change of the machine, in one of `FILES`: a check deleted, a condition dropped or
 turned round, a comparison shifted, an argument, an element or a call left out, a constant changed. It is made in a
 copy of the repository, never in place. What survives is printed with its line; `EQUIVALENT` lists, with a reason, the
 mutants that no test can tell from the machine. `make mutants` runs all, `--sample N` some, the same ones each time.
@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILES = ("gatework/machine.py", "gatework/state.py")
-TESTS = [f"tests/unit/test_machine{part}.py" for part in ("", "_due", "_gates", "_edits", "_effects")]
+FILES = ("gatework/machine.py", "gatework/admission.py", "gatework/gates.py", "gatework/state.py")
+TESTS = [f"tests/unit/test_machine{part}.py" for part in ("", "_due", "_gates", "_edits", "_effects", "_before")]
 TIMEOUT_SECONDS = 240.0
 """A mutant that has not come to an end by then counts as killed: it hangs."""
 

@@ -89,9 +89,10 @@ def _removed(pair: Pair, node: Node) -> Said:
     if node.kind == "endorse":
         yield f"{name} is not endorsed by our records any more: {words.name(node.runs)} removed", _WEAKENS
         return
-    guards = f", with its guards {words.names(use.name for use in node.guards)}" if node.guards else ""
+    checks = (*node.before, *node.guards)
+    guards = f", with its guards {words.names(use.name for use in checks)}" if checks else ""
     # Without guards, too, a stage can refuse; whether this one did is in its code.
-    yield f"stage {name} removed{guards}", _WEAKENS if node.guards else _UNCLEAR
+    yield f"stage {name} removed{guards}", _WEAKENS if checks else _UNCLEAR
 
 
 def _added(pair: Pair, node: Node) -> Said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gatework.changes import words
 from gatework.changes.bearing import Bearing, grown
@@ -113,11 +113,29 @@ def spending(budget: Budget) -> str:
 
 
 def _guards(pair: Pair, old: Work, new: Work) -> Said:
-    yield from _uses(pair, old, new, old.guards, new.guards, "guard")
+    yield from _uses(pair, old, new, old.guards, new.guards, "guard", ["the output"])
+
+
+def _before(pair: Pair, old: Work, new: Work) -> Said:
+    yield from _uses(pair, old, new, old.before, new.before, "guard on inputs", [])
+
+
+def _queue(pair: Pair, old: Work, new: Work) -> Said:
+    if old.queue != new.queue:
+        now, was = (f"task queue {words.name(name)}" if name else "that of the run" for name in (new.queue, old.queue))
+        said = f"{words.name(new.name)} runs on {now}, it ran on {was}"
+        # Whose credentials its workers hold is not in the plan; off a queue of its own, the run's workers need them.
+        yield said, _UNCLEAR if new.queue else _WEAKENS
 
 
 def _uses(
-    pair: Pair, old: Work, new: Work, before: tuple[GuardUse, ...], after: tuple[GuardUse, ...], what: str
+    pair: Pair,
+    old: Work,
+    new: Work,
+    before: tuple[GuardUse, ...],
+    after: tuple[GuardUse, ...],
+    what: str,
+    always: Sequence[str],
 ) -> Said:
     """The guards of a node, one by one."""
     of = words.name(new.name)
@@ -132,10 +150,8 @@ def _uses(
         inputs = param_names(pair, old, new)
         translated = {key: inputs.get(place, place) for key, place in was[name].binds.items()}
         if translated != dict(use.binds):
-            yield (
-                f"{what} {words.name(name)} of {of} looks at {_binds(use.binds)}, it looked at {_binds(translated)}",
-                _UNCLEAR,
-            )
+            said = f"{what} {words.name(name)} of {of} looks at {_binds(use.binds, always)}"
+            yield f"{said}, it looked at {_binds(translated, always)}", _UNCLEAR
         if was[name].timeout_seconds != use.timeout_seconds:
             said = f"{what} {words.name(name)} of {of} has {words.time(use.timeout_seconds)} for its verdict"
             bearing = grown(was[name].timeout_seconds, use.timeout_seconds)
@@ -146,9 +162,9 @@ def _uses(
         yield f"{what}s of {of} run in another order: {words.names(now)}", _NEITHER
 
 
-def _binds(binds: Mapping[str, str]) -> str:
+def _binds(binds: Mapping[str, str], always: Sequence[str]) -> str:
     read = [words.name(a) if a == b else f"{words.name(b)} as {words.name(a)}" for a, b in sorted(binds.items())]
-    return words.listed(["the output", *read])
+    return words.listed([*always, *read])
 
 
 _GUARD: Rules = dict.fromkeys(("name", "binds", "timeout_seconds"))
@@ -288,6 +304,7 @@ RULES: Rules = {
     "params": _params,
     "label": _output_label,
     "contract": output_contract,
+    "before": _before,
     "guards": _guards,
     "tools": _tools,
     "attempts": _attempts,
@@ -295,5 +312,6 @@ RULES: Rules = {
     "budget": _budget,
     "operator": _operator,
     "expires_seconds": expires,
+    "queue": _queue,
     "kind": _kind,
 }

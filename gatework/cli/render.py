@@ -46,6 +46,11 @@ _ASKS = {
     "failed": "{node} has failed",
     "unknown": "the effect of {node} is in doubt",
 }
+_ASKS_BEFORE = {
+    "escalated": "a guard asks before {node} runs",
+    "blocked": "a guard blocks {node} before it runs",
+    "unknown": "a guard blocks {node}, whose effect is in doubt",
+}
 
 
 def one_line(value: Json, limit: int = 120) -> str:
@@ -60,7 +65,8 @@ def one_line(value: Json, limit: int = 120) -> str:
 
 def asked(waiting: Waiting) -> str:
     """What a run asks, in a few words."""
-    return _ASKS[waiting.kind].format(node=waiting.place if waiting.kind == "approval" else waiting.node)
+    asks = _ASKS_BEFORE if waiting.before else _ASKS
+    return asks[waiting.kind].format(node=waiting.place if waiting.kind == "approval" else waiting.node)
 
 
 def standing(

@@ -49,7 +49,7 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
         case "begun":
             began = {**place, "digest": short_digest(receipt.output), "label": receipt.label}
             yield LogEvent.of("run.begun", began, at=entry.at)
-        case "output" | "refused" | "failed":
+        case "output" | "stopped" | "refused" | "failed":
             yield from _Attempt(entry).events(retried=retried)
         case "approved":
             approved = {**place, "digest": short_digest(receipt.output), "reason": receipt.reason}
@@ -98,18 +98,21 @@ class _Attempt:
         if receipt.action == "unknown" and not any(effect.name == "effect.unknown" for effect in effects):
             yield self._event("effect.unknown", {})
         for given in receipt.verdicts:
-            fields = {"guard": given.guard, "verdict": given.verdict, "digest": self._digest, "reason": given.reason}
+            on = short_digest(given.on)
+            fields = {"guard": given.guard, "verdict": given.verdict, "digest": on, "reason": given.reason}
             yield self._event("verdict.given", fields, level=PASSED if given.verdict == "pass" else 0)
         word = next((word for word in _WORST if any(given.verdict == word for given in receipt.verdicts)), "")
         against = [given.reason for given in receipt.verdicts if given.verdict == word]
         reason = receipt.reason or "; ".join(against)
         yield self._what_came(word, {**_spent(receipt.how), "reason": reason})
-        if retried and (receipt.kind in ("refused", "failed") or word == "retry"):
+        if retried and (receipt.kind in ("refused", "failed") or (receipt.kind == "output" and word == "retry")):
             yield self._event("stage.retried", {"attempt": receipt.attempt + 1, "reason": reason})
 
     def _what_came(self, word: str, more: Fields) -> LogEvent:
         receipt = self._receipt
         match receipt.kind, receipt.action or word:
+            case "stopped", why:
+                return self._event("stage.stopped", {"digest": short_digest(receipt.inputs), "why": why, **more})
             case "failed", why:
                 return self._event("stage.failed", {"why": why, **more})
             case "refused", "block":

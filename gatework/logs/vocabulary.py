@@ -64,7 +64,7 @@ EVENTS: Mapping[str, Kind] = {
         fields=("stage", "attempt", "guard", "error", "stack"),
     ),
     "verdict.given": Kind(
-        says="A guard answered about an output. At debug level where it passed.",
+        says="A guard answered about an output, or about inputs. At debug level where it passed.",
         level=INFO,
         sources=("receipt",),
         fields=(*_ATTEMPT, "guard", "verdict", "reason", "digest"),
@@ -86,6 +86,12 @@ EVENTS: Mapping[str, Kind] = {
         level=INFO,
         sources=("receipt",),
         fields=(*_ATTEMPT, "digest", "reason", "model_calls", "tokens"),
+    ),
+    "stage.stopped": Kind(
+        says="A guard did not let a stage run on its inputs. The digest is that of all of them.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "digest", "why", "reason"),
     ),
     "stage.refused": Kind(
         says="The stage, an endorser or an effect answered with a block instead of an output.",
@@ -209,7 +215,8 @@ FIELDS: Mapping[str, str] = {
     "guards": "How many guards passed.",
     "verdict": "`pass`, `retry`, `block` or `escalate`; of several the one that counts.",
     "reason": "Why, in the words of the code, shortened. It may quote.",
-    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout`, `unknown` for a failure.",
+    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout`, `unknown` for a failure; the verdict for a "
+    "stage that was stopped.",
     "field": "Dotted path of the field that broke the contract.",
     "error": "Type of the exception.",
     "stack": "Files, lines and types of exceptions; never their messages.",
@@ -254,7 +261,7 @@ class LogEvent:
         return cls(name=name, level=level or EVENTS[name].level, fields=kept, at=at, live=live)
 
 
-QUIET = frozenset({"begun", "output", "refused", "approved", "decided"})
+QUIET = frozenset({"begun", "output", "stopped", "refused", "approved", "decided"})
 """Kinds of receipts of which no event is a warning: where only warnings are wanted, nobody need look at them."""
 
 PASSED = DEBUG

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,13 @@ from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, models, wire
 from gatework.errors import ConfigError, ContractError, OrderError
-from gatework.events import Failed, Finished
+from gatework.events import Failed, Finished, Result
 from gatework.library import Library
 from gatework.logs import emit
 from gatework.logs.story import short_digest
 from gatework.models.question import Model
 from gatework.perform import perform
-from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task
+from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task, activity_type
 from gatework.temporal.payloads import application_error, data_of, raw
 from gatework.threads import Threads
 
@@ -29,8 +29,10 @@ KEPT_THREADS = 32
 """Threads that are kept for the next guards: starting one costs as much as the rest of an attempt."""
 
 
-def stage_activities(library: Library, *, model: Model | str | None, seed: int) -> Sequence[Callable[[RawValue], Any]]:
-    """The activities that a worker serves for a library."""
+def stage_activities(
+    library: Library, *, model: Model | str | None, seed: int
+) -> Mapping[str, Callable[[RawValue], Any]]:
+    """The activity for each stage and endorser of a library, by the name of what it runs."""
 
     @functools.cache
     def connected() -> Model:
@@ -42,9 +44,9 @@ def stage_activities(library: Library, *, model: Model | str | None, seed: int) 
         async def attempt(task: RawValue) -> RawValue:
             return raw(wire.encode(await _attempt(served, task)))
 
-        return activity.defn(name=name)(attempt)
+        return activity.defn(name=activity_type(name))(attempt)
 
-    return [serving(name) for name in library.definitions]
+    return {name: serving(name) for name in library.definitions}
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class _Served:
     threads: Threads
 
 
-async def _attempt(served: _Served, task_: RawValue) -> Finished | Failed:
+async def _attempt(served: _Served, task_: RawValue) -> Result:
     info = activity.info()
     if not info.workflow_type:
         raise application_error(OrderError("A stage runs only inside a run of its plan."))
@@ -78,7 +80,7 @@ async def _attempt(served: _Served, task_: RawValue) -> Finished | Failed:
         return await _tried(served, info, task)
 
 
-async def _tried(served: _Served, info: activity.Info, task: Task) -> Finished | Failed:
+async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
     """One of Temporal's tries of an attempt."""
     assert info.workflow_type
     known = served.library.find(info.workflow_type, task.run.plan)
@@ -87,9 +89,10 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Finished |
         reason = known.problem if known else "this worker does not know the plan"
         emit.say("try.failed", {"try": info.attempt, "reason": reason})
         raise ApplicationError(f"Plan {task.run.plan[:12]}: {reason}.", type=UNREADY)
-    if known.runs(task.run.node) != info.activity_type:
+    runs, queue = known.runs(task.run.node)
+    if activity_type(runs) != info.activity_type or queue not in ("", info.task_queue):
         raise application_error(OrderError(f"The plan does not run {info.activity_type} where it was asked to."))
-    code = known.code[info.activity_type]
+    code = known.code[runs]
     if emit.wanted(logging.INFO):
         emit.say("stage.started", {"digest": short_digest(task.run.inputs_digest), "try": info.attempt})
     if emit.VALUES.isEnabledFor(logging.INFO):
@@ -112,7 +115,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Finished |
         if emit.VALUES.isEnabledFor(logging.INFO):
             emit.say_value("output", canonical.dumps(event.output.data).decode())
         return event
-    if event.failure == "error" and not event.sent and info.attempt < task.tries:
+    if isinstance(event, Failed) and event.failure == "error" and not event.sent and info.attempt < task.tries:
         emit.say("try.failed", {"try": info.attempt, "reason": event.reason})
         raise application_error(ConfigError(event.reason), retryable=True)
     return event

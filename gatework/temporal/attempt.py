@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from gatework import canonical, wire
 from gatework.errors import ContractError
-from gatework.events import Failed, FailureKind, Finished
+from gatework.events import Failed, FailureKind, Finished, Result
 from gatework.library import Known
 from gatework.plan import Work
 from gatework.state import Run
@@ -30,6 +31,11 @@ HEARTBEATS = 5
 
 TRIES = 4
 """How often Temporal runs an attempt whose code broke or whose worker died. An effect's attempt is run once."""
+
+PATIENCE = timedelta(seconds=30)
+"""How long a stage with a task queue of its own lies there before the run says so, at first; then twice as long."""
+
+MOST_PATIENCE = timedelta(days=1)
 
 UNREADY = f"{OURS}unready"
 """Type of the failure with which a worker gives back an attempt of a plan that it does not have."""
@@ -52,13 +58,23 @@ class Task:
     run: Run
 
 
+def activity_type(runs: str) -> str:
+    """The activity type of a stage or endorser: never that of an activity which the same worker serves for others."""
+    return f"stage.{runs}"
+
+
 def span(seconds: float) -> timedelta:
     """A plan's time as Temporal takes it."""
     return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
 
 
-async def performed(known: Known, due: Run, *, lineage: str, heartbeat_timeout: timedelta) -> Finished | Failed:
-    """Have a worker run an attempt. Whatever comes back, or does not, is an event for the machine to judge."""
+async def performed(
+    known: Known, due: Run, *, lineage: str, heartbeat_timeout: timedelta, idle: Callable[[str], None]
+) -> Result:
+    """Have a worker run an attempt. Whatever comes back, or does not, is an event for the machine to judge.
+
+    `idle` is told in a sentence that no worker of the stage's own task queue takes it.
+    """
     plan = known.plan
     position = plan.index[due.node]
     node = plan.nodes[position]
@@ -68,14 +84,16 @@ async def performed(known: Known, due: Run, *, lineage: str, heartbeat_timeout: 
     if len(task) > wire.MAX_MESSAGE_BYTES:
         reason = f"the inputs of {due.node} are {len(task)} bytes together, more than the {wire.MAX_MESSAGE_BYTES}"
         return failed(due, "error", f"{reason} that one stage can be given; pass on where they lie instead")
-    tried = 0
+    tried, patience = 0, PATIENCE
     while True:
         tried += 1
         try:
             answer = await workflow.execute_activity(
-                node.runs,
+                activity_type(node.runs),
                 raw(task),
                 result_type=RawValue,
+                task_queue=node.queue or None,
+                schedule_to_start_timeout=patience if node.queue else None,
                 start_to_close_timeout=span(node.timeout_seconds) + GRACE,
                 heartbeat_timeout=heartbeat_timeout,
                 retry_policy=RetryPolicy(
@@ -89,13 +107,18 @@ async def performed(known: Known, due: Run, *, lineage: str, heartbeat_timeout: 
             )
             break
         except ActivityError as error:
+            if node.queue and _not_taken(error):
+                seconds = f"{patience.total_seconds():.0f} s"
+                idle(f"No worker of the task queue {node.queue} has taken {due.node} for {seconds}; start one there.")
+                tried, patience = tried - 1, min(2 * patience, MOST_PATIENCE)
+                continue
             # An effect that no worker has begun is in no doubt: deploys go from one version to the next in steps.
             if not (node.tools and _not_begun(error)) or tried == TRIES:
                 return failed(due, *_why(error, due.node, effect=bool(node.tools)))
         await workflow.sleep(timedelta(seconds=2**tried))
     try:
         sent = data_of(answer) or b""
-        event: Finished | Failed = wire.decode(Finished | Failed, sent, what="result", max_values=_MOST_VALUES)
+        event: Result = wire.decode(Result, sent, what="result", max_values=_MOST_VALUES)
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
     except ContractError as error:
@@ -114,6 +137,11 @@ def failed(due: Run, failure: FailureKind, reason: str, sent: bool = False) -> F
         reason=short(reason),
         sent=sent,
     )
+
+
+def _not_taken(error: ActivityError) -> bool:
+    """Whether an attempt lay in its task queue for too long. Temporal gives it to nobody after that."""
+    return isinstance(error.cause, ActivityTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
 
 
 def _not_begun(error: ActivityError) -> bool:

@@ -10,7 +10,6 @@ from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
 from gatework.library import Known
-from gatework.plan import Approval, Plan
 from gatework.state import Gate
 
 MAX_NAME = 120
@@ -50,7 +49,7 @@ def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:
     fields: Mapping[str, Json] = typed if wrapped else {"value": typed}
     if fields.get("value") is None:
         raise DecisionError(f"Send the corrected value: {DESCRIPTIONS['edit']}")
-    place = _text(fields.get("place"), "place", MAX_NAME) or place_of(plan, gate)
+    place = _text(fields.get("place"), "place", MAX_NAME) or gate.place
     if place != plan.input.name and place not in plan.index:
         raise DecisionError(f"There is no place of that name; it has {', '.join((plan.input.name, *plan.index))}.")
     try:
@@ -58,12 +57,6 @@ def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:
     except ContractError as error:
         raise DecisionError(f"The value breaks the contract of {place}: {error.message}.") from None
     return _with_common(Decided(action="edit", place=place, value=Sealed.of(fields["value"], salt)), fields)
-
-
-def place_of(plan: Plan, gate: Gate) -> str:
-    """The place that an edit at a gate is about, unless it names another."""
-    node = plan.nodes[plan.index[gate.node]]
-    return node.value.node if isinstance(node, Approval) else node.name
 
 
 def _with_common(decided: Decided, fields: Mapping[str, Json]) -> Decided:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -85,6 +85,7 @@ class Interpreter(OwnPayloads):
         self._refused: dict[str, Json] = {}
         self._expires: datetime | None = None
         self._secret = ""
+        self._noted = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         started = workflow.now()
@@ -175,7 +176,14 @@ class Interpreter(OwnPayloads):
         return now is not None and now.id == gate.id
 
     async def _attempt(self, due: Run) -> None:
-        event = await performed(self._now[0], due, lineage=self._lineage, heartbeat_timeout=self.heartbeat_timeout)
+        event = await performed(
+            self._now[0],
+            due,
+            lineage=self._lineage,
+            heartbeat_timeout=self.heartbeat_timeout,
+            idle=self._note,
+        )
+        self._noted = ""
         if workflow.cancellation_reason() is not None and isinstance(event, Failed) and not event.sent:
             return
         try:
@@ -245,6 +253,10 @@ class Interpreter(OwnPayloads):
         info = workflow.info()
         return {"run": info.workflow_id, "run_id": info.run_id, "workflow": self.name, "plan": plan.digest[:12]}
 
+    def _note(self, sentence: str) -> None:
+        self._noted = sentence
+        self._show()
+
     def _show(self) -> None:
         workflow.set_current_details(panel(self._progress()))
 
@@ -258,7 +270,8 @@ class Interpreter(OwnPayloads):
     def _progress(self) -> Progress:
         known, state = self._now
         head = self._ledger[-1].digest if self._ledger else ""
-        return progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
+        shown = progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
+        return replace(shown, note=self._noted)
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:

@@ -48,6 +48,14 @@ _ASKS = {
     "unknown": "the effect of {node} is in doubt",
 }
 
+_ASKS_BEFORE = {
+    "escalated": "a guard asks before {node} runs",
+    "blocked": "a guard blocks {node} before it runs",
+    "unknown": "a guard blocks {node}, whose effect is in doubt",
+}
+"""Where a guard looked at the inputs, and the stage has not worked on this attempt."""
+
+_LET_IN = "`approve` with **{number}**: {node} runs on exactly these inputs"
 _RETRY_IN_DOUBT = "`retry` with **{number}**, once you know that it did not happen"
 """At a gate of an effect in doubt; a plain retry, sent twice, could repeat it."""
 
@@ -90,16 +98,20 @@ class _Page:
         if waiting is None:
             done = sum(node.status == "done" for node in progress.nodes)
             reason = f": {self._inline(progress.reason)}" if progress.reason else ""
-            return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done."
+            note = f"\n\n> {self._inline(progress.note)}" if progress.note else ""
+            return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done.{note}"
         position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
         about = waiting.place if waiting.kind == "approval" else waiting.node
-        asked = _ASKS[waiting.kind].format(node=_name(about))
+        asks = _ASKS_BEFORE if waiting.before else _ASKS
+        asked = asks[waiting.kind].format(node=_name(about))
         return f"### NEEDS YOU ({_name(waiting.role)}): {asked}, stage {position} of {total}"
 
     def _how(self, waiting: Waiting) -> str:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
         known = {**_HOW, "retry": _RETRY_IN_DOUBT} if waiting.kind == "unknown" else _HOW
-        ways = [known[update].format(number=waiting.number, place=_name(waiting.place)) for update in waiting.allowed]
+        known = {**known, "approve": _LET_IN} if waiting.before else known
+        names = {"place": _name(waiting.place), "node": _name(waiting.node)}
+        ways = [known[update].format(number=waiting.number, **names) for update in waiting.allowed]
         reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
         # Without the empty line the renderer sees no list.
         lines = [f"**More Actions → Send an Update**, until {until}", "", *(f"- {way}" for way in ways)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ from gatework.workflow import Workflow
 class GateworkPlugin(SimplePlugin):
     """Serves workflows: `Client.connect(…, plugins=[GateworkPlugin(refund)])`, then any `Worker` of that client.
 
+    A worker on a task queue that a stage names by `on=` serves the stages of that queue and no workflow of the plugin;
+    every other worker serves the workflows, and the stages that are `on` no queue.
     `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
     `heartbeat_timeout` is how soon a dead worker is noticed. A stage whose worker is silent for as long is given to
     another: shorter goes on sooner after a crash, and takes a busy machine for a dead one sooner.
@@ -51,12 +53,11 @@ class GateworkPlugin(SimplePlugin):
             cls.continue_after_events = continue_after_events
             cls.heartbeat_timeout = heartbeat_timeout
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
-        serving = {_name(served): served for served in stage_activities(self.library, model=model, seed=seed)}
+        self._activities = stage_activities(self.library, model=model, seed=seed)
         super().__init__(
             "gatework.GateworkPlugin",
             data_converter=data_converter,
             workflows=self._classes,
-            activities=lambda others: _beside(others or (), serving),
             workflow_runner=_passing_through,
         )
 
@@ -80,14 +81,25 @@ class GateworkPlugin(SimplePlugin):
         config["max_heartbeat_throttle_interval"] = min(
             self._heartbeat_interval, config.get("max_heartbeat_throttle_interval", self._heartbeat_interval)
         )
-        return super().configure_worker(config)
+        others = config.get("activities", ())
+        config = super().configure_worker(config)
+        queue = config.get("task_queue", "")
+        served = [self._activities[name] for name in self.library.served(queue)]
+        if queue in self.library.queues:
+            # Its workers hold what others must not: they do what the plans put there, and no more.
+            config["workflows"] = [cls for cls in config.get("workflows", ()) if cls not in self._classes]
+        elif begin not in others:
+            served = [*served, begin]
+        config["activities"] = [*others, *_beside(others, served)]
+        return config
 
 
-def _beside(others: Sequence[Callable[..., Any]], serving: Mapping[str, Callable[..., Any]]) -> list[Any]:
-    """All activities of a worker; a second plugin of the worker shares the beginning of runs, and nothing else."""
-    for shared in {_name(other) for other in others} & set(serving):
-        raise ConfigError(f"The worker has an activity named {shared} already; give plans that share it to one plugin.")
-    return [*others, *serving.values(), *([] if begin in others else [begin])]
+def _beside(others: Sequence[Callable[..., Any]], served: Sequence[Callable[..., Any]]) -> Sequence[Callable[..., Any]]:
+    """What is served beside the other activities of a worker, once no name is that of another."""
+    for shared in {_name(other) for other in others} & {_name(ours) for ours in served}:
+        stage = shared.removeprefix("stage.")
+        raise ConfigError(f"The worker serves the stage {stage} already; give plans that share it to one plugin.")
+    return served
 
 
 def _name(served: Callable[..., Any]) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from gatework.canonical import Json
-from gatework.plan import Approval, Plan
+from gatework.plan import Plan
 from gatework.state import ALLOWED, Gate, State
 
 NodeStatus = Literal["done", "running", "waiting", "ahead"]
@@ -50,6 +50,8 @@ class Waiting:
     """The values to decide on, by name; what is approved, or stands in question, comes first."""
     left_out: tuple[str, ...] = ()
     """Names of values that are too large to show here; the history has them."""
+    before: bool = False
+    """Whether a guard asks about the inputs, before the node runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,8 @@ class Progress:
     receipts: int
     head: str
     """Digest of the ledger's last entry."""
+    note: str = ""
+    """What else there is to know, in a sentence: that no worker takes the stage."""
 
 
 MAX_SHOWN_BYTES = 1_000_000
@@ -102,7 +106,7 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
             )
             for position, node in enumerate(plan.nodes)
         ),
-        waiting=_waiting(plan, state, gate, expires) if gate else None,
+        waiting=_waiting(state, gate, expires) if gate else None,
         reason=outcome.reason if outcome else "",
         receipts=receipts,
         head=head,
@@ -124,9 +128,7 @@ def _status(state: State, name: str, position: int) -> NodeStatus:
     return "waiting" if state.gate else "running"
 
 
-def _waiting(plan: Plan, state: State, gate: Gate, expires: datetime | None) -> Waiting:
-    node = plan.nodes[plan.index[gate.node]]
-    place = node.value.node if isinstance(node, Approval) else node.name
+def _waiting(state: State, gate: Gate, expires: datetime | None) -> Waiting:
     shown = {name: state.values[name].sealed.data for name in gate.shown if name in state.values}
     if gate.candidate is not None:
         shown = {gate.node: gate.candidate.data, **shown}
@@ -140,8 +142,9 @@ def _waiting(plan: Plan, state: State, gate: Gate, expires: datetime | None) -> 
         evidence=gate.evidence,
         reasons=gate.reasons,
         allowed=ALLOWED[gate.kind],
-        place=place,
+        place=gate.place,
         expires=expires.isoformat(timespec="seconds") if expires else "",
         shown=fits,
         left_out=tuple(name for name in shown if name not in fits),
+        before=gate.before,
     )

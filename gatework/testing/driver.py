@@ -76,6 +76,11 @@ class Driver:
         self.take(factories.finished(self.plan, self.run, data, *words))
         return self
 
+    def stop(self, *words: Word) -> Driver:
+        """A guard does not let the attempt that is due run on its inputs."""
+        self.take(factories.stopped(self.plan, self.run, *words))
+        return self
+
     def fail(self, failure: FailureKind = "error", *, sent: bool = False) -> Driver:
         """The attempt that is due gives no output."""
         self.take(factories.failed(self.run, failure, sent=sent))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gatework import canonical
 from gatework.canonical import Json, Sealed
-from gatework.events import Action, Begun, Cancelled, Decided, Expired, Failed, FailureKind, Finished, Given
+from gatework.events import Action, Begun, Cancelled, Decided, Expired, Failed, FailureKind, Finished, Given, Stopped
 from gatework.expr import Condition, Const, Ref
 from gatework.labels import Label, combined
 from gatework.plan import Approval, GuardUse, Input, Node, Param, Plan, ToolUse, Work
@@ -70,6 +70,7 @@ def plan_of(*drafts: Draft, start: Label = Label.UNTRUSTED, name: str = "plan", 
 def stage(
     name: str,
     *reads: str | Ref | Const,
+    before: Iterable[str] = (),
     guards: Iterable[str] = (),
     tools: Iterable[ToolUse] = (),
     attempts: int = 1,
@@ -86,6 +87,7 @@ def stage(
             params=params,
             label=Label.ENDORSED if kind == "endorse" else combined(param.label for param in params),
             contract=_contract(name),
+            before=tuple(GuardUse(name=guard, binds={"it": "p0"}, timeout_seconds=1.0) for guard in before),
             guards=tuple(GuardUse(name=guard, binds={}, timeout_seconds=1.0) for guard in guards),
             tools=tuple(tools),
             attempts=attempts,
@@ -101,9 +103,16 @@ def endorse(name: str, claim: str) -> Draft:
     return stage(name, claim, kind="endorse")
 
 
-def effect(name: str, *reads: str, probe: bool = False, guards: Iterable[str] = (), attempts: int = 1) -> Draft:
+def effect(
+    name: str,
+    *reads: str,
+    probe: bool = False,
+    before: Iterable[str] = (),
+    guards: Iterable[str] = (),
+    attempts: int = 1,
+) -> Draft:
     """A stage that holds one effect, with or without a probe."""
-    return stage(name, *reads, tools=[tool(probe=probe)], guards=guards, attempts=attempts)
+    return stage(name, *reads, before=before, tools=[tool(probe=probe)], guards=guards, attempts=attempts)
 
 
 def tool(name: str = "pay", *, probe: bool = False) -> ToolUse:
@@ -161,17 +170,12 @@ def begun(plan: Plan, data: Json = "start") -> Begun:
 def finished(plan: Plan, run: Run, data: Json = None, *words: Word) -> Finished:
     """The attempt that is due gives an output; each guard passes it, or says the words given, in order.
 
-    The output is the person's value where one is due for its guards, and else `data`, by default the node's name.
+    The guards on inputs, where they are asked, have passed. The output is the person's value where one is due for its
+    guards, and else `data`, by default the node's name.
     """
     node = plan.nodes[plan.index[run.node]]
     guards = node.guards if isinstance(node, Work) else ()
     output = run.edited or sealed(run.node if data is None else data)
-    passes: Word = "pass"
-    said = words or (passes,) * len(guards)
-    verdicts = tuple(
-        Given(guard=use.name, on=output.digest, verdict=word, reason="" if word == "pass" else f"{use.name}: {word}")
-        for use, word in zip(guards, said, strict=True)
-    )
     return Finished(
         plan=run.plan,
         node=run.node,
@@ -179,7 +183,32 @@ def finished(plan: Plan, run: Run, data: Json = None, *words: Word) -> Finished:
         inputs=run.inputs_digest,
         contract=node.contract,
         output=output,
-        verdicts=verdicts,
+        verdicts=_given(guards, output.digest, words),
+        before=_given(_before(plan, run), run.inputs_digest, ()),
+    )
+
+
+def stopped(plan: Plan, run: Run, *words: Word) -> Stopped:
+    """A guard does not let the attempt that is due run on its inputs; each says its word, in order."""
+    return Stopped(
+        plan=run.plan,
+        node=run.node,
+        attempt=run.attempt,
+        inputs=run.inputs_digest,
+        verdicts=_given(_before(plan, run), run.inputs_digest, words),
+    )
+
+
+def _before(plan: Plan, run: Run) -> tuple[GuardUse, ...]:
+    node = plan.nodes[plan.index[run.node]]
+    return node.before if isinstance(node, Work) and run.edited is None and not run.let_in else ()
+
+
+def _given(uses: tuple[GuardUse, ...], on: str, words: tuple[Word, ...]) -> tuple[Given, ...]:
+    passes: Word = "pass"
+    return tuple(
+        Given(guard=use.name, on=on, verdict=word, reason="" if word == "pass" else f"{use.name}: {word}")
+        for use, word in zip(uses, words or (passes,) * len(uses), strict=True)
     )
 
 

@@ -170,7 +170,7 @@ class Rehearsal(Generic[O]):
         gate = self.state.gate
         if gate is None:
             raise DecisionError("Nothing waits for a decision now.")
-        place = place or self._place(gate)
+        place = place or gate.place
         try:
             replacement = self._sealed(place, value)
         except (ContractError, KeyError) as error:
@@ -213,7 +213,7 @@ class Rehearsal(Generic[O]):
         definition = self.workflow.definitions[self._work(run).runs]
         code = Code(
             definition=definition,
-            guards={guard.name: guard for guard in definition.guards},
+            guards={guard.name: guard for guard in definition.checks},
             tools={tool.name: tool for tool in definition.tools},
         )
         reach = None if model is None else lambda: model
@@ -235,10 +235,6 @@ class Rehearsal(Generic[O]):
     def _sealed(self, place: str, value: Any) -> Sealed:
         data: Json = canonical.loads(self._contract(place).write(value))
         return Sealed.of(data, os.urandom(16))
-
-    def _place(self, gate: Gate) -> str:
-        node = self.plan.nodes[self.plan.index[gate.node]]
-        return node.value.node if isinstance(node, Approval) else node.name
 
     def _failed(self, run: Run, failure: FailureKind, reason: str, *, sent: bool) -> Failed:
         return Failed(

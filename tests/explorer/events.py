@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any, get_args
 
 from gatework.canonical import Sealed
-from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, FailureKind, Given
+from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, FailureKind, Finished, Given, Stopped
 from gatework.expr import refs
 from gatework.labels import Label
 from gatework.plan import Approval, Plan, Work
 from gatework.state import Gate, Outcome, Run, State
-from gatework.testing.factories import begun, decided, failed, finished, sealed
+from gatework.testing.factories import begun, decided, failed, finished, sealed, stopped
 from gatework.verdict import Word
 
 SMALL, LARGE = 1, 500
@@ -29,6 +29,9 @@ VERDICTS: dict[int, list[tuple[Word, ...]]] = {
     1: [("pass",), ("retry",), ("block",), ("escalate",)],
     2: [("pass", "pass"), ("escalate", "pass"), ("retry", "escalate"), ("retry", "block"), ("block", "pass")],
 }
+
+STOPS: list[tuple[Word, ...]] = [("escalate", "pass"), ("pass", "retry"), ("escalate", "block")]
+"""What two guards on inputs say that do not let a stage run."""
 
 
 @cache
@@ -90,6 +93,9 @@ class Menu:
 
     def _results(self, state: State, run: Run) -> Iterator[Event]:
         node = self._work(run.node)
+        if node.before and run.edited is None and not run.let_in:
+            for words in STOPS:
+                yield stopped(self.plan, run, *words)
         hand = any(touched(sealed_) and not self._vouched(name) for name, sealed_ in self._read(state, node))
         for amount in (SMALL,) if run.edited else self.amounts(run.node):
             for words in VERDICTS[len(node.guards)]:
@@ -117,8 +123,7 @@ class Menu:
             node = nodes[position]
             if isinstance(node, Approval) or (node.tools and position < state.at):
                 return False
-        later = [node for node in nodes[position + 1 :] if isinstance(node, Work) and node.tools]
-        return not any(state.attempts.get(node.name, 0) for node in later)
+        return not any(node.name in state.effects for node in nodes[position + 1 :])
 
     # -- hostile -----------------------------------------------------------------------------------
 
@@ -160,6 +165,40 @@ class Menu:
         yield replace(good, output=replace(good.output, data="forged"))
         if run.edited is not None:
             yield replace(good, output=OTHER, verdicts=tuple(replace(v, on=OTHER.digest) for v in good.verdicts))
+        yield from self._forged_verdicts(good)
+        if not node.guards:
+            stray = finished(self.plan, run).output
+            yield replace(good, verdicts=(_given("g", stray),))
+        if node.before:
+            yield from self._forged_admissions(run, good)
+        else:
+            yield replace(good, before=(_given("b", good.output),))
+            yield Stopped(plan=run.plan, node=run.node, attempt=run.attempt, inputs=run.inputs_digest, verdicts=())
+
+    def _forged_admissions(self, run: Run, good: Finished) -> Iterator[Event]:
+        """Results of work that the guards on inputs did not let run, or were not asked about."""
+        let_run = replace(run, let_in=False, edited=None)
+        asked = finished(self.plan, let_run).before
+        stops = [stopped(self.plan, let_run, *words) for words in STOPS]
+        yield from (replace(good, before=stop.verdicts) for stop in stops)
+        yield stopped(self.plan, let_run)
+        if run.let_in or run.edited is not None:
+            yield replace(good, before=asked)
+            yield from stops
+            return
+        yield replace(good, before=())
+        for i in range(len(asked)):
+            others = (*asked[:i], replace(asked[i], on="0" * 64), *asked[i + 1 :])
+            yield replace(good, before=others)
+            yield replace(good, before=asked[:i] + asked[i + 1 :])
+            yield replace(good, before=(*asked[:i], replace(asked[i], guard="k"), *asked[i + 1 :]))
+        yield replace(good, before=asked[::-1])
+        yield replace(stops[0], verdicts=stops[0].verdicts[::-1])
+        yield replace(stops[0], verdicts=tuple(replace(given, on=good.output.digest) for given in stops[0].verdicts))
+        for changes in ({"plan": self.other}, {"attempt": run.attempt + 1}, {"inputs": "0" * 64}):
+            yield replace(stops[0], **changes)
+
+    def _forged_verdicts(self, good: Finished) -> Iterator[Event]:
         given = good.verdicts
         for i in range(len(given)):
             yield replace(good, verdicts=given[:i] + given[i + 1 :])
@@ -171,9 +210,6 @@ class Menu:
         if len(given) > 1:
             yield replace(good, verdicts=given[::-1])
             yield replace(good, verdicts=(given[0],) * len(given))
-        elif not node.guards:
-            stray = finished(self.plan, run).output
-            yield replace(good, verdicts=(_given("g", stray),))
 
     def _results_at_gate(self, state: State, gate: Gate) -> Iterator[Event]:
         """Results as they would be if the gate were not there."""
@@ -182,6 +218,8 @@ class Menu:
                 run = Run(plan=state.plan, node=node.name, attempt=state.attempts.get(node.name, 0), inputs={})
                 yield finished(self.plan, run)
                 yield failed(run)
+                if node.before:
+                    yield stopped(self.plan, run, "block", "pass")
 
     def _forged_decisions(self, state: State, gate: Gate) -> Iterator[Event]:
         stale = f"{int(gate.number) + (1 if gate.number[-1] == '0' else -1)}"

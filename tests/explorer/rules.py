@@ -35,6 +35,8 @@ class Rules:
         self._values(before, was, event, after, receipts)
         self._order(after, due)
         self._attempts(before, was, after, due)
+        self._let_in(before, was, event, after, due)
+        self._recorded_effects(before, was, event, after)
         self._effects(before, was, event, after, due)
         self._gates(before, after, due)
         if isinstance(event, Decided):
@@ -86,6 +88,8 @@ class Rules:
                 wanted = [(use.name, held.sealed.digest, "pass") for use in node.guards]
                 _hold(said == wanted, "an output is held when every guard passed exactly it")
                 _hold(isinstance(was, Run) and was.node == name, "an output is held of the node that was due")
+                assert isinstance(was, Run)
+                self._ran_on(node, was, event)
             case "approved":
                 assert isinstance(node, Approval)
                 self._rule_gave(node, after)
@@ -109,6 +113,15 @@ class Rules:
             given = True
         if given and isinstance(node, Work):
             _hold(held.by_hand, "what a person gave is by hand")
+
+    def _ran_on(self, node: Work, was: Run, event: Finished) -> None:
+        """A stage worked only on inputs that every guard on them passed, or that a person let in."""
+        said = [(v.guard, v.on, v.verdict) for v in event.before]
+        passed = [(use.name, was.inputs_digest, "pass") for use in node.before]
+        if was.edited is None and not was.let_in:
+            _hold(said == passed, "a stage works when every guard on its inputs passed exactly these")
+        else:
+            _hold(not said, "nobody is asked about inputs that a person let in, or that are not worked on")
 
     def _rule_gave(self, node: Approval, after: State) -> None:
         """The rule of an approval gave it: it does not hold, of values in which no person had a hand."""
@@ -149,10 +162,43 @@ class Rules:
             now = before.attempts.get(due.node, 0) + 1
             _hold(due.attempt == after.attempts[due.node] == now, "the number of an attempt is never used again")
 
+    def _let_in(self, before: State, was: Due | None, event: Event, after: State, due: Due) -> None:
+        """What a person let in is let in at that node, on exactly what was shown, until anything of it changes."""
+        if isinstance(due, Run):
+            _hold(due.let_in is (after.let_in == due.inputs_digest), "an attempt says whether its inputs were let in")
+        if not after.let_in or (after.let_in == before.let_in and after.at == before.at):
+            edited = isinstance(event, Decided) and event.action == "edit"
+            _hold(not after.let_in or not edited, "an edit voids what was let in")
+            return
+        gate = before.gate
+        approved = isinstance(event, Decided) and event.action == "approve" and event.number
+        _hold(bool(approved and gate and gate.before and gate.kind == "escalated"), "only an approval lets inputs in")
+        assert gate is not None
+        _hold(isinstance(due, Run) and due.node == gate.node and due.let_in, "what is let in is run at once")
+
+    def _recorded_effects(self, before: State, was: Due | None, event: Event, after: State) -> None:
+        """What may have reached the outside world is known for ever, and nothing else is."""
+        for name, sent in before.effects.items():
+            _hold(after.effects.get(name) in (sent, True), "an effect is not forgotten")
+        changed = {name for name in after.effects if after.effects[name] != before.effects.get(name)}
+        acted: dict[str, bool] = {}
+        if isinstance(event, Finished | Failed) and isinstance(was, Run):
+            node = self.nodes[event.node]
+            sure = isinstance(event, Finished) or event.sent or event.failure in ("refused", "unknown")
+            if isinstance(node, Work) and node.tools:
+                acted[event.node] = sure or was.edited is not None or before.effects.get(event.node, False)
+        if isinstance(event, Decided) and event.action == "edit":
+            place = _place(self.plan, before.gate, event)
+            node_ = self.nodes.get(place)
+            if isinstance(node_, Work) and node_.tools:
+                acted[place] = True
+        _hold(changed <= set(acted), "an effect is recorded of a node that acted")
+        _hold(all(after.effects.get(name) is sent for name, sent in acted.items()), "each effect is recorded")
+
     def _effects(self, before: State, was: Due | None, event: Event, after: State, due: Due) -> None:
         for position, name in enumerate(self.names[1:], start=1):
             node = self.nodes[name]
-            if not (isinstance(node, Work) and node.tools and before.attempts.get(name)):
+            if not (isinstance(node, Work) and node.tools and name in before.effects):
                 continue
             for ahead in self.names[:position]:
                 same = after.values.get(ahead) is before.values.get(ahead)
@@ -165,10 +211,10 @@ class Rules:
                 and due.edited is None
                 and not all(t.probe for t in node.tools)
             ):
-                said = isinstance(event, Decided) and event.action == "retry"
+                said = isinstance(event, Decided) and event.action in ("retry", "approve")
                 unsent = isinstance(event, Failed) and not event.sent and event.failure in ("contract", "timeout")
                 again = isinstance(was, Run) and was.edited is None and unsent
-                _hold(said or again, "an effect that may have been sent is done again only if a person says retry")
+                _hold(said or again, "an effect that may have been sent is done again only if a person says so")
 
     def _gates(self, before: State, after: State, due: Due) -> None:
         _hold(after.gates >= before.gates, "gates are counted")
@@ -217,7 +263,7 @@ class Rules:
 def _place(plan: Plan, gate: Gate | None, event: Decided) -> str:
     assert gate is not None
     node = next(node for node in plan.nodes if node.name == gate.node)
-    return event.place or (node.value.node if isinstance(node, Approval) else node.name)
+    return event.place or (gate.place if gate.before else node.value.node if isinstance(node, Approval) else node.name)
 
 
 def _hold(holds: bool, rule: str) -> None:

@@ -122,14 +122,18 @@ def _key(plan: Plan, state: State, *, exact: bool) -> Hashable:
     values = tuple((name, held.sealed.digest, held.label, held.by_hand) for name, held in state.values.items())
     edited = state.edited.digest if state.edited else None
     gate = state.gate
-    waits = (gate.kind, gate.node, tuple(gate.shown.items()), gate.click, gate.candidate is not None) if gate else None
+    waits: Hashable = None
+    if gate is not None:
+        shown = tuple(gate.shown.items())
+        waits = (gate.kind, gate.node, gate.place, gate.before, shown, gate.click, gate.candidate is not None)
     tried = dict(state.attempts) if exact else dict.fromkeys(state.attempts, 1)
     numbers: Hashable = (state.limit, state.gates, gate.evidence if gate else "")
     if not exact:
         spent = gate is not None or state.outcome is not None
         left = 0 if spent else state.limit - state.attempts[plan.nodes[state.at].name]
         numbers = (left, state.gates > 0)
-    return state.at, values, edited, waits, state.outcome, tuple(sorted(tried.items())), numbers
+    effects = tuple(sorted(state.effects.items()))
+    return state.at, values, state.let_in, edited, waits, state.outcome, effects, tuple(sorted(tried.items())), numbers
 
 
 def faster_digests() -> None:

@@ -7,7 +7,8 @@ input in a stage, endorses it, approves it by a rule and pays.
     g  stage with two guards, two attempts   a  approval that asks always, and shows the input
     e  effect without a probe, one guard     w  approval with a rule over the value itself
     p  effect with a probe, one guard        x  approval with a rule over an earlier value
-                                             c  approval by a click
+    b  effect without a probe, two guards     c  approval by a click
+       on inputs, one on the output
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gatework.plan import Plan, faults
 from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, plan_of, stage
 
 INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}
-KINDS = "sgepnawxc"
+KINDS = "sgebpnawxc"
 
 
 def plans(nodes: int, *, wired: bool, inputs: str = "UE", kinds: str = KINDS) -> Iterator[tuple[str, Plan]]:
@@ -77,6 +78,8 @@ def draft(letter: str, index: int, read: int) -> Draft:
             return stage(name, value, guards=["g", "h"], attempts=2)
         case "e" | "p":
             return effect(name, value, probe=letter == "p", guards=["g"], attempts=2)
+        case "b":
+            return effect(name, value, before=["b", "d"], guards=["g"], attempts=2)
         case "n":
             return endorse(name, value)
         case "a":

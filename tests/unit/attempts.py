@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gatework.canonical import Json, Sealed
-from gatework.events import Failed, Finished
+from gatework.events import Failed, Finished, Result, Stopped
 from gatework.expr import Ref
 from gatework.labels import Label
 from gatework.models.question import Model
@@ -53,8 +53,9 @@ async def attempt(
     number: int = 1,
     edited: Json | Sealed | None = None,
     feedback: tuple[str, ...] = (),
+    let_in: bool = False,
     **changes: Any,
-) -> Finished | Failed:
+) -> Result:
     """Run one attempt; `changes` are made to the node, such as a shorter `timeout_seconds`."""
     plan = plan_of(definition, **changes)
     run = Run(
@@ -64,10 +65,11 @@ async def attempt(
         inputs={name: _sealed(data) for name, data in (inputs or {"mail": {"text": f"hello {MARK}"}}).items()},
         feedback=feedback,
         edited=None if edited is None else _sealed(edited),
+        let_in=let_in,
     )
     code = Code(
         definition=definition,
-        guards={guard.name: guard for guard in definition.guards},
+        guards={guard.name: guard for guard in definition.checks},
         tools={tool.name: tool for tool in definition.tools},
     )
     event = await perform(run, plan, code, lineage="lineage", model=None if model is None else lambda: model)
@@ -80,6 +82,12 @@ async def attempt(
 async def finished(definition: Stage[Any, Any] | Endorser, **options: Any) -> Finished:
     event = await attempt(definition, **options)
     assert isinstance(event, Finished), event
+    return event
+
+
+async def stopped(definition: Stage[Any, Any], **options: Any) -> Stopped:
+    event = await attempt(definition, **options)
+    assert isinstance(event, Stopped), event
     return event
 
 
@@ -102,6 +110,7 @@ def plan_of(definition: Stage[Any, Any] | Endorser, **changes: Any) -> Plan:
         ),
         label=declared.result.label if isinstance(definition, Stage) else Label.ENDORSED,
         contract=declared.result.contract.digest,
+        before=definition.before_uses if isinstance(definition, Stage) else (),
         guards=guards,
         tools=tuple(tool.use for tool in definition.tools),
         budget=definition.budget if isinstance(definition, Stage) else None,

@@ -113,7 +113,7 @@ GUARDS = {
         "no parameter mail",
         "Bind one",
     ),
-    "takes nothing": ("@guard  # here\ndef check() -> Verdict: ...", "takes nothing", "output first"),
+    "takes nothing": ("@guard  # here\ndef check() -> Verdict: ...", "takes nothing", "what it looks at"),
     "takes a label": (
         "@guard  # here\ndef check(claim: Untrusted[Claim]) -> Verdict: ...",
         "with a label",
@@ -147,6 +147,58 @@ GUARDS = {
     ),
     "is a lambda": ("stage(lambda claim: Pass())  # here", "no usable name", "def"),
 }
+
+BEFORE = {
+    "asks for what the stage lacks": (
+        "def check(letter: Letter) -> Verdict: ...\n@stage(before=[check])  # here\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "check asks for letter, and work has no such input",
+        r"check\.on\(letter='…'\)",
+    ),
+    "asks for an input of another type": (
+        "def check(mail: Letter) -> Verdict: ...\n@stage(before=[check])  # here\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "check asks for mail as Letter, and work has Mail",
+        "same type",
+    ),
+    "looks at the output": (
+        "@stage(before=[quotes])  # here\nasync def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "quotes asks for claim, and work has no such input",
+        "Name an input",
+    ),
+    "looks at nothing": (
+        "def check(limit: int = 3) -> Verdict: ...\n@stage(before=[check])  # here\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "check in before= looks at no input of work",
+        "by its name",
+    ),
+    "is given twice": (
+        "def check(mail: Mail) -> Verdict: ...\n@stage(before=[check, check])  # here\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "names check twice",
+        "once",
+    ),
+    "takes a label": (
+        "def check(mail: Untrusted[Mail]) -> Verdict: ...  # here\n@stage(before=[check])\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "takes mail with a label",
+        "drop the label",
+    ),
+    "gives no verdict": (
+        "def check(mail: Mail) -> bool: ...  # here\n@stage(before=[check])\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "gives bool",
+        "Return a Verdict",
+    ),
+    "binds the output of a guard of outputs": (
+        "@guard\ndef check(claim: Claim) -> Verdict: ...\n@stage(check.on(claim='mail'))  # here\n"
+        "async def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...",
+        "looks at the output as claim, and it is bound",
+        "before",
+    ),
+}
+
+QUEUES = ["pay ments", "-pay", "", "zahlungen\u2011eu", "a" * 101, "_sys", "pay/ments", "pay\n"]
 
 EFFECTS = {
     "without a key": (
@@ -236,6 +288,71 @@ def test_stage_that_breaks_a_rule_is_refused(case: str, defining: Definitions) -
 def test_guard_that_does_not_fit_is_refused(case: str, defining: Definitions) -> None:
     """A guard that would be skipped, or handed something else, is no guard."""
     defining.refused(*GUARDS[case])
+
+
+@pytest.mark.parametrize("case", BEFORE)
+def test_guard_on_inputs_that_does_not_fit_is_refused(case: str, defining: Definitions) -> None:
+    """A guard on inputs takes at least one of the stage's, by its name and with its type."""
+    defining.refused(*BEFORE[case])
+
+
+def test_guards_on_inputs_are_bound_by_name(defining: Definitions) -> None:
+    """Each parameter reads the input of its name or the one it is bound to; a guard may serve twice under `.on`."""
+    module = defining.load(
+        """\
+def any_model(mail: BaseModel) -> Verdict: ...
+async def lenient(mail: object, limit: int = 3) -> Verdict: ...
+@guard(timeout=timedelta(seconds=2))
+def compares(one: Mail, other: Mail) -> Pass | Block: ...
+
+@stage(quotes, before=[any_model, lenient, compares.on(one="mail", other="second")], on="inbox.eu-1")
+async def work(mail: Untrusted[Mail], second: Untrusted[Mail]) -> Untrusted[Claim]: ...
+
+@workflow
+def plan(mail: Untrusted[Mail]) -> Untrusted[Claim]:
+    _ = work.as_("one")(mail, mail)
+    return work.as_("again")(mail, mail)
+"""
+    )
+    node = module.plan.plan.nodes[1]
+    assert [(use.name, dict(use.binds), use.timeout_seconds) for use in node.before] == [
+        ("any_model", {"mail": "mail"}, 10),
+        ("lenient", {"mail": "mail"}, 10),
+        ("compares", {"one": "mail", "other": "second"}, 2),
+    ]
+    assert [use.name for use in node.guards] == ["quotes"]
+    assert node.queue == "inbox.eu-1"
+
+
+@pytest.mark.parametrize("name", [name for name in QUEUES if name])
+def test_task_queue_without_a_usable_name_is_refused(name: str, defining: Definitions) -> None:
+    """A name that looks the same in a log, a shell and a URL."""
+    stage = f"@stage(on={name!r})  # here\nasync def work(mail: Untrusted[Mail]) -> Untrusted[Claim]: ..."
+    defining.refused(stage, "no name of a task queue", "letters, digits")
+
+
+def test_endorsement_has_the_limits_of_a_stage(defining: Definitions) -> None:
+    """Attempts, timeout, operator, expiry and task queue are sealed in its node."""
+    plan = defining.plan(
+        "claim = extract(mail)\n"
+        "return endorse(claim, by=look_up, attempts=3, timeout=timedelta(seconds=5), operator=role('records'),\n"
+        "    expires=timedelta(hours=1), on='records')",
+        gives="Endorsed[Owed]",
+    ).plan
+    node: Any = plan.nodes[1]
+    limits = (node.attempts, node.timeout_seconds, node.operator, node.expires_seconds, node.queue)
+    assert limits == (3, 5, "records", 3600, "records")
+
+
+@pytest.mark.parametrize("limit", ["attempts=0", "timeout=timedelta()", "expires=timedelta(-1)"])
+def test_endorsement_without_limits_is_refused(limit: str, defining: Definitions) -> None:
+    """An endorser that may run or wait for no time does nothing."""
+    source = f"claim = extract(mail)\n    return endorse(claim, by=look_up, {limit})"
+    defining.refused(
+        f"@workflow\ndef plan(mail: Untrusted[Mail]) -> Endorsed[Owed]:\n    {source}  # here",
+        "attempts and budget are at least one",
+        "Correct",
+    )
 
 
 @pytest.mark.parametrize("case", EFFECTS)

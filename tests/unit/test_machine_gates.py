@@ -24,6 +24,8 @@ RULED = plan_of(
     stage("owed"), stage("risk", "owed"), approve("agreed", "owed", when=LARGE, show=["risk"]), start=Label.ENDORSED
 )
 
+LOOSE = Gate(id=1, kind="approval", node="a", role="r", place="a", evidence="", shown={}, expires_seconds=1)
+
 
 def refused(driver: Driver, event: Event, match: str, error: type[Exception] = DecisionError) -> None:
     """The event is refused with this reason, and nothing has changed."""
@@ -239,10 +241,7 @@ def test_numbers_of_ten_gates_in_a_row_differ_whatever_their_evidence() -> None:
     """A number read at one gate never fits one of the nine around it."""
     for value in range(200):
         evidence = digest("test", value)
-        gates = [
-            Gate(id=i, kind="approval", node="a", role="r", evidence=evidence, shown={}, expires_seconds=1)
-            for i in range(1, 11)
-        ]
+        gates = [replace(LOOSE, id=i, evidence=evidence) for i in range(1, 11)]
         assert len({gate.number for gate in gates}) == 10
 
 
@@ -250,12 +249,28 @@ def test_number_has_four_digits_of_which_three_come_of_the_evidence() -> None:
     """Four digits without a leading zero, another for other evidence."""
     numbers = [
         Gate(
-            id=27, kind="approval", node="a", role="r", evidence=f"{i:012x}{0:052x}", shown={}, expires_seconds=1
+            id=27,
+            kind="approval",
+            node="a",
+            role="r",
+            place="a",
+            evidence=f"{i:012x}{0:052x}",
+            shown={},
+            expires_seconds=1,
         ).number
         for i in range(900)
     ]
     assert numbers == [f"{digits}7" for digits in range(100, 1_000)]
-    again = Gate(id=7, kind="approval", node="a", role="r", evidence=f"{900:012x}{1:052x}", shown={}, expires_seconds=1)
+    again = Gate(
+        id=7,
+        kind="approval",
+        node="a",
+        role="r",
+        place="a",
+        evidence=f"{900:012x}{1:052x}",
+        shown={},
+        expires_seconds=1,
+    )
     assert (again.number, again.click) == ("1007", False)
 
 

@@ -189,6 +189,23 @@ BROKEN: dict[str, tuple[Change, str]] = {
         put("nodes", CLAIM, "guards", 0, "binds", to={"mail": "letter"}),
         "quotes asks for letter",
     ),
+    "a guard on inputs without time": (
+        put("nodes", RECEIPT, "before", to=[{"name": "fits", "binds": {"it": "owed"}, "timeout_seconds": 0.0}]),
+        "receipt has a limit that is none",
+    ),
+    "a guard on an input that is not there": (
+        put("nodes", RECEIPT, "before", to=[{"name": "fits", "binds": {"it": "mail"}, "timeout_seconds": 1.0}]),
+        "fits asks for mail, which pay lacks",
+    ),
+    "a guard on no input": (
+        put("nodes", RECEIPT, "before", to=[{"name": "fits", "binds": {}, "timeout_seconds": 1.0}]),
+        "fits looks at no input of pay",
+    ),
+    "a guard on inputs twice": (
+        put("nodes", RECEIPT, "before", to=[{"name": "fits", "binds": {"it": "owed"}, "timeout_seconds": 1.0}] * 2),
+        "names fits twice",
+    ),
+    "a task queue that is none": (put("nodes", RECEIPT, "queue", to="/_sys/pay"), "task queue without a usable name"),
     "a guard twice": (
         lambda data: data["nodes"][CLAIM]["guards"].append(data["nodes"][CLAIM]["guards"][0]),
         "names quotes twice",

@@ -21,7 +21,7 @@ from gatework.contract import contract
 from gatework.events import Failed, Finished, Given
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.activities import stage_activities
-from gatework.temporal.attempt import Task
+from gatework.temporal.attempt import Task, activity_type
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.pin import begin
@@ -90,7 +90,7 @@ class Liar:
         self.asked = 0
         self.stage = stage
 
-        @activity.defn(name=stage)
+        @activity.defn(name=activity_type(stage))
         async def answer(sent: RawValue) -> RawValue:
             self.asked += 1
             told = self.lie(wire.decode(Task, data_of(sent) or b"", what="task"))
@@ -104,11 +104,8 @@ async def _served_by(liar: Liar, deployments: Deployments, *workflows: Any) -> t
     plugin = GateworkPlugin(*workflows)
     client = await Client.connect(deployments.address, plugins=[plugin])
     bare = await Client.connect(deployments.address, data_converter=client.data_converter)
-    honest = [
-        served
-        for served in stage_activities(plugin.library, model=None, seed=0)
-        if activity._Definition.must_from_callable(served).name != liar.stage
-    ]
+    served = stage_activities(plugin.library, model=None, seed=0)
+    honest = [stage for name, stage in served.items() if name != liar.stage]
     worker = Worker(
         bare,
         task_queue=deployments.queue,
@@ -219,7 +216,7 @@ async def test_stage_is_not_run_outside_its_workflow(deployments: Deployments) -
     deployed = await deployments.serve(single)
     with pytest.raises(ActivityFailureError) as caught:
         await deployed.client.execute_activity(
-            "work",
+            activity_type("work"),
             raw(b"{}"),
             id=f"alone-{deployments.queue}",
             task_queue=deployments.queue,

@@ -167,6 +167,14 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         put("nodes", CLAIM, "guards", 0, "timeout_seconds", to=90.0),
         [("claim", "guard quotes of claim has 90 seconds for its verdict, it had 10 seconds", WEAKENS)],
     ),
+    "guard on inputs added": (
+        append("nodes", CLAIM, "before", item=use("is_short")),
+        [("claim", "guard on inputs is_short of claim added", STRENGTHENS)],
+    ),
+    "task queue given": (
+        put("nodes", CLAIM, "queue", to="inbox"),
+        [("claim", "claim runs on task queue inbox, it ran on that of the run", UNCLEAR)],
+    ),
     "guard replaced": (
         put("nodes", CLAIM, "guards", to=[use("is_short")]),
         [("claim", "guard quotes of claim removed", WEAKENS), ("claim", "guard is_short of claim added", STRENGTHENS)],

@@ -26,6 +26,7 @@ from tests.unit.defining import Definitions
 
 EMPTY = {
     "budget": Budget(model_calls=9, tokens=9),
+    "before": GuardUse(name="more", binds={}, timeout_seconds=1.0),
     "guards": GuardUse(name="more", binds={}, timeout_seconds=1.0),
     "tools": ToolUse(name="more", once="order", probe=False),
     "show": Ref("owed"),

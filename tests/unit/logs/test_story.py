@@ -26,6 +26,7 @@ from tests.explorer.shapes import plans
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 GUARDED = plan_of(stage("read", guards=["g"], attempts=2))
+CHECKED = plan_of(stage("read", before=["g", "h"]))
 GATED = plan_of(stage("read"), approve("agreed", "read"), stage("write", "agreed"))
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 RULED = plan_of(stage("owed"), approve("agreed", "owed", when=LARGE), start=Label.ENDORSED)
@@ -63,6 +64,13 @@ STORIES: dict[str, tuple[Callable[[], Driver], list[str]]] = {
     "a guard escalates": (
         lambda: Driver(GUARDED).begin().finish("x", "escalate").decide("approve"),
         ["run.begun", "verdict.given", "output.escalated", "gate.opened", "decision.taken", "run.ended"],
+    ),
+    "a guard stops the stage before it works": (
+        lambda: Driver(CHECKED).begin().stop("pass", "escalate").decide("approve").finish(),
+        [
+            "run.begun", "verdict.given", "verdict.given", "stage.stopped", "gate.opened", "decision.taken",
+            "output.accepted", "run.ended",
+        ],
     ),
     "the contract is broken": (
         lambda: Driver(GUARDED).begin().fail("contract"),

@@ -185,3 +185,24 @@ def test_panel_of_anything_fits_and_is_honest(kind: Any, reasons: list[str], sho
     """Of any values: it fits, its first line asks, its numbers and updates are the gate's, its tables hold."""
     waiting = _waiting(kind=kind, reasons=tuple(reasons), shown=shown)
     _honest(panel(_progress(waiting, nodes=nodes)), waiting)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("escalated", "a guard asks before agreed runs"),
+        ("blocked", "a guard blocks agreed before it runs"),
+        ("unknown", "a guard blocks agreed, whose effect is in doubt"),
+    ],
+)
+def test_guard_on_inputs_asks_before_the_stage_runs(kind: Any, asked: str) -> None:
+    """What is decided is whether a stage may work, and the panel says so."""
+    written = panel(_progress(_waiting(kind=kind, before=True, allowed=ALLOWED[kind])))
+    assert asked in written.splitlines()[0]
+    assert ("agreed runs on exactly these inputs" in written) is (kind == "escalated")
+
+
+def test_note_is_only_text() -> None:
+    """That no worker takes a stage is said beside how far the run is."""
+    written = panel(_progress(None, note="No worker <b>of</b> pay."))
+    assert "\n\n> No worker \\<b\\>of\\</b\\> pay\\." in written

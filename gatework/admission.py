@@ -1,0 +1,108 @@
+"""What is let on: plans in order, inputs by their labels, verdicts of the guards, approvals by a rule.
+
+Pure, as the machine is, which asks here and does what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from gatework.canonical import Sealed
+from gatework.errors import OrderError
+from gatework.events import Given
+from gatework.expr import Const, ExprError, holds, refs, render, resolve
+from gatework.labels import Label
+from gatework.plan import Approval, GuardUse, Param, Plan, Work
+from gatework.state import Run, State
+from gatework.verdict import Word
+
+_WORDS: tuple[Word, ...] = get_args(Word)
+
+
+def check_order(plan: Plan) -> None:
+    """Raise `OrderError` unless each node of a plan has a name of its own and reads only what comes before it."""
+    known = {plan.input.name}
+    for node in plan.nodes:
+        if node.name in known or any(ref.node not in known for ref in node.reads):
+            raise OrderError(f"The plan is out of order at {node.name}.")
+        known.add(node.name)
+    if plan.result not in plan.index:
+        raise OrderError("The result of the plan is the output of none of its nodes.")
+
+
+def admitted(node: Work, state: State) -> Mapping[str, Sealed]:
+    """The inputs of a node, after a look at the label of each value. Raises `OrderError`."""
+    inputs = {}
+    labels = set()
+    for param in node.params:
+        sealed, label = _input(param, state)
+        if not label.meets(param.label):
+            raise OrderError(f"{node.name} asks for {param.label} {param.name} and would get {label}.")
+        labels.add(label)
+        inputs[param.name] = sealed
+    if node.tools and (Label.UNTRUSTED in labels or not labels & {Label.ENDORSED, Label.APPROVED}):
+        raise OrderError(f"{node.name} holds an effect and may not run on {one_of(sorted(labels))} data.")
+    return inputs
+
+
+def _input(param: Param, state: State) -> tuple[Sealed, Label]:
+    if isinstance(param.source, Const):
+        return Sealed.of(param.source.data, b""), Label.PLAIN
+    held = state.values[param.source.node]
+    if not param.source.path:
+        return held.sealed, held.label
+    try:
+        data = resolve(param.source, lambda name: state.values[name].sealed.data)
+    except ExprError as error:
+        raise OrderError(error.message) from None
+    return Sealed.of(data, bytes.fromhex(held.sealed.salt)), held.label
+
+
+def asked_before(node: Work, run: Run) -> tuple[GuardUse, ...]:
+    """The guards that look at the inputs first: none where the stage does not work, or a person let these inputs in."""
+    return () if run.let_in or run.edited is not None else node.before
+
+
+def said_by(
+    node: Work, guards: tuple[GuardUse, ...], verdicts: tuple[Given, ...], on: str, what: str
+) -> dict[Word, tuple[str, ...]]:
+    """The reasons of verdicts by their word; `OrderError` unless they are one of each guard, on this digest."""
+    if tuple(given.guard for given in verdicts) != tuple(use.name for use in guards):
+        raise OrderError(f"Not every guard of {node.name} gave one verdict, in the order of the plan.")
+    if any(given.on != on for given in verdicts):
+        raise OrderError(f"A guard of {node.name} gave its verdict on another {what}.")
+    if any(given.verdict not in _WORDS for given in verdicts):
+        raise OrderError(f"A guard of {node.name} answered with no verdict.")
+    return {word: tuple(given.reason for given in verdicts if given.verdict == word) for word in _WORDS}
+
+
+def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:
+    """Why a person is asked at an approval; empty where the plan's own rule approves."""
+    if node.when is None:
+        return "the plan asks always"
+    by_hand = _by_hand(plan, state)
+    if any(ref.node in by_hand for ref in (node.value, *refs(node.when))):
+        return "a person changed what the rule looks at"
+    try:
+        asks = holds(node.when, lambda name: state.values[name].sealed.data)
+    except ExprError as error:
+        return f"the rule cannot be answered: {error.message}"
+    return render(node.when) if asks else ""
+
+
+def _by_hand(plan: Plan, state: State) -> set[str]:
+    """The values that a person gave, and what stages made of them.
+
+    It ends at an endorser, whose value comes from our own records, and at an approval, which a person gave.
+    """
+    found = {name for name, held in state.values.items() if held.by_hand}
+    for node in plan.nodes[: state.at]:
+        if node.kind == "stage" and any(ref.node in found for ref in node.reads):
+            found.add(node.name)
+    return found
+
+
+def one_of(words: Sequence[str]) -> str:
+    """Words as alternatives: `retry, edit or abort`; for no label at all, `plain`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "plain"
