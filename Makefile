@@ -40,6 +40,7 @@ mutants: setup  ## Delete each check of the machine in turn; some test must fail
 smoke: setup  ## Run each bench for a moment
 	$(RUN) bench/overhead.py --runs 1 --together 2
 	$(RUN) bench/model_rates.py --seeds 1 --only 0001
+	$(RUN) bench/log_events.py --rounds 1
 
 lock: setup  ## Write requirements.lock anew from pyproject.toml (newer versions: ARGS=--upgrade)
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \

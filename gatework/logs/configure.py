@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -10,10 +11,11 @@ from typing import Any, Literal, TextIO, get_args
 
 from gatework.errors import ConfigError
 from gatework.logs import emit
-from gatework.logs.records import fields_of, is_noise, of_structlog
+from gatework.logs.records import event_of, fields_of, is_noise, of_structlog
 
 Style = Literal["pretty", "json"]
 Level = Literal["debug", "info", "warning", "error"]
+Renderer = Callable[[Any, str, MutableMapping[str, Any]], str | bytes]
 
 _FOREIGN = logging.WARNING
 """From here on others are heard, whatever our own level: what they say of a request is not worth a line each."""
@@ -68,6 +70,11 @@ def _formatter(style: Style, *, colours: bool) -> logging.Formatter:
 
     from gatework.logs.console import console
 
+    encode = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one for each event
+    renderer: Renderer = (
+        console(colours=colours) if style == "pretty" else JSONRenderer(serializer=lambda fields, **_: encode(fields))
+    )
+
     def read(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {**fields_of(event["_record"]), "_from_structlog": False}
 
@@ -75,5 +82,18 @@ def _formatter(style: Style, *, colours: bool) -> logging.Formatter:
         # What an application logs by structlog itself comes here without having been read from a record.
         return of_structlog(event) if event.pop("_from_structlog") else event
 
-    renderer: Callable[..., Any] = console(colours=colours) if style == "pretty" else JSONRenderer(ensure_ascii=False)
-    return ProcessorFormatter(foreign_pre_chain=[read], processors=[cleaned, renderer])
+    return _Formatter(renderer, ProcessorFormatter(foreign_pre_chain=[read], processors=[cleaned, renderer]))
+
+
+class _Formatter(logging.Formatter):
+    """Events of ours are clean, and rendered as they are; records of others go the long way."""
+
+    def __init__(self, renderer: Renderer, others: logging.Formatter) -> None:
+        super().__init__()
+        self._renderer = renderer
+        self._others = others
+
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record, emit.EventRecord):
+            return str(self._renderer(None, "", event_of(record)))
+        return self._others.format(record)

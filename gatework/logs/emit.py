@@ -68,6 +68,23 @@ def say_value(of: str, value: object, fields: Fields = _NOWHERE) -> None:
         write([LogEvent.of("value.seen", {**fields, "of": of, "value": str(value)})], context(), logger=VALUES)
 
 
+class EventRecord(logging.LogRecord):
+    """A record of one event. Its message is made when somebody wants it; formatters that know `extra` do not."""
+
+    __slots__ = ("fields",)  # where those who copy all attributes of a record do not find it
+
+    fields: dict[str, Any]
+    """Event and fields, clean."""
+
+    def __init__(self, logger: str, level: int, fields: dict[str, Any], stack_info: str | None) -> None:
+        super().__init__(logger, level, "", 0, fields["event"], (), None, None, stack_info)
+        self.fields = fields
+        self.__dict__.update(fields)
+
+    def getMessage(self) -> str:
+        return line(self.fields)
+
+
 def write(
     events: Iterable[LogEvent],
     about: Fields,
@@ -76,22 +93,11 @@ def write(
     logger: logging.Logger = LOGGER,
 ) -> None:
     """Log events about a run. Each record has the event's name and fields as attributes, and all as its message."""
+    limit = MAX_VALUE if logger is VALUES else MAX_TEXT
     for event in events:
-        if not logger.isEnabledFor(event.level):
-            continue
-        limit = MAX_VALUE if logger is VALUES else MAX_TEXT
-        fields: dict[str, Any] = {
-            name: safe_value(value, limit) for part in (about, event.fields) for name, value in part.items()
-        }
-        record = logger.makeRecord(
-            logger.name,
-            event.level,
-            "",
-            0,
-            line(event.name, fields),
-            (),
-            None,
-            extra={"event": event.name, **fields},
-            sinfo=stack_info,
-        )
-        logger.handle(record)
+        if logger.isEnabledFor(event.level):
+            fields: dict[str, Any] = {"event": event.name}
+            for part in (about, event.fields):
+                for name, value in part.items():
+                    fields[name] = safe_value(value, limit)
+            logger.handle(EventRecord(logger.name, event.level, fields, stack_info))

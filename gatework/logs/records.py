@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gatework.errors import GateworkError
-from gatework.logs.emit import MAX_VALUE, context
+from gatework.logs.emit import EventRecord, context
 from gatework.logs.text import safe, safe_value, stack
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -27,18 +27,27 @@ _TEMPORAL = {
 """What Temporal calls in its records what we call so."""
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """A record as flat fields: `time`, `level`, `event`, then those of the event; text is clean and of one line."""
+def head_of(record: logging.LogRecord) -> dict[str, Any]:
+    """When, and how loud."""
     moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    fields: dict[str, Any] = {"time": moment, "level": record.levelname.lower()}
+    return {"time": moment, "level": record.levelname.lower()}
+
+
+def event_of(record: EventRecord) -> dict[str, Any]:
+    """A record of ours as flat fields: `time`, `level`, `event`, then those of the event."""
+    fields = {**head_of(record), **record.fields}
+    if record.stack_info:
+        fields["stack"] = _lines(record.stack_info)
+    return fields
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """A record of another logger as the same flat fields; text is clean and of one line."""
+    fields = head_of(record)
     said = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    if _is_event(record):
-        limit = MAX_VALUE if record.name == "gatework.values" else 500
-        fields |= {name: safe_value(value, limit) for name, value in said.items()}
-    else:
-        fields |= {"event": _message(record), "logger": safe(record.name), **_others(said)}
-        for name, value in context().items():
-            fields.setdefault(name, safe_value(value))
+    fields |= {"event": _message(record), "logger": safe(record.name), **_others(said)}
+    for name, value in context().items():
+        fields.setdefault(name, safe_value(value))
     if record.exc_info and record.exc_info[1] is not None:
         fields |= _error(record.exc_info[1])
     elif record.stack_info:
@@ -65,10 +74,6 @@ def is_noise(record: logging.LogRecord) -> bool:
         and bool(_our_failure(error))
         and (not getattr(error, "non_retryable", True))
     )
-
-
-def _is_event(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] == "gatework" and isinstance(getattr(record, "event", None), str)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -27,11 +27,13 @@ def safe(text: str, limit: int = MAX_TEXT) -> str:
 
 def safe_value(value: object, limit: int = MAX_TEXT) -> Value | float | bool | None:
     """A field's value as JSON and terminals may have it."""
+    if isinstance(value, str):
+        return safe(value, limit)
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, list | tuple):
         return [safe(str(item), limit) for item in value]
-    return safe(value if isinstance(value, str) else str(value), limit)
+    return safe(str(value), limit)
 
 
 def quoted(value: object) -> str:
@@ -42,9 +44,10 @@ def quoted(value: object) -> str:
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-def line(name: str, fields: Mapping[str, object]) -> str:
+def line(fields: Mapping[str, object]) -> str:
     """An event as one line: its name, then `field=value`."""
-    return " ".join([name, *(f"{field}={quoted(value)}" for field, value in fields.items())])
+    words = [f"{name}={quoted(value)}" for name, value in fields.items() if name != "event"]
+    return " ".join([str(fields["event"]), *words])
 
 
 def stack(error: BaseException, most: int = 8) -> str:

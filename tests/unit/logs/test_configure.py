@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import logging.handlers
+import queue
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -245,3 +247,18 @@ def test_application_with_structlog_gets_our_fields() -> None:
     emit.write([LogEvent.of("output.accepted", {"stage": "read", "guards": 2})], RUN)
     [line] = written(stream)
     assert line == {"event": "output.accepted", "level": "info", **RUN, "stage": "read", "guards": 2}
+
+
+def test_application_that_queues_its_records_loses_none_of_them() -> None:
+    """A `QueueHandler` copies records; what a listener writes in another thread is the same line."""
+    stream, waiting = io.StringIO(), queue.SimpleQueue[Any]()
+    root = logging.getLogger()
+    root.handlers[:] = [logging.handlers.QueueHandler(waiting)]
+    emit.LOGGER.setLevel(logging.INFO)
+    emit.write([LogEvent.of("output.accepted", {"stage": "read", "guards": 2})], RUN)
+    written = logging.StreamHandler(stream)
+    written.setFormatter(logging.Formatter("%(levelname)s %(message)s [%(stage)s]"))
+    written.handle(waiting.get())
+    assert stream.getvalue() == f"INFO output.accepted run=refund-7 run_id=r workflow=refund plan={'a' * 12} " + (
+        "stage=read guards=2 [read]\n"
+    )

@@ -47,7 +47,7 @@ def test_any_text_is_safe_and_stays_so(text: str) -> None:
 def test_fields_of_a_line_are_read_back(fields: dict[str, str]) -> None:
     """A line is split into exactly the fields that it was made of, whatever their text says."""
     clean = {name: safe(text) for name, text in fields.items()}
-    rest = line("decision.taken", clean).removeprefix("decision.taken")
+    rest = line({"event": "decision.taken", **clean}).removeprefix("decision.taken")
     found = {}
     while rest:
         name, _, rest = rest.removeprefix(" ").partition("=")
