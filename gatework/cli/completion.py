@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 MOST = 50
@@ -11,6 +10,8 @@ SECONDS = 3.0
 
 def run_ids(incomplete: str) -> Sequence[str]:
     """The ids of runs that begin with what is typed, newest first; none where no server answers."""
+    import asyncio
+
     from gatework.temporal.operate import ids_beginning, operating
 
     async def found() -> Sequence[str]:

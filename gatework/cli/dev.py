@@ -10,75 +10,29 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
 from gatework.cli.changes import changes
 from gatework.cli.output import clean, console
-from gatework.cli.project import PACKAGE, root_of
-from gatework.cli.run import Queue
-from gatework.cli.session import NO_SERVER, REFUSED, Failure
+from gatework.cli.session import NO_SERVER, REFUSED
 from gatework.errors import ConfigError
 
 if TYPE_CHECKING:
     from gatework.temporal.child import Child
     from gatework.temporal.server import Server
 
-PANEL = "Develop and serve"
-FOLDER = ".gatework"
-"""Where a project's server keeps its file and its log."""
 FINISH_SECONDS = 10.0
 """How long the stages of a worker that is stopped may run on; after that Temporal runs them again on the next."""
 STEADY_SECONDS = 10.0
 """A worker that has served for this long and ends by itself is started again at once."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(rich_help_panel=PANEL)(dev)
+class Development:
+    """What `gatework dev` runs."""
 
-
-def dev(
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=64535,
-            metavar="PORT",
-            help="Temporal's port, the UI's is 1000 above; 7233, or the next that is free, if left out.",
-        ),
-    ] = None,
-    database: Annotated[
-        Path | None, typer.Option("--db", metavar="FILE", help=f"The server's file; {FOLDER}/temporal.db if left out.")
-    ] = None,
-    queue: Queue = "",
-) -> None:
-    """Run it all: a server, its UI, and a worker that starts again when code changes."""
-    root = root_of(Path.cwd().resolve())
-    if root is None:
-        raise ConfigError(f"There is no folder `{PACKAGE}` here or above; go to your project and try again.")
-    file = (database or _folder(root) / "temporal.db").absolute()
-    number = asyncio.run(_Development(root, file, port=port, queue=queue).run())
-    if number not in (None, signal.SIGINT):
-        raise Failure("", 128 + number)
-
-
-def _folder(root: Path) -> Path:
-    """The project's own folder for what is no code; version control leaves it alone."""
-    folder = root / FOLDER
-    try:
-        folder.mkdir(exist_ok=True)
-        if not (folder / ".gitignore").exists():
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written to: {error.strerror}. Name another file with --db.") from None
-    return folder
-
-
-class _Development:
     def __init__(self, root: Path, database: Path, *, port: int | None, queue: str) -> None:
         self._root = root
         self._database = database

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gatework.cli import decide, dev, logs, look, plans, run, serve, setup
+from gatework.cli import decide, logs, look, plans, run, serve, setup
 from gatework.cli.output import say
 from gatework.cli.session import ended
 from gatework.temporal.connection import PIPE_CLOSED, leave
@@ -79,7 +79,6 @@ def _options(
     del show
 
 
-dev.add_to(app)
 serve.add_to(app)
 setup.add_to(app)
 run.add_to(app)

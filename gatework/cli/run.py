@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import aclosing, nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.progress import view
 from gatework.cli.project import workflows_named
+from gatework.cli.serve import Queue
 from gatework.cli.session import REFUSED, USAGE, connected, fail
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from gatework.workflow import Workflow
 
 PANEL = "Runs"
-Queue = Annotated[
-    str, typer.Option("--queue", metavar="QUEUE", help="The task queue; GATEWORK_TASK_QUEUE or `gatework` if left out.")
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -188,5 +185,5 @@ def watch(
         return
     try:
         connected(every)
-    except (KeyboardInterrupt, asyncio.CancelledError):  # the only end it has
+    except KeyboardInterrupt:  # the only end it has
         raise typer.Exit from None

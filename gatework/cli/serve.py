@@ -1,24 +1,72 @@
-"""`gatework worker`: serves the workflows of the project."""
+"""`gatework worker` serves the workflows of the project; `gatework dev` brings all that they need with it."""
 
 from __future__ import annotations
 
-import asyncio
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatework.cli.dev import PANEL
 from gatework.cli.output import say
-from gatework.cli.project import workflows_named
-from gatework.cli.run import Queue
+from gatework.cli.project import PACKAGE, root_of, workflows_named
+from gatework.cli.session import Failure, ran
+from gatework.errors import ConfigError
 
 if TYPE_CHECKING:
     from gatework.temporal.operate import Client
 
+PANEL = "Develop and serve"
+FOLDER = ".gatework"
+"""Where a project's server keeps its file and its log."""
+Queue = Annotated[
+    str, typer.Option("--queue", metavar="QUEUE", help="The task queue; GATEWORK_TASK_QUEUE or `gatework` if left out.")
+]
+
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command(rich_help_panel=PANEL)(worker)
+    for command in (dev, worker):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def dev(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64535,
+            metavar="PORT",
+            help="Temporal's port, the UI's is 1000 above; 7233, or the next that is free, if left out.",
+        ),
+    ] = None,
+    database: Annotated[
+        Path | None, typer.Option("--db", metavar="FILE", help=f"The server's file; {FOLDER}/temporal.db if left out.")
+    ] = None,
+    queue: Queue = "",
+) -> None:
+    """Run it all: a server, its UI, and a worker that starts again when code changes."""
+    from gatework.cli.dev import Development
+
+    root = root_of(Path.cwd().resolve())
+    if root is None:
+        raise ConfigError(f"There is no folder `{PACKAGE}` here or above; go to your project and try again.")
+    file = (database or _folder(root) / "temporal.db").absolute()
+    number = ran(Development(root, file, port=port, queue=queue).run())
+    if number not in (None, signal.SIGINT):
+        raise Failure("", 128 + number)
+
+
+def _folder(root: Path) -> Path:
+    """The project's own folder for what is no code; version control leaves it alone."""
+    folder = root / FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        if not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to: {error.strerror}. Name another file with --db.") from None
+    return folder
 
 
 def worker(
@@ -43,4 +91,4 @@ def worker(
         at = client.service_client.config.target_host
         say(f"Serving {names} on the task queue {name} at {at}.")
 
-    asyncio.run(serve(*workflows, task_queue=queue, ready=ready))
+    ran(serve(*workflows, task_queue=queue, ready=ready))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
@@ -78,7 +77,14 @@ def connected(command: Callable[[Client], Awaitable[T]]) -> T:
         async with operating() as client:
             return await command(client)
 
-    return asyncio.run(session())
+    return ran(session())
+
+
+def ran(command: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end."""
+    import asyncio  # 30 ms, which `--help` and the commands on plans need not wait for
+
+    return asyncio.run(command)
 
 
 def ended(command: Callable[[], object], *, as_json: bool) -> NoReturn:
@@ -97,6 +103,8 @@ def ended(command: Callable[[], object], *, as_json: bool) -> NoReturn:
 
 
 def _failure(error: BaseException) -> Failure:
+    from asyncio import CancelledError
+
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     match error:
@@ -108,7 +116,7 @@ def _failure(error: BaseException) -> Failure:
             return Failure("", PIPE_CLOSED)
         case SystemExit():
             return Failure("", error.code if isinstance(error.code, int) else int(error.code is not None))
-        case KeyboardInterrupt() | asyncio.CancelledError():
+        case KeyboardInterrupt() | CancelledError():
             return Failure("", INTERRUPTED)
         case BrokenPipeError():
             return Failure("", PIPE_CLOSED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,13 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gatework import lock, models
-from gatework.cli.dev import PANEL
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.project import root_of, workflows_named
-from gatework.cli.run import Queue
-from gatework.cli.session import REFUSED
+from gatework.cli.serve import PANEL, Queue
+from gatework.cli.session import REFUSED, ran
 from gatework.errors import GateworkError
-from gatework.library import Library
 from gatework.plan import Work
 from gatework.workflow import Workflow
 
@@ -84,6 +81,7 @@ async def _worker(ground: Ground) -> Found | None:
 
 
 async def _in_flight(ground: Ground) -> Found | None:
+    from gatework.library import Library
     from gatework.temporal import checks
 
     if ground.client is None or not ground.workflows:
@@ -98,7 +96,7 @@ async def _model(ground: Ground) -> Found | None:
 
     asked = any(isinstance(node, Work) and node.budget for workflow in ground.workflows for node in workflow.plan.nodes)
     try:
-        return Found(mark="ok", said=f"{await asyncio.to_thread(models.ready)} can be asked (it was not)")
+        return Found(mark="ok", said=f"{models.ready()} can be asked (it was not)")
     except GateworkError as error:
         return Found(mark="missing" if asked else "note", said=error.message)
 
@@ -134,7 +132,7 @@ def setup(
     from gatework.temporal.connection import task_queue
 
     ground = Ground(queue or task_queue(), timedelta(days=retention) if retention else None)
-    found = asyncio.run(_shown(ground, as_json=as_json))
+    found = ran(_shown(ground, as_json=as_json))
     if as_json:
         dump(found)
     if any(check["mark"] == "missing" for check in found):
