@@ -24,7 +24,7 @@ def main() -> int:
     """Serve until SIGINT or SIGTERM, and say in a sentence why not where that cannot be."""
     try:
         configure_logs()
-        asyncio.run(serve(*WORKFLOWS, ready=lambda _, queue: print(f"Serving on the task queue {queue}.", flush=True)))
+        asyncio.run(serve(*WORKFLOWS, ready=lambda _, queues: print("Serving", ", ".join(queues), flush=True)))
     except GateworkError as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import time
@@ -66,10 +67,11 @@ class Development:
         """Keep a worker running on the code as it is now."""
         from gatework.temporal.child import running
 
-        command = [sys.executable, "-P", "-m", "gatework", "worker", *(["--queue", self._queue] if self._queue else [])]
+        command = [sys.executable, "-P", "-m", "gatework", "worker"]
+        env = _environment(server, self._queue)
         while True:
             began = time.monotonic()
-            async with running(command, log=None, env=_environment(server), grace_seconds=FINISH_SECONDS) as worker:
+            async with running(command, log=None, env=env, grace_seconds=FINISH_SECONDS) as worker:
                 await self._until_news(worker.wait())
                 if worker.ended and not self._news.is_set():
                     steady = time.monotonic() - began > STEADY_SECONDS
@@ -104,10 +106,10 @@ class Development:
         table.add_row(Text("Kept in", style="dim"), self._near(self._database))
         self._screen.print(Text("gatework dev", style="bold"))
         self._screen.print(table)
-        if not server.preferred:
-            self._screen.print(
-                Text.assemble(("For other commands: ", "yellow"), f"export TEMPORAL_ADDRESS={server.address}")
-            )
+        exported = [] if server.preferred else [f"TEMPORAL_ADDRESS={server.address}"]
+        exported += [f"GATEWORK_TASK_QUEUE={shlex.quote(self._queue)}"] if self._queue else []
+        if exported:
+            self._screen.print(Text.assemble(("For other commands: ", "yellow"), f"export {' '.join(exported)}"))
         self._say("Ctrl-C ends it; the worker starts again when code changes.\n", "dim")
 
     def _names(self) -> str:
@@ -160,8 +162,8 @@ async def _signalled(tell: Callable[[bool], None]) -> AsyncGenerator[asyncio.Fut
     yield stopped
 
 
-def _environment(server: Server) -> Mapping[str, str]:
+def _environment(server: Server, queue: str) -> Mapping[str, str]:
     """The variables of the worker: this server, and nothing of another that the user's own may name."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
     here = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_CONFIG_FILE": os.devnull, "PYTHONUNBUFFERED": "1"}
-    return {**kept, **here}
+    return {**kept, **here, **({"GATEWORK_TASK_QUEUE": queue} if queue else {})}

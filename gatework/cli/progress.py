@@ -107,6 +107,9 @@ def changes(before: Seen | None, now: Seen) -> Iterator[Text]:
         yield Text.assemble(
             ("?", style), f" {asked.role}: {render.asked(asked)}  ", (render.commands(now.id, asked)[0], "dim")
         )
+    note = now.progress.note if now.progress else ""
+    if note and note != (before.progress.note if before and before.progress else ""):
+        yield Text(f"! {render.one_line(note, 300)}", style="yellow")
     if now.ended:
         yield render.ending(now.status, now.reason)
 
@@ -200,6 +203,8 @@ def _at(run: Seen) -> RenderableType:
         number = f"  {asked.number}" if "approve" in asked.allowed else ""
         return Text(f"? {asked.role}: {render.asked(asked)}{number}", style=render.STYLES["waiting"])
     for node in run.progress.nodes if run.progress else ():
+        if node.status == "running" and run.progress and run.progress.note:
+            return Text(f"! {render.one_line(run.progress.note, 300)}", style="yellow")
         if node.status == "running":
             return Spinner("dots", Text(f"{node.name}{_attempts(node)}"), style="cyan")
     return Text("running", style=render.STYLES["running"])

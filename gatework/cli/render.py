@@ -82,7 +82,10 @@ def standing(
         if live and node.status == "running":
             mark = Spinner("dots", style=STYLES["running"])
         table.add_row(mark, node.name, _state(node))
-    return Group(head, Padding(table, (0, 0, 0, 2)))
+    note = (
+        [Text(f"  ! {one_line(progress.note, 300)}", style="yellow")] if progress.note and not progress.reason else []
+    )
+    return Group(head, Padding(table, (0, 0, 0, 2)), *note)
 
 
 def ending(status: str, reason: str = "") -> Text:

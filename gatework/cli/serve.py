@@ -14,6 +14,8 @@ from gatework.cli.session import Failure, ran
 from gatework.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatework.temporal.operate import Client
 
 PANEL = "Develop and serve"
@@ -78,6 +80,7 @@ def worker(
 ) -> None:
     """Serve the workflows of the project.
 
+    Without --queue also the task queues that stages name by `on=`; with it, that queue alone.
     Ctrl-C or SIGTERM ends it once the stages that run have ended; Ctrl-C again stops them.
     """
     from gatework.temporal.logs import configure_logs
@@ -86,9 +89,9 @@ def worker(
     configure_logs()
     workflows = workflows_named(targets or [])
 
-    def ready(client: Client, name: str) -> None:
+    def ready(client: Client, queues: Sequence[str]) -> None:
         names = ", ".join(workflow.name for workflow in workflows)
-        at = client.service_client.config.target_host
-        say(f"Serving {names} on the task queue {name} at {at}.")
+        many = f"task queue{'s' if queues[1:] else ''} {', '.join(queues)}"
+        say(f"Serving {names} on the {many} at {client.service_client.config.target_host}.")
 
     ran(serve(*workflows, task_queue=queue, ready=ready))

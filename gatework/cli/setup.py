@@ -75,9 +75,12 @@ def _locked(workflow: Workflow[Any, Any]) -> bool:
 
 
 async def _worker(ground: Ground) -> Found | None:
+    from gatework.library import Library
     from gatework.temporal import checks
 
-    return await checks.worker(ground.client, ground.queue) if ground.client else None
+    if ground.client is None:
+        return None
+    return await checks.worker(ground.client, ground.queue, Library(ground.workflows).queues)
 
 
 async def _in_flight(ground: Ground) -> Found | None:

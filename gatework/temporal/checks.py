@@ -117,35 +117,36 @@ async def _kept_for(client: Client, retention: timedelta) -> Found:
     return Found(mark="done", said=f"{client.namespace}, which from now on keeps ended runs for {_days(retention)}")
 
 
-async def worker(client: Client, queue: str) -> Found:
-    """Whether a worker polls the task queue, for workflows and for stages."""
+async def worker(client: Client, queue: str, stages: Collection[str] = ()) -> Found:
+    """Whether workers poll the task queue, for workflows and for stages, and those that stages name by `on=`."""
     missing: list[str] = []
     seen: set[str] = set()
     latest = timedelta.max
-    for kind, name in (
-        (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "workflows"),
-        (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, "stages"),
+    for name, kind, what in (
+        (queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "workflows"),
+        (queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, "stages"),
+        *((other, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, "stages") for other in sorted(stages)),
     ):
         request = DescribeTaskQueueRequest(
-            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+            namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=kind
         )
         described = await client.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
         now = datetime.now(UTC)
         ages = {poller.identity: now - poller.last_access_time.ToDatetime(UTC) for poller in described.pollers}
         alive = {identity: age for identity, age in ages.items() if age < POLL_TIMEOUT}
         if not alive:
-            missing.append(name)
+            missing.append(f"{name} for {what}")
         seen |= alive.keys()
         latest = min(latest, *alive.values(), timedelta.max)
     if missing:
         return Found(
             mark="missing",
-            said=f"none polls the task queue {queue} for {' and '.join(missing)}",
+            said=f"none polls the task queue {', nor '.join(missing)}",
             todo="start one with `gatework worker`, or name another queue with GATEWORK_TASK_QUEUE",
         )
-    return Found(
-        mark="ok", said=f"{len(seen)} on the task queue {queue}, heard of {max(round(latest.total_seconds()), 0)} s ago"
-    )
+    ago = max(round(latest.total_seconds()), 0)
+    queues = ", ".join([queue, *sorted(stages)])
+    return Found(mark="ok", said=f"{len(seen)} on the task queue {queues}, heard of {ago} s ago")
 
 
 async def in_flight(client: Client, queue: str, plans: Mapping[str, Collection[str]]) -> Found:

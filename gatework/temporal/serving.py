@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -30,28 +30,32 @@ async def serve(
     *workflows: Workflow[Any, Any],
     task_queue: str = "",
     model: Model | str | None = None,
-    ready: Callable[[Client, str], object] | None = None,
+    ready: Callable[[Client, Sequence[str]], object] | None = None,
 ) -> None:
     """Connect as the environment says and serve workflows until SIGINT or SIGTERM, then finish what runs.
 
-    A second signal stops at once what runs; Temporal gives it to another worker. `ready` is called with the client and
-    the task queue once it serves. Raises `ConfigError` where no server answers, `PlanError` as `GateworkPlugin` does.
+    Without a `task_queue` it serves that of this deployment, and beside it each queue that a stage names by `on=`. With
+    one it serves that alone; so it does where GATEWORK_TASK_QUEUE is a queue of stages. A second signal stops at once
+    what runs; Temporal gives it to another worker. `ready` is called with the client and the task queues once it
+    serves. Raises `ConfigError` where no server answers, `PlanError` as `GateworkPlugin` does.
     """
     if not workflows:
         raise ConfigError("There is no workflow to serve.")
-    queue = task_queue or default_task_queue()
-    client = await connect(GateworkPlugin(*workflows, model=model))
-    async with _signalled() as signalled, _workers(client, queue):
+    plugin = GateworkPlugin(*workflows, model=model)
+    client = await connect(plugin)
+    main, others = task_queue or default_task_queue(), plugin.library.queues
+    queues = (main,) if task_queue or main in others else (main, *sorted(others))
+    async with _signalled() as signalled, _workers(client, queues):
         if ready is not None:
-            ready(client, queue)
+            ready(client, queues)
         await signalled.wait()
 
 
 @asynccontextmanager
-async def _workers(client: Client, queue: str) -> AsyncGenerator[None]:
-    """One worker for each task queue that this process serves."""
+async def _workers(client: Client, queues: Sequence[str]) -> AsyncGenerator[None]:
+    """One worker for each task queue that this process serves; the plugin says what each of them serves."""
     async with AsyncExitStack() as stack:
-        for name in (queue,):
+        for name in queues:
             worker = Worker(
                 client,
                 task_queue=name,

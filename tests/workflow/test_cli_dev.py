@@ -75,8 +75,8 @@ async def gatework(project: Path, *arguments: str, **env: str) -> AsyncGenerator
         await command.stop()
 
 
-async def done(project: Path, *arguments: str, port: int = PORT) -> subprocess.CompletedProcess[str]:
-    env = environment(TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+async def done(project: Path, *arguments: str, port: int = PORT, address: str = "") -> subprocess.CompletedProcess[str]:
+    env = environment(TEMPORAL_ADDRESS=address or f"127.0.0.1:{port}")
     return await asyncio.to_thread(
         subprocess.run, [GATEWORK, *arguments], cwd=project, env=env, capture_output=True, text=True, timeout=90
     )
@@ -219,6 +219,24 @@ async def test_worker_that_is_told_twice_stops_at_once(deployments: Deployments,
         assert worker.process.returncode is None
         worker.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(worker.process.wait(), 10) == 0
+
+
+async def test_worker_serves_the_queues_of_stages_too_unless_one_is_named(
+    deployments: Deployments, project: Path
+) -> None:
+    """One process does for development; in production the queue of a stage gets workers of its own."""
+    main, payments = deployments.queue, f"payments-{deployments.queue}"
+    (project / "workflows" / "hello.py").write_text(HELLO.replace("@stage()", f'@stage(on="{payments}")'))
+    env = {"TEMPORAL_ADDRESS": deployments.address, "GATEWORK_TASK_QUEUE": main}
+    async with gatework(project, "worker", **env) as worker:
+        assert f"task queues {main}, {payments} at" in await worker.says("Serving")
+        run = await started(deployments, project)
+        assert (await done(project, "watch", run, address=deployments.address)).returncode == 0
+    for queue in (main, payments):
+        async with gatework(project, "worker", "--queue", queue, **env) as worker:
+            assert f"task queue {queue} at" in await worker.says("Serving")
+    async with gatework(project, "worker", **{**env, "GATEWORK_TASK_QUEUE": payments}) as worker:
+        assert f"task queue {payments} at" in await worker.says("Serving")
 
 
 async def started(deployments: Deployments, project: Path) -> str:
