@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -88,7 +89,7 @@ async def performed(
     while True:
         tried += 1
         try:
-            answer = await workflow.execute_activity(
+            activity = workflow.start_activity(
                 activity_type(node.runs),
                 raw(task),
                 result_type=RawValue,
@@ -105,15 +106,17 @@ async def performed(
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, attempt {due.attempt}",
             )
+            answer = await _settled(activity)
             break
         except ActivityError as error:
-            if node.queue and _not_taken(error):
+            cancelled = workflow.cancellation_reason() is not None
+            if node.queue and _not_taken(error) and not cancelled:
                 seconds = f"{patience.total_seconds():.0f} s"
                 idle(f"No worker of the task queue {node.queue} has taken {due.node} for {seconds}; start one there.")
                 tried, patience = tried - 1, min(2 * patience, MOST_PATIENCE)
                 continue
             # An effect that no worker has begun is in no doubt: deploys go from one version to the next in steps.
-            if not (node.tools and _not_begun(error)) or tried == TRIES:
+            if not (node.tools and _not_begun(error)) or cancelled or tried == TRIES:
                 return failed(due, *_why(error, due.node, effect=bool(node.tools)))
         await workflow.sleep(timedelta(seconds=2**tried))
     try:
@@ -124,6 +127,19 @@ async def performed(
     except ContractError as error:
         return failed(due, "refused", str(error.at(f"result of {due.node}")), sent=bool(node.tools))
     return event
+
+
+async def _settled(activity: workflow.ActivityHandle[RawValue]) -> RawValue:
+    """What an activity came to, whether or not the run is cancelled meanwhile: its effect may have happened.
+
+    Awaited as it is, an activity that ends in the same moment as the run is cancelled would be lost to us.
+    """
+    try:
+        return await asyncio.shield(activity)
+    except asyncio.CancelledError:
+        if not activity.done():
+            activity.cancel()
+        return await activity
 
 
 def failed(due: Run, failure: FailureKind, reason: str, sent: bool = False) -> Failed:
@@ -152,7 +168,7 @@ def _not_begun(error: ActivityError) -> bool:
 def _why(error: ActivityError, node: str, *, effect: bool) -> tuple[FailureKind, str, bool]:
     """What an attempt's failure on Temporal means: kind, reason, and whether an effect may have been sent."""
     cause = error.cause
-    effect = effect and not _not_begun(error)
+    effect = effect and not (_not_begun(error) or _not_taken(error))
     late = isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.START_TO_CLOSE
     if late:
         reason = f"{node} took longer than Temporal waits"

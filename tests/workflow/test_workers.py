@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from gatework.errors import DecisionError
 from gatework.temporal import Execution
-from tests.workflow.deployment import Deployments, count, waiting
-from tests.workflow.plans import Note, Paper, Receipt, refund, refund_cash, single
+from tests.workflow.deployment import Deployments, count, kinds, waiting
+from tests.workflow.plans import Note, Paper, Receipt, refund, refund_cash, single, world
 
 WORKER = """
 import asyncio, os, sys
@@ -124,3 +126,23 @@ async def test_effect_of_a_killed_worker_without_a_probe_waits(survivors: Surviv
     await run.retry(number=asked.number)
     await asyncio.wait_for(run.result(), 60)
     assert survivors.payments("cash") == keys * 2
+
+
+@pytest.mark.parametrize("plan", [refund, refund_cash], ids=lambda plan: plan.name)
+async def test_cancel_in_the_same_moment_as_the_end_of_an_effect_leaves_it_in_the_ledger(
+    deployments: Deployments, plan: Any
+) -> None:
+    """No worker is there to hear of either: the one that comes hears of both at once, and the doubt is recorded."""
+    async with deployments.serving(plan) as deployed:
+        world.pays = lambda: asyncio.sleep(60)
+        run = await deployed.start(plan, Note(text="A-1"))
+        while not world.paid:
+            await asyncio.sleep(0.02)
+    await run.handle.cancel()
+    assert (await kinds(run))[-1] == "WORKFLOW_EXECUTION_CANCEL_REQUESTED"
+    await deployments.serve(plan)
+    with pytest.raises(WorkflowFailureError):
+        await asyncio.wait_for(run.result(), 60)
+    said = [(entry.receipt.kind, entry.receipt.action) for entry in await run.ledger()]
+    assert ("failed", "unknown") in said
+    assert said[-1] == ("ended", "cancelled")
