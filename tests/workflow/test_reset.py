@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.common import RawValue
 from temporalio.exceptions import CancelledError
 
-from gatework.temporal import Execution
+from gatework.errors import DecisionError
+from gatework.temporal import Execution, find
 from tests.workflow.deployment import Deployments, count, events, kinds, task_after, waiting
 from tests.workflow.plans import Note, chain, clicked, gate_first, refund, refund_signed, signed, twice, world
 
@@ -16,6 +19,17 @@ from tests.workflow.plans import Note, chain, clicked, gate_first, refund, refun
 async def _lineage(run: Execution[Any]) -> str:
     first, *_ = await events(run)
     return first.workflow_execution_started_event_attributes.first_execution_run_id
+
+
+async def _approved(run: Execution[Any], number: str) -> None:
+    """Approve, again where the run has only just continued as new and says so."""
+    try:
+        await run.approve(number)
+    except DecisionError as error:
+        if "has not begun yet" not in error.message:
+            raise
+        await asyncio.sleep(2)
+        await run.approve(number)
 
 
 @pytest.mark.parametrize("plan", [signed, clicked, twice, gate_first], ids=lambda plan: plan.name)
@@ -76,7 +90,7 @@ async def test_continued_run_keeps_the_keys_of_its_effects(deployments: Deployme
     [key] = world.paid
     first, *_ = await events(run)
     assert first.workflow_execution_started_event_attributes.continued_execution_run_id
-    await run.approve(asked.number)
+    await _approved(run, asked.number)
     assert (await run.result()).text == "A-1"
     assert list(world.paid) == [key]
 
@@ -102,3 +116,30 @@ async def test_continued_run_answers_queries_and_cancels(deployments: Deployment
     with pytest.raises(WorkflowFailureError) as caught:
         await run.result()
     assert isinstance(caught.value.cause, CancelledError)
+
+
+async def test_length_changed_by_a_deploy_leaves_runs_in_flight_where_they_are(deployments: Deployments) -> None:
+    """A later deploy that continues sooner replays what an earlier one did, and continues from then on."""
+    async with deployments.serving(signed) as deployed:
+        run, asked = await deployed.gate(signed, Note(text="a"))
+        started = (await run.handle.describe()).run_id
+    await deployments.serve(signed, continue_after_events=6)
+    await _approved(run, asked.number)
+    assert (await run.result()).text == "a"
+    assert await count(run, "WORKFLOW_TASK_FAILED") == 0
+    assert (await run.handle.describe()).run_id != started
+
+
+async def test_length_changed_by_a_deploy_leaves_continued_runs_readable(deployments: Deployments) -> None:
+    """A later deploy that continues later still shows what the runs before had come to."""
+    async with deployments.serving(chain, continue_after_events=6) as deployed:
+        run = await deployed.start(chain, Note(text="a"))
+        first = (
+            run.handle.first_execution_run_id
+            or (await events(run))[0].workflow_execution_started_event_attributes.first_execution_run_id
+        )
+        await run.result()
+    deployed = await deployments.serve(chain)
+    before = find(deployed.client, chain, run.id)
+    before.handle = deployed.client.get_workflow_handle(run.id, run_id=first, result_type=RawValue)
+    assert [entry.receipt.kind for entry in await before.ledger()][:2] == ["begun", "output"]
