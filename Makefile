@@ -4,7 +4,7 @@ RUN := .venv/bin/python
 SOURCES := gatework workflows activities guards tests examples bench showcase docs $(wildcard *.py)
 export PYTHON
 
-.PHONY: help setup demo test check lint format types mutants smoke lock clean
+.PHONY: help setup demo test check lint format types mutants crash histories smoke lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -36,6 +36,12 @@ types: setup  ## Check the types with mypy and pyright
 
 mutants: setup  ## Delete each check of the machine in turn; some test must fail
 	@$(RUN) tests/mutation.py $(ARGS)
+
+crash: setup  ## Kill workers and the server hundreds of times, and count payments (ARGS="--kills 200 --seed 1")
+	@$(RUN) -m tests.crash $(ARGS)
+
+histories: setup  ## Record the histories that a released plan keeps for replay, after `gatework plan lock`
+	@$(RUN) -m tests.crash.record
 
 smoke: setup  ## Run each bench for a moment
 	$(RUN) bench/overhead.py --runs 1 --together 2
