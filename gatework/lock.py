@@ -10,12 +10,13 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from gatework import canonical, wire
-from gatework.errors import ConfigError, ContractError
+from gatework.changes import Change, changes, weakens
+from gatework.errors import ConfigError, ContractError, PlanError
 from gatework.plan import Plan, faults
 from gatework.workflow import Workflow
 
@@ -30,6 +31,8 @@ class Locked:
     plan: Plan
     code: Mapping[str, str]
     """`stage:extract`, `guard:quotes`, `tool:pay` → `module:name` of the function, where a later deploy may find it."""
+    weakens: str = ""
+    """Digest of the plan before, where this one was released in the knowledge that it weakens that one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,38 @@ class Lock:
     plans: tuple[Locked, ...] = ()
     """Oldest first."""
     format: Literal[1] = 1
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether the newest plan weakens the one before, and was not released as one that does."""
+        if len(self.plans) < 2:
+            return False
+        before, newest = self.plans[-2:]
+        return newest.weakens != before.digest and weakens(changes(before.plan, newest.plan))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where the plan of the code stands to its lock file."""
+
+    newest: Locked | None
+    """The newest released plan; None where none is."""
+    changes: tuple[Change, ...] = ()
+    """From that plan to the code's."""
+    moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Functions of the same plan that have moved, as in `Locked.code` → where they were, where they are."""
+    unmarked: bool = False
+    """Whether the newest released plan weakens the one before, and was not released as one that does."""
+
+    @property
+    def weakens(self) -> bool:
+        """Whether releasing the code's plan has to be meant."""
+        return weakens(self.changes) or self.unmarked
+
+    @property
+    def released(self) -> bool:
+        """Whether there is nothing to release."""
+        return self.newest is not None and not (self.changes or self.moved or self.unmarked)
 
 
 def path_of(workflow: Workflow[Any, Any]) -> Path:
@@ -53,25 +88,26 @@ def read(path: Path) -> Lock | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
+    return parse(data, path.name)
+
+
+def parse(data: bytes, name: str) -> Lock:
+    """The lock file in these bytes, which go by a name. Raises `ConfigError` where it has been tampered with."""
     try:
         canonical.loads(data, max_bytes=MAX_LOCK_BYTES)
         lock: Lock = wire.decode(Lock, data, what="lock file", max_bytes=MAX_LOCK_BYTES)
     except ContractError as error:
-        raise ConfigError(f"{path.name}: {error}; take it from version control, or make it anew.") from None
+        raise ConfigError(f"{name}: {error}; take it from version control, or make it anew.") from None
     for locked in lock.plans:
         if locked.plan.digest != locked.digest:
-            raise ConfigError(
-                f"{path.name}: the plan {locked.digest[:12]} has been changed; take it from version control."
-            )
+            raise ConfigError(f"{name}: the plan {locked.digest[:12]} has been changed; take it from version control.")
         for _node, problem, _fix in faults(locked.plan):
-            raise ConfigError(f"{path.name}: the plan {locked.digest[:12]} breaks a rule: {problem}")
+            raise ConfigError(f"{name}: the plan {locked.digest[:12]} breaks a rule: {problem}")
         if locked.plan.name != lock.workflow:
-            raise ConfigError(f"{path.name}: the plan {locked.digest[:12]} is of another workflow, {locked.plan.name}.")
-        for name, place in locked.code.items():
-            if re.split("[:.]", place)[-1] != name.partition(":")[2]:
-                raise ConfigError(
-                    f"{path.name}: {name} of the plan {locked.digest[:12]} stands for other code, {place}."
-                )
+            raise ConfigError(f"{name}: the plan {locked.digest[:12]} is of another workflow, {locked.plan.name}.")
+        for key, place in locked.code.items():
+            if re.split("[:.]", place)[-1] != key.partition(":")[2]:
+                raise ConfigError(f"{name}: {key} of the plan {locked.digest[:12]} stands for other code, {place}.")
     return lock
 
 
@@ -84,14 +120,47 @@ def released(workflow: Workflow[Any, Any], path: Path | None = None) -> Lock | N
     return lock
 
 
-def write(workflow: Workflow[Any, Any], path: Path | None = None) -> bool:
-    """Add the workflow's plan to its lock file as the newest. False where it is the newest already."""
+def standing(workflow: Workflow[Any, Any], path: Path | None = None) -> Standing:
+    """Where the plan of the code stands to its lock file. Raises `ConfigError` as `read` does."""
+    lock = released(workflow, path)
+    if lock is None or not lock.plans:
+        return Standing(newest=None)
+    newest = lock.plans[-1]
+    if newest.digest != workflow.plan.digest:
+        return Standing(newest=newest, changes=changes(newest.plan, workflow.plan))
+    now = paths(workflow)
+    moved = {
+        name: (newest.code.get(name, ""), now.get(name, ""))
+        for name in sorted({*newest.code, *now})
+        if newest.code.get(name) != now.get(name)
+    }
+    return Standing(newest=newest, moved=moved, unmarked=lock.unmarked)
+
+
+def write(workflow: Workflow[Any, Any], path: Path | None = None, *, weaken: bool = False) -> bool:
+    """Add the workflow's plan to its lock file as the newest. False where it is the newest already.
+
+    Raises `PlanError` where that weakens the plan, or where it cannot be told that it does not, unless `weaken` says
+    that it is meant; then the lock file says so too.
+    """
     path = path or path_of(workflow)
-    lock = released(workflow, path) or Lock(workflow=workflow.name)
-    entry = Locked(digest=workflow.plan.digest, plan=workflow.plan, code=paths(workflow))
-    if lock.plans and lock.plans[-1] == entry:
+    found = standing(workflow, path)
+    if found.released:
         return False
-    earlier = tuple(locked for locked in lock.plans if locked.digest != entry.digest)
+    if found.weakens and not weaken:
+        what = next(
+            (change.what for change in found.changes if change.weakens), "its newest plan weakens the one before"
+        )
+        raise PlanError(
+            f"releasing {workflow.name} weakens its plan: {what}.",
+            fix="Release it with `gatework plan lock --weaken` where that is meant.",
+            where=workflow.where,
+        )
+    lock = released(workflow, path) or Lock(workflow=workflow.name)
+    digest = workflow.plan.digest
+    earlier = tuple(locked for locked in lock.plans if locked.digest != digest)
+    mark = earlier[-1].digest if earlier and weakens(changes(earlier[-1].plan, workflow.plan)) else ""
+    entry = Locked(digest=digest, plan=workflow.plan, code=paths(workflow), weakens=mark)
     text = json.dumps(json.loads(wire.encode(Lock(workflow=workflow.name, plans=(*earlier, entry)))), indent=1)
     draft = path.with_suffix(".tmp")
     draft.write_text(text + "\n", encoding="utf-8")

@@ -64,14 +64,14 @@ def _asks(at: str, old: Condition | None, new: Condition | None, bearing: Bearin
         return f"{at} always asks" + (f", it asked only when {words.condition(old)}" if old else "")
     if old is None:
         return f"{at} asks only when {words.condition(new)}, it always asked"
-    if said := _in_short(at, old, new):
-        return said
     cases = {_WEAKENS: "in fewer cases", _STRENGTHENS: "in more cases", _NEITHER: "in the same cases"}
     tail = cases.get(bearing, "and whether that is in fewer cases cannot be told")
+    if said := _in_short(at, old, new, tail):
+        return said
     return f"{at} asks only when {words.condition(new)}, {tail}; it was when {words.condition(old)}"
 
 
-def _in_short(at: str, old: Condition, new: Condition) -> str:
+def _in_short(at: str, old: Condition, new: Condition, tail: str) -> str:
     """The change in few words, where it is a simple one."""
     if isinstance(old, Compare) and isinstance(new, Compare) and old.left == new.left and isinstance(old.left, Ref):
         was = words.condition(old).removeprefix(words.field(old.left)).strip()
@@ -82,6 +82,8 @@ def _in_short(at: str, old: Condition, new: Condition) -> str:
         ours, theirs = (part.parts if isinstance(part, group) else (part,) for part in (old, new))
         come = [words.condition(part) for part in theirs if part not in ours]
         gone = [words.condition(part) for part in ours if part not in theirs]
+        if len(come) == len(gone) == 1 and isinstance(old, group) and isinstance(new, group):
+            return f"{at} asks {'' if group is AnyOf else 'only '}when {come[0]} instead of {gone[0]}, {tail}"
         if come and gone:
             continue
         joined = f" {word} ".join(come or gone)

@@ -156,7 +156,7 @@ def _uses(
             said = f"{what} {words.name(name)} of {of} has {words.time(use.timeout_seconds)} for its verdict"
             bearing = grown(was[name].timeout_seconds, use.timeout_seconds)
             yield f"{said}, it had {words.time(was[name].timeout_seconds)}", bearing
-        yield from by_field(pair, was[name], use, _GUARD, f"{what} {words.name(name)} of {of}")
+        yield from by_field(pair, was[name], use, GUARD, f"{what} {words.name(name)} of {of}")
     kept = [name for name in was if name in now]
     if kept != [name for name in now if name in was]:
         yield f"{what}s of {of} run in another order: {words.names(now)}", _NEITHER
@@ -167,7 +167,7 @@ def _binds(binds: Mapping[str, str], always: Sequence[str]) -> str:
     return words.listed([*always, *read])
 
 
-_GUARD: Rules = dict.fromkeys(("name", "binds", "timeout_seconds"))
+GUARD: Rules = dict.fromkeys(("name", "binds", "timeout_seconds"))
 
 
 def _tools(pair: Pair, old: Work, new: Work) -> Said:
@@ -180,7 +180,7 @@ def _tools(pair: Pair, old: Work, new: Work) -> Said:
         if name not in was:
             yield f"grant of {of} widened: it may now call {words.name(name)}", _WEAKENS
         else:
-            yield from by_field(pair, was[name], use, _TOOL, f"{words.name(name)} of {of}")
+            yield from by_field(pair, was[name], use, TOOL, f"{words.name(name)} of {of}")
     kept = [name for name in was if name in now]
     if kept != [name for name in now if name in was]:
         yield f"effects of {of} are listed in another order", _NEITHER
@@ -199,7 +199,7 @@ def _probe(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
         yield said, _STRENGTHENS if new.probe else _WEAKENS
 
 
-_TOOL: Rules = {"name": None, "once": _once, "probe": _probe}
+TOOL: Rules = {"name": None, "once": _once, "probe": _probe}
 
 
 # -- inputs ----------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def _params(pair: Pair, old: Work, new: Work) -> Said:
             said = f"{of} reads {_source(param.source)} too, which is {label}"
             yield said, _WEAKENS if label is Label.UNTRUSTED else _UNCLEAR
         else:
-            yield from by_field(pair, was[param.name], param, _param_rules(new), f"{words.name(param.name)} of {of}")
+            yield from by_field(pair, was[param.name], param, param_rules(new), f"{words.name(param.name)} of {of}")
     kept = [again[param.name] for param in old.params if param.name in again]
     if kept != [param.name for param in new.params if param.name in was]:
         yield f"inputs of {of} stand in another order", _NEITHER
@@ -237,7 +237,9 @@ def param_names(pair: Pair, old: Work, new: Work) -> Mapping[str, str]:
     return found
 
 
-def _param_rules(node: Work) -> Rules:
+def param_rules(node: Work) -> Rules:
+    """The rules of an input of a stage."""
+
     of = words.name(node.name)
 
     def name(pair: Pair, old: Param, new: Param) -> Said:

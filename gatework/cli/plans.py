@@ -1,115 +1,257 @@
-"""Plans, as code and as released: `plan show`, `plan lock`, `plan check`. None of them needs a server."""
+"""Plans, as code and as released: `plan show`, `lock`, `check` and `history`. None of them needs a server."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any
+import dataclasses
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gatework import lock
+from gatework.changes import Change, changes, weakens
+from gatework.cli.output import AsJson, clean, console, dump, say
 from gatework.cli.project import workflows_named
-from gatework.cli.session import REFUSED, explained
-from gatework.expr import Ref, render
-from gatework.plan import Approval, Node, Work
-from gatework.workflow import Workflow
+from gatework.cli.session import REFUSED, USAGE, UsageError, fail
 
-app = typer.Typer(help="Look at plans, and release them.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatework.plan import Plan
+    from gatework.workflow import Workflow
+
+app = typer.Typer(help="Look at plans, compare them, and release them.", no_args_is_help=True)
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[MODULE:WORKFLOW]...", help="Which workflows; all in `workflows/` if left out."),
+    typer.Argument(metavar="[WORKFLOW]...", help="Which workflows; all in `workflows/` if left out."),
 ]
+Weaken = Annotated[bool, typer.Option("--weaken", help="It is meant that this weakens a plan.")]
 
 
 @app.command()
-def show(targets: Targets = None) -> None:
-    """Show the stages of a plan: labels, guards, effects, who approves."""
-    console = Console(highlight=False)
-    for workflow in _named(targets):
-        plan = workflow.plan
-        about = (workflow.__doc__ or "").strip().partition("\n")[0]
-        console.print(Text.assemble((plan.name, "bold"), f" {plan.digest[:12]}  {about}"))
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("", "node", "from", "label", "checked and bounded by"):
-            table.add_column(column, overflow="fold")
-        table.add_row("", plan.input.name, "", plan.input.label, "", style="dim")
-        for position, node in enumerate(plan.nodes, start=1):
-            table.add_row(str(position), node.name, _sources(node), node.label, Text("\n".join(_bounds(node))))
-        console.print(table)
+def show(
+    targets: Targets = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart, of one workflow.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show plans: order, labels, guards, effects, who approves what on which evidence."""
+    found = workflows_named(targets or [])
+    if as_json:
+        dump([{"workflow": w.name, "digest": w.plan.digest, "plan": w.plan.data} for w in found])
+    elif mermaid:
+        from gatework.drawing import mermaid as drawn
+
+        if len(found) != 1:
+            raise UsageError(f"A picture shows one plan; name one of {', '.join(w.name for w in found)}.")
+        say(drawn(found[0].plan).rstrip("\n"))
+    else:
+        from gatework.cli.planview import plan_view
+
+        screen = console()
+        for i, workflow in enumerate(found):
+            about = (workflow.__doc__ or "").strip().partition("\n")[0]
+            screen.print(*([Text()] if i else []), plan_view(workflow.plan, about))
 
 
 @app.command("lock")
-def lock_(targets: Targets = None) -> None:
-    """Release the plans: add them to their lock files, so that runs in flight find them after later deploys."""
-    for workflow in _named(targets):
-        with explained():
-            written = lock.write(workflow)
-        path = lock.path_of(workflow).name
-        said = "added to" if written else "is the newest already in"
-        typer.echo(f"{workflow.name}: plan {workflow.plan.digest[:12]} {said} {path}")
+def lock_(targets: Targets = None, weaken: Weaken = False, as_json: AsJson = False) -> None:
+    """Release the plans of the code: add them to their lock files, where runs in flight find them after later deploys.
+
+    Says first what changes. A change that weakens a plan is released with --weaken only, and the lock file says so.
+    """
+    found = [(workflow, lock.standing(workflow)) for workflow in workflows_named(targets or [])]
+    refused = [workflow.name for workflow, standing in found if standing.weakens and not weaken]
+    if as_json:
+        dump([{**_data(w, s), "written": not (refused or s.released)} for w, s in found])
+    for workflow, standing in found:
+        if not as_json:
+            _tell(workflow, standing)
+        if not refused and not standing.released:
+            lock.write(workflow, weaken=weaken)
+            if not as_json:
+                _say(f"{workflow.name}: plan {workflow.plan.digest[:12]} is released in {_place(workflow)}.")
+    if refused:
+        raise fail(
+            f"Nothing is written: {_and(refused)} would be weakened, or it cannot be told that not; "
+            "use --weaken where that is meant.",
+            REFUSED,
+        )
 
 
 @app.command()
-def check(targets: Targets = None) -> None:
-    """Say whether the lock files hold the plans of the code; exit code 1 where one does not."""
-    stale = False
-    for workflow in _named(targets):
-        with explained():
-            found = lock.read(lock.path_of(workflow))
-        problem = _difference(workflow, found)
-        stale = stale or bool(problem)
-        typer.echo(f"{workflow.name}: {problem or f'plan {workflow.plan.digest[:12]} is locked'}")
-    if stale:
+def check(
+    targets: Targets = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="FILE|DIGEST",
+            help="Compare with another lock file's newest plan (- reads it from the input), or with a released plan; "
+            "exit code 1 where the code's plan is weaker.",
+        ),
+    ] = "",
+    weaken: Annotated[bool, typer.Option("--weaken", help="With --against: weaker is meant; exit code 0.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether the lock files hold the plans of the code, and what changed; exit code 1 where one does not."""
+    if weaken and not against:
+        raise UsageError("--weaken belongs to --against; a plan of the code is released with `gatework plan lock`.")
+    if against:
+        workflow, older = _other(against, workflows_named(targets or []))
+        found = changes(older, workflow.plan)
+        _compare(workflow, older, found, as_json=as_json)
+        if weakens(found) and not weaken:
+            raise typer.Exit(REFUSED)
+        return
+    standings = [(workflow, lock.standing(workflow)) for workflow in workflows_named(targets or [])]
+    if as_json:
+        dump([_data(workflow, standing) for workflow, standing in standings])
+    else:
+        for workflow, standing in standings:
+            _tell(workflow, standing)
+            if not standing.released:
+                flag = " --weaken" if standing.weakens else ""
+                _say(f"Release it with `gatework plan lock{flag}`.")
+    if not all(standing.released for _, standing in standings):
         raise typer.Exit(REFUSED)
 
 
-def _named(targets: list[str] | None) -> list[Workflow[Any, Any]]:
-    with explained():
-        return workflows_named(targets or [])
+@app.command()
+def history(
+    name: Annotated[str, typer.Argument(metavar="WORKFLOW", help="A name in `workflows/`, or MODULE:WORKFLOW.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show the released plans of a workflow, oldest first, with what changed from one to the next."""
+    (workflow,) = workflows_named([name])
+    held = lock.released(workflow)
+    steps: list[dict[str, Any]] = []
+    before: Plan | None = None
+    for locked in held.plans if held else ():
+        found = changes(before, locked.plan) if before else ()
+        steps.append({"plan": locked.digest, "released": True, "meant": bool(locked.weakens), "changes": found})
+        before = locked.plan
+    if before is None or before.digest != workflow.plan.digest:
+        found = changes(before, workflow.plan) if before else ()
+        steps.append({"plan": workflow.plan.digest, "released": False, "meant": False, "changes": found})
+    if as_json:
+        listed = [
+            {
+                "plan": step["plan"],
+                "released": step["released"],
+                "weakening_meant": step["meant"],
+                "changes": _listed(step["changes"]),
+            }
+            for step in steps
+        ]
+        dump({"workflow": workflow.name, "lock": str(lock.path_of(workflow)), "plans": listed})
+        return
+    from gatework.cli.planview import changes_view
+
+    screen = console()
+    for i, step in enumerate(steps):
+        note = "" if step["released"] else ", of the code and not released"
+        note += ", the first" if i == 0 else ", released in the knowledge that it weakens" if step["meant"] else ""
+        screen.print(Text.assemble((workflow.name, "bold"), f" plan {step['plan'][:12]}{note}"))
+        if step["changes"]:
+            screen.print(changes_view(step["changes"]))
 
 
-def _difference(workflow: Workflow[Any, Any], found: lock.Lock | None) -> str:
-    digest = workflow.plan.digest[:12]
-    if found is None or not found.plans:
-        return f"plan {digest} is not locked; run `gatework plan lock`"
-    newest = found.plans[-1]
-    if newest.digest != workflow.plan.digest:
-        return f"the code has plan {digest}, the lock {newest.digest[:12]}; run `gatework plan lock` to release it"
-    if newest.code != lock.paths(workflow):
-        return f"plan {digest} is locked, but its functions have moved; run `gatework plan lock`"
-    return ""
+def _other(given: str, workflows: Sequence[Workflow[Any, Any]]) -> tuple[Workflow[Any, Any], Plan]:
+    """What --against names: an earlier plan, and the workflow that it is of."""
+    if given != "-" and re.fullmatch(r"[0-9a-f]{6,64}", given) and not Path(given).exists():
+        held = [(w, lock.released(w)) for w in workflows]
+        found = [(w, p.plan) for w, one in held for p in (one.plans if one else ()) if p.digest.startswith(given)]
+        if len(found) != 1:
+            many = "More than one released plan begins" if found else "No released plan begins"
+            raise UsageError(f"{many} with {given}; `gatework plan history WORKFLOW` lists them.")
+        return found[0]
+    try:
+        data = sys.stdin.buffer.read(lock.MAX_LOCK_BYTES + 1) if given == "-" else Path(given).read_bytes()
+    except OSError as error:
+        raise fail(f"The lock file {given} cannot be read: {error.strerror}.", USAGE) from None
+    name = "the input" if given == "-" else Path(given).name
+    other = lock.parse(data, name)
+    if not other.plans:
+        raise UsageError(f"The lock file {name} holds no plan.")
+    named = [w for w in workflows if w.name == other.workflow]
+    if len(named) != 1:
+        raise UsageError(f"{name} is the lock file of {other.workflow}, which is not among the workflows here.")
+    return named[0], other.plans[-1].plan
 
 
-def _sources(node: Node) -> str:
-    if isinstance(node, Approval):
-        return ", ".join(render(ref) for ref in dict.fromkeys((node.value, *node.show)))
-    return ", ".join(
-        render(param.source) if isinstance(param.source, Ref) else f"{param.name}=…" for param in node.params
-    )
+def _compare(workflow: Workflow[Any, Any], older: Plan, found: Sequence[Change], *, as_json: bool) -> None:
+    if as_json:
+        dump(
+            {
+                "workflow": workflow.name,
+                "plan": workflow.plan.digest,
+                "against": older.digest,
+                "weakens": weakens(found),
+                "changes": _listed(found),
+            }
+        )
+        return
+    _said_changes(f"{workflow.name}: plan {workflow.plan.digest[:12]} against {older.digest[:12]}", found)
 
 
-def _bounds(node: Node) -> list[str]:
-    if isinstance(node, Approval):
-        rule = f" when {render(node.when)}" if node.when else " always"
-        return [f"{node.role} approves{rule}, within {_time(node.expires_seconds)}"]
-    return list(_work_bounds(node))
+def _tell(workflow: Workflow[Any, Any], standing: lock.Standing) -> None:
+    """Where a plan stands to its lock file, in words."""
+    from gatework.cli.planview import moved_view
+
+    name, digest, newest = workflow.name, workflow.plan.digest[:12], standing.newest
+    if newest is None:
+        _say(f"{name}: plan {digest} is the first, and not released.")
+    elif standing.changes:
+        head = f"{name}: the code has plan {digest}, {_place(workflow)} {newest.digest[:12]}"
+        _said_changes(head, standing.changes)
+    elif standing.moved:
+        _say(f"{name}: plan {digest} is released, but its functions have moved since.")
+        console().print(moved_view(standing.moved))
+    elif standing.unmarked:
+        _say(f"{name}: plan {digest} is weaker than the one before it in {_place(workflow)}, which does not say so.")
+    else:
+        _say(f"{name}: plan {digest} is released.")
 
 
-def _work_bounds(node: Work) -> list[str]:
-    lines = [f"our own records: {node.runs}"] if node.kind == "endorse" else []
-    lines += [f"guard {guard.name}" for guard in node.guards]
-    lines += [f"effect {tool.name}, once for each {tool.once}" for tool in node.tools]
-    if node.attempts > 1:
-        lines.append(f"{node.attempts} attempts")
-    if node.budget:
-        lines.append(f"{node.budget.model_calls} model calls, {node.budget.tokens} tokens")
-    return lines
+def _said_changes(head: str, found: Sequence[Change]) -> None:
+    from gatework.cli.planview import changes_view
+
+    if not found:
+        _say(f"{head}: the same.")
+        return
+    certain = any(change.weakens and change.bearing == "weakens" for change in found)
+    verdict = "weaker" if certain else "weaker or not, that cannot be told" if weakens(found) else "not weaker"
+    _say(f"{head}: {verdict}.")
+    console().print(changes_view(found))
 
 
-def _time(seconds: float) -> str:
-    days = timedelta(seconds=seconds) / timedelta(days=1)
-    return f"{days:g} days" if days > 1 else f"{seconds / 3600:g} hours"
+def _data(workflow: Workflow[Any, Any], standing: lock.Standing) -> dict[str, Any]:
+    return {
+        "workflow": workflow.name,
+        "plan": workflow.plan.digest,
+        "newest": standing.newest.digest if standing.newest else None,
+        "released": standing.released,
+        "weakens": standing.weakens,
+        "changes": _listed(standing.changes),
+        "moved": {key: {"was": was, "now": now} for key, (was, now) in standing.moved.items()},
+    }
+
+
+def _listed(found: Sequence[Change]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(change) for change in found]
+
+
+def _place(workflow: Workflow[Any, Any]) -> str:
+    return lock.path_of(workflow).name
+
+
+def _say(line: str) -> None:
+    console().print(Text(clean(line)))
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gatework import Endorsed, lock, stage, workflow
-from gatework.errors import ConfigError
+from gatework.errors import ConfigError, PlanError
 from gatework.workflow import Workflow
 
 
@@ -66,9 +66,9 @@ def test_lock_keeps_earlier_plans_and_puts_the_released_one_last(tmp_path: Path)
     path = tmp_path / "letter.lock.json"
     one, two = _one(), _two()
     for released in (one, two):
-        lock.write(released, path)
+        lock.write(released, path, weaken=True)
     assert _digests(path) == [one.plan.digest, two.plan.digest]
-    lock.write(one, path)
+    lock.write(one, path, weaken=True)
     assert _digests(path) == [two.plan.digest, one.plan.digest]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -117,3 +117,91 @@ def test_lock_of_another_workflow_is_refused(tmp_path: Path) -> None:
     for attempt in (lock.released, lock.write):
         with pytest.raises(ConfigError, match="another workflow, other"):
             attempt(_one(), path)
+
+
+# -- weakening -------------------------------------------------------------------------------------
+
+
+@stage(attempts=3)
+async def thrice(text: Endorsed[str]) -> Endorsed[str]:
+    return text
+
+
+def _tries(attempts: int) -> Workflow[str, str]:
+    """The same plan with a stage that may be tried so often."""
+    first_ = type(thrice)(thrice.function, attempts=attempts)
+
+    @workflow
+    def letter(text: Endorsed[str]) -> Endorsed[str]:
+        return first_(text)
+
+    return letter
+
+
+def test_lock_is_not_written_where_the_plan_gets_weaker_unless_that_is_meant(tmp_path: Path) -> None:
+    """The refusal says what weakens it and how it is released all the same, and leaves the file as it was."""
+    path = tmp_path / "letter.lock.json"
+    lock.write(_tries(3), path)
+    before = path.read_bytes()
+    with pytest.raises(
+        PlanError, match=r"weakens its plan: thrice gets 4 attempts, it had 3\. Release it with .*--weaken"
+    ):
+        lock.write(_tries(4), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    assert lock.write(_tries(4), path, weaken=True)
+    assert lock.write(_tries(2), path)
+
+
+def test_lock_of_a_plan_that_got_weaker_says_so(tmp_path: Path) -> None:
+    """The mark names the plan that was weakened; a plan that is not weaker bears none, whatever was allowed."""
+    path = tmp_path / "letter.lock.json"
+    for attempts in (3, 4, 2):
+        lock.write(_tries(attempts), path, weaken=True)
+    found = lock.read(path)
+    assert found is not None
+    assert [locked.weakens for locked in found.plans] == ["", _tries(3).plan.digest, ""]
+
+
+def test_lock_whose_mark_was_taken_out_is_not_released(tmp_path: Path) -> None:
+    """A weaker plan that came into the file by another way than --weaken is found, and can be marked."""
+    path = tmp_path / "letter.lock.json"
+    for attempts in (3, 4):
+        lock.write(_tries(attempts), path, weaken=True)
+    marked = path.read_bytes()
+    path.write_bytes(marked.replace(f'"weakens": "{_tries(3).plan.digest}"'.encode(), b'"weakens": ""'))
+    standing = lock.standing(_tries(4), path)
+    assert (standing.released, standing.unmarked, standing.weakens) == (False, True, True)
+    with pytest.raises(PlanError, match="its newest plan weakens the one before"):
+        lock.write(_tries(4), path)
+    lock.write(_tries(4), path, weaken=True)
+    assert path.read_bytes() == marked
+
+
+def test_lock_without_marks_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Files that were written before there were marks are good."""
+    path = tmp_path / "letter.lock.json"
+    lock.write(_one(), path)
+    data = json.loads(path.read_text())
+    del data["plans"][0]["weakens"]
+    path.write_text(json.dumps(data))
+    assert lock.standing(_one(), path).released
+
+
+def test_standing_says_what_changed_and_what_moved(tmp_path: Path) -> None:
+    """Nothing released, the same, another plan, the same plan with functions elsewhere."""
+    path = tmp_path / "letter.lock.json"
+    assert lock.standing(_one(), path).newest is None
+    assert not lock.standing(_one(), path).released
+    lock.write(_one(), path)
+    assert lock.standing(_one(), path).released
+    said = [change.what for change in lock.standing(_two(), path).changes]
+    assert said == ["a run gives second instead of draft", "first is now named draft", "stage second added"]
+    data = json.loads(path.read_text())
+    data["plans"][0]["code"] = {"stage:first": "elsewhere:first"}
+    path.write_text(json.dumps(data))
+    moved = lock.standing(_one(), path)
+    assert moved.moved == {"stage:first": ("elsewhere:first", f"{__name__}:first")}
+    assert (moved.released, moved.weakens) == (False, False)
+    assert lock.write(_one(), path)
+    assert lock.standing(_one(), path).released

@@ -76,7 +76,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from letter import letter
 from gatework import lock
-lock.write(letter)
+lock.write(letter, weaken=True)
 """
 
 
@@ -111,7 +111,7 @@ class Project:
         _module(f"stages_{suffix}", self.folder / "stages.py")
         letter: Workflow[Any, Any] = _module(f"letter_{suffix}", self.folder / "letter.py").letter
         if release:
-            lock.write(letter)
+            lock.write(letter, weaken=True)
         return letter
 
 

@@ -92,7 +92,7 @@ async def main() -> None:
                     text = re.sub(rf"\d+@{re.escape(socket.gethostname())}", "worker", history.to_json())
                     (FOLDER / f"{scene.__name__}.json").write_text(text + "\n", encoding="utf-8")
     for plan in PLANS:
-        lock.write(plan, FOLDER / f"{plan.name}.lock.json")
+        lock.write(plan, FOLDER / f"{plan.name}.lock.json", weaken=True)
 
 
 if __name__ == "__main__":

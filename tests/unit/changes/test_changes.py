@@ -267,7 +267,17 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [
             (
                 "agreed",
-                "agreed asks only when owed.amount > 500 or owed.gift == True, in fewer cases; "
+                "agreed asks when owed.amount > 500 instead of owed.amount > 100, in fewer cases",
+                WEAKENS,
+            )
+        ],
+    ),
+    "simple threshold raised": (
+        many(put("nodes", AGREED, "when", to=over("500"))),
+        [
+            (
+                "agreed",
+                "agreed asks only when owed.amount > 500, in fewer cases; "
                 "it was when owed.amount > 100 or owed.gift == True",
                 WEAKENS,
             )
@@ -476,6 +486,15 @@ def test_change_back_is_said_too_and_is_no_mirror_of_weakness(case: str, traced:
     assert back
     if {bearing for _, _, bearing in expected} == {STRENGTHENS}:
         assert weakens(back)
+
+
+def test_change_of_a_threshold_is_said_in_short(traced: Plan) -> None:
+    """One comparison, with what it was."""
+    one, other = (edited(traced, put("nodes", AGREED, "when", to=over(limit))) for limit in ("100", "500"))
+    assert told(changes(one, other)) == [("agreed", "agreed asks only when owed.amount > 500, it was > 100", WEAKENS)]
+    assert told(changes(other, one)) == [
+        ("agreed", "agreed asks only when owed.amount > 100, it was > 500", STRENGTHENS)
+    ]
 
 
 def test_change_of_nothing_is_none(traced: Plan) -> None:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatework.changes import Bearing, changes, weakens
+from gatework.changes import _INPUT, _PLAN, Bearing, approval, changes, weakens, work
 from gatework.expr import Compare, Const, Ref
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, GuardUse, Node, Plan, ToolUse, Work, faults
+from gatework.plan import Approval, Budget, GuardUse, Input, Node, Param, Plan, ToolUse, Work, faults
 from gatework.testing.factories import Draft, approve, effect, endorse, plan_of, stage
 from tests.explorer.shapes import KINDS, draft
 from tests.unit.defining import Definitions
@@ -78,6 +78,8 @@ def _with(data: Any, name: str, value: Any) -> Any:
     return made
 
 
+PLAIN = Work(name="", runs="", params=(), label=Label.PLAIN, contract="")
+
 BODY = """
 claim = extract(mail)
 owed = endorse(claim, by=look_up)
@@ -128,6 +130,20 @@ def test_change_of_any_field_is_tried_above(traced: Plan) -> None:
     held = {type(item).__name__ for item in _inside(traced)}
     wanted = {kind.__name__ for kind in pieces(Plan)} - {"All", "Not", "Present"}
     assert wanted <= held, wanted - held
+
+
+def test_every_field_of_plan_data_has_words_of_its_own() -> None:
+    """A field that is added is given a rule in gatework/changes, rather than said in general words."""
+    for kind, rules in {
+        Plan: _PLAN,
+        Input: _INPUT,
+        Work: work.RULES,
+        Approval: approval.RULES,
+        Param: work.param_rules(PLAIN),
+        GuardUse: work.GUARD,
+        ToolUse: work.TOOL,
+    }.items():
+        assert {f.name for f in dataclasses.fields(kind)} == set(rules), kind.__name__
 
 
 def _inside(data: Any) -> Iterator[Any]:

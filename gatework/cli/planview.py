@@ -1,0 +1,163 @@
+"""Plans, and what changed in them, as text for a terminal. No name in them can forge anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gatework.changes import Bearing, Change, words
+from gatework.expr import Const, Ref
+from gatework.guard import TIMEOUT
+from gatework.labels import Label
+from gatework.plan import DEFAULT_BUDGET, Approval, GuardUse, Node, Plan, Work
+
+LABELS = {Label.PLAIN: "dim", Label.UNTRUSTED: "red", Label.ENDORSED: "green", Label.APPROVED: "blue"}
+BEARINGS = {
+    Bearing.WEAKENS: "bold red",
+    Bearing.UNCLEAR: "yellow",
+    Bearing.STRENGTHENS: "green",
+    Bearing.NEITHER: "dim",
+}
+_USUAL = Work(name="", runs="", params=(), label=Label.PLAIN, contract="")
+"""A stage that says nothing of its limits."""
+_GUARD_SECONDS = TIMEOUT.total_seconds()
+_INDENT = 5
+
+
+def plan_view(plan: Plan, about: str = "") -> RenderableType:
+    """A plan as a reviewer reads it: node by node, with everything that holds it."""
+    parts: list[RenderableType] = [Text.assemble((plan.name, "bold"), "  plan ", plan.digest[:12])]
+    parts += [Text(words.plain(about, 300))] if about else []
+    parts.append(Text())
+    parts.append(_heading("", plan.input.name, plan.input.label, "what a run starts from", plan))
+    for position, node in enumerate(plan.nodes, start=1):
+        parts.append(_heading(str(position), node.name, node.label, _call(node), plan))
+        details = list(_details(node))
+        if details:
+            parts.append(Padding(_pairs(details), (0, 0, 0, _INDENT), expand=False))
+    parts += [Text(), _pairs([("gives", words.name(plan.result))])]
+    if plan.acknowledged:
+        parts.append(_pairs([("unused", words.names(plan.acknowledged))]))
+    parts.append(Text(_usual(), style="dim"))
+    return Group(*parts)
+
+
+def changes_view(changes: Iterable[Change]) -> RenderableType:
+    """What changed, a line each, the bearing first."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for change in changes:
+        table.add_row(Text(change.bearing, style=BEARINGS[change.bearing]), Text(change.what))
+    return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def moved_view(moved: Mapping[str, tuple[str, str]]) -> RenderableType:
+    """Which functions of a plan have moved."""
+    lines = [Padding(Text(said), (0, 0, 0, 2), expand=False) for said in moves(moved)]
+    return Group(*lines)
+
+
+def moves(moved: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """The sentences on functions that have moved."""
+    for key, (was, now) in moved.items():
+        kind, _, name = key.partition(":")
+        place = f"is at {words.name(now)}" if now else "is nowhere"
+        yield f"{kind} {words.name(name)} {place}, it was {'at ' + words.name(was) if was else 'not recorded'}"
+
+
+def _heading(number: str, name: str, label: Label, said: str, plan: Plan) -> RenderableType:
+    width = max(len(node) for node in (plan.input.name, *plan.index))
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(width=max(2, len(str(len(plan.nodes)))), justify="right", no_wrap=True)
+    table.add_column(width=min(width, 24), overflow="fold")
+    table.add_column(width=max(map(len, Label)), no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text(number, style="dim"), Text(name, style="bold"), Text(label, style=LABELS[label]), Text(said))
+    return table
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(width=7, style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, said in pairs:
+        table.add_row(name, Text(said))
+    return table
+
+
+def _call(node: Node) -> str:
+    """A node as the plan's function calls it."""
+    if isinstance(node, Approval):
+        return f"approve({words.field(node.value)})"
+    inputs = ", ".join(
+        words.field(param.source)
+        if isinstance(param.source, Ref)
+        else f"{words.name(param.name)}={words.value(_data(param.source))}"
+        for param in node.params
+    )
+    return (
+        f"endorse({inputs}, by={words.name(node.runs)})"
+        if node.kind == "endorse"
+        else f"{words.name(node.runs)}({inputs})"
+    )
+
+
+def _data(source: Const) -> object:
+    return source.data
+
+
+def _details(node: Node) -> Iterator[tuple[str, str]]:
+    if isinstance(node, Approval):
+        yield "by", f"{words.name(node.role)}, within {words.time(node.expires_seconds)}"
+        yield "when", words.condition(node.when) if node.when else "always"
+        yield "shows", words.names(dict.fromkeys(ref.node for ref in node.reads))
+        if node.click:
+            yield "click", "is enough; the number on the panel is not asked for"
+        return
+    if node.before:
+        yield "before", ", ".join(map(_guard, node.before))
+    if node.guards:
+        yield "guards", ", ".join(map(_guard, node.guards))
+    for tool in node.tools:
+        probe = "with a probe" if tool.probe else "without a probe"
+        yield "effect", f"{words.name(tool.name)}, once for each {words.name(tool.once)}, {probe}"
+    if node.queue:
+        yield "queue", words.name(node.queue)
+    limits = list(_limits(node))
+    if limits:
+        yield "limits", ", ".join(limits)
+    if (node.operator, node.expires_seconds) != (_USUAL.operator, _USUAL.expires_seconds):
+        yield "asks", f"{words.name(node.operator)} where it waits, for {words.time(node.expires_seconds)}"
+
+
+def _guard(use: GuardUse) -> str:
+    """A guard, with the inputs that it looks at besides the output."""
+    seen = ", ".join(
+        words.name(a) if a == b else f"{words.name(a)}={words.name(b)}" for a, b in sorted(use.binds.items())
+    )
+    time = "" if use.timeout_seconds == _GUARD_SECONDS else f" in {words.time(use.timeout_seconds)}"
+    return words.name(use.name) + (f"({seen})" if seen else "") + time
+
+
+def _limits(node: Work) -> Iterator[str]:
+    if node.attempts != _USUAL.attempts:
+        yield words.count(node.attempts, "attempt")
+    if node.timeout_seconds != _USUAL.timeout_seconds:
+        yield f"{words.time(node.timeout_seconds)} each"
+    if node.budget:
+        yield words.count(node.budget.model_calls, "model call")
+        yield words.count(node.budget.tokens, "token")
+
+
+def _usual() -> str:
+    return (
+        f"Unless said otherwise: {words.count(_USUAL.attempts, 'attempt')} of {words.time(_USUAL.timeout_seconds)}, "
+        f"{words.count(DEFAULT_BUDGET.model_calls, 'model call')} and {words.count(DEFAULT_BUDGET.tokens, 'token')} "
+        f"each; {_USUAL.operator} is asked where it waits, for {words.time(_USUAL.expires_seconds)}; "
+        f"a guard has {words.time(_GUARD_SECONDS)}."
+    )
