@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO, get_args
 
 from gatework.errors import ConfigError
 from gatework.logs import emit
-from gatework.logs.records import event_of, fields_of, is_noise, of_structlog
+from gatework.logs.records import Noise, event_of, fields_of, of_structlog
 
 Style = Literal["pretty", "json"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -40,7 +40,7 @@ def configure(
         values = _chosen("GATEWORK_LOG_VALUES", ("0", "1"), "0") == "1"
     handler = logging.StreamHandler(written)
     handler.setFormatter(_formatter(chosen, colours=terminal and not os.environ.get("NO_COLOR")))
-    handler.addFilter(lambda record: not is_noise(record))
+    handler.addFilter(Noise())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # A finer level is for our own events: at debug others log what they send and receive.
@@ -76,7 +76,7 @@ def _formatter(style: Style, *, colours: bool) -> logging.Formatter:
     )
 
     def read(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {**fields_of(event["_record"]), "_from_structlog": False}
+        return {**fields_of(event["_record"], event["event"]), "_from_structlog": False}
 
     def cleaned(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         # What an application logs by structlog itself comes here without having been read from a record.

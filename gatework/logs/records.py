@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,13 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 _MAX_MESSAGE = 1_000
 """Longest message of another logger."""
+
+AGAIN_SECONDS = 30.0
+"""How soon Temporal's core may say the same again."""
+_MOST_SAID = 1_000
+
+_STATUS = re.compile(r'Status \{ code: (\w+), message: "((?:[^"\\]|\\.)*)"')
+"""How Temporal's core prints an answer of the server, with its whole inside behind it."""
 
 _TEMPORAL = {
     "workflow_id": "run",
@@ -41,11 +49,11 @@ def event_of(record: EventRecord) -> dict[str, Any]:
     return fields
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+def fields_of(record: logging.LogRecord, message: str) -> dict[str, Any]:
     """A record of another logger as the same flat fields; text is clean and of one line."""
     fields = head_of(record)
     said = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    fields |= {"event": _message(record), "logger": safe(record.name), **_others(said)}
+    fields |= {"event": _message(record, message), "logger": safe(record.name), **_others(said)}
     for name, value in context().items():
         fields.setdefault(name, safe_value(value))
     if record.exc_info and record.exc_info[1] is not None:
@@ -58,29 +66,44 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 def of_structlog(event: MutableMapping[str, Any]) -> dict[str, Any]:
     """An event that was logged by structlog itself, as the same flat fields."""
     record: logging.LogRecord = event.pop("_record")
-    bare = logging.makeLogRecord({**vars(record), "msg": str(event.pop("event", "")), "args": None})
+    bare, message = logging.makeLogRecord(vars(record)), str(event.pop("event", ""))
     for private in ("_logger", "_name"):
         vars(bare).pop(private, None)
     fields = {safe(str(name), 60): safe_value(value) for name, value in event.items() if name != "exc_info"}
-    return {**fields_of(bare), **{name: value for name, value in fields.items() if name not in ("time", "level")}}
+    return {
+        **fields_of(bare, message),
+        **{name: value for name, value in fields.items() if name not in ("time", "level")},
+    }
 
 
-def is_noise(record: logging.LogRecord) -> bool:
-    """Whether a record repeats what an event of ours says: that Temporal is to try an attempt again."""
-    error = record.exc_info[1] if record.exc_info else None
-    return (
-        error is not None
-        and record.name == "temporalio.activity"
-        and bool(_our_failure(error))
-        and (not getattr(error, "non_retryable", True))
-    )
+class Noise(logging.Filter):
+    """Leaves out what Temporal says beside an event of ours, and what it says again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("temporalio"):
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and _our_failure(error) and not getattr(error, "non_retryable", True):
+            return False  # an attempt that is tried again: `try.failed`
+        return record.name != "temporalio.core" or self._is_new(record)
+
+    def _is_new(self, record: logging.LogRecord) -> bool:
+        # While a server is away, each poller says so several times a second, counting.
+        text = re.sub(r"\d+", "", record.getMessage())
+        last = self._said.get(text, -AGAIN_SECONDS)
+        if record.created - last < AGAIN_SECONDS:
+            return False
+        if len(self._said) >= _MOST_SAID:
+            self._said.clear()
+        self._said[text] = record.created
+        return True
 
 
-def _message(record: logging.LogRecord) -> str:
-    try:
-        message = record.getMessage()
-    except (TypeError, ValueError, KeyError):  # a format that does not fit its arguments
-        message = str(record.msg)
+def _message(record: logging.LogRecord, message: str) -> str:
     if hasattr(record, "temporal_workflow") or hasattr(record, "temporal_activity"):
         message = message.partition(" ({")[0]  # the same as fields
     return safe(message.strip(), _MAX_MESSAGE)
@@ -94,8 +117,11 @@ def _others(said: dict[str, Any]) -> dict[str, Any]:
             fields |= {ours: safe_value(value[theirs]) for theirs, ours in _TEMPORAL.items() if value.get(theirs)}
         elif name == "temporal_log":
             core = getattr(value, "fields", None)
-            known = {**_TEMPORAL, "error": "error"}
-            fields |= {known[key]: safe_value(core[key]) for key in known if isinstance(core, dict) and core.get(key)}
+            if isinstance(core, dict):
+                fields |= {ours: safe_value(core[theirs]) for theirs, ours in _TEMPORAL.items() if core.get(theirs)}
+                if core.get("error"):
+                    status = _STATUS.match(str(core["error"]))
+                    fields["reason"] = safe(f"{status[1]}: {status[2]}" if status else str(core["error"]))
         elif isinstance(value, str | int | float | bool) and not name.startswith("_"):
             fields[safe(name, 60)] = safe_value(value)
     return fields

@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,6 +139,24 @@ def test_refusal_of_ours_has_no_stack_and_no_double() -> None:
     assert "reason" not in failed
 
 
+def test_core_of_temporal_says_a_thing_once() -> None:
+    """While a server is away its pollers say so many times a second; the reason is one sentence, and nothing else."""
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+    said = SimpleNamespace(
+        fields={"error": 'Status { code: Unavailable, message: "tcp \\"x", source: SECRET }', "failure": "SECRET"}
+    )
+    core = logging.getLogger("temporalio.core")
+    for times in range(7, 20):
+        core.warning("gRPC call poll retried %s times", times, extra={"temporal_log": said})
+    core.warning("Something else")
+    first, other = written(stream)
+    assert first["event"] == "gRPC call poll retried 7 times"
+    assert first["reason"] == 'Unavailable: tcp \\"x'
+    assert "SECRET" not in stream.getvalue()
+    assert other["event"] == "Something else"
+
+
 def test_messages_of_exceptions_stay_out_unless_values_are_asked_for() -> None:
     """Where they are, the log says so loudly, once, at its beginning."""
     for values in (False, True):
@@ -171,9 +190,10 @@ def test_lines_of_a_stage_carry_its_run() -> None:
     stream = io.StringIO()
     logs.configure(stream=stream)
     with emit.bound({**RUN, "stage": "pay", "attempt": 1}):
-        logging.getLogger("activities.bank").info("asked the bank")
+        logging.getLogger("activities.bank").info("asked %s", "the bank")
     [line] = written(stream)
     assert (line["logger"], line["run"], line["stage"]) == ("activities.bank", "refund-7", "pay")
+    assert line["event"] == "asked the bank"
 
 
 def test_structlog_of_the_application_goes_the_same_way() -> None:
