@@ -7,14 +7,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from temporalio.service import RPCError
 
 from gatework.temporal import find, watching
 from tests.workflow.conftest import Typed
-from tests.workflow.deployment import ROOT, Deployed, Deployments, task_after, until, waiting
+from tests.workflow.deployment import ROOT, Deployments, WorkerProcess, task_after, waiting
 from tests.workflow.plans import RETRY, Note, chain, signed, single, world
 from tests.workflow.terminal import Terminal
 
@@ -102,30 +103,40 @@ async def test_run_that_is_waited_for_and_does_not_complete_exits_with_1(
     """Standard output holds the result or nothing; what happened is on standard error."""
     deployed = await deployments.serve(signed)
     id = f"{deployments.queue}-no"
-    typing = asyncio.create_task(typed("run", SIGNED, GIVEN, "--id", id, "--wait"))
-    await reject(deployed, id)
-    done = await typing
-    assert (done.exit_code, done.stdout) == (1, "")
-    for words in ("✔ paper", "? boss: approve paper?", f"gatework approve {id}", "✖ rejected", "too much"):
-        assert words in done.stderr, done.stderr
-    typing = asyncio.create_task(typed("run", SIGNED, GIVEN, "--id", id, "--wait", "--json"))
-    data = json.loads((await typing).stdout)
+    async with gatework(deployments, "run", SIGNED, GIVEN, "--id", id, "--wait") as command:
+        assert f"gatework approve {id}" in await command.says("? boss: approve paper?")
+        await find(deployed.client, signed, id).reject("too much", by="ana")
+        await command.says("✖ rejected: The run was rejected by ana at agreed: too much.")
+        assert await command.process.wait() == 1
+        assert "✔ paper" in "".join(command.said)
+    again = await typed("run", SIGNED, GIVEN, "--id", id, "--wait", "--json")
+    data = json.loads(again.stdout)
     assert (data["status"], data["result"], data["started"]) == ("rejected", None, False)
+    assert (again.exit_code, again.stderr) == (1, "")
+    assert (await typed("run", SIGNED, GIVEN, "--id", id, "--wait")).stdout == ""
 
 
-async def reject(deployed: Deployed, id: str) -> None:
-    """Say no to the run of that id, once it is there and asks."""
-    run = find(deployed.client, signed, id)
+@asynccontextmanager
+async def gatework(deployments: Deployments, *arguments: str) -> AsyncGenerator[WorkerProcess]:
+    """A command as a process, whose lines can be waited for."""
+    process = await asyncio.create_subprocess_exec(
+        GATEWORK,
+        *arguments,
+        cwd=ROOT,
+        env=environment(deployments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    command = WorkerProcess(process)
+    try:
+        yield command
+    finally:
+        await command.stop()
 
-    async def there() -> bool:
-        try:
-            return bool(await run.state())
-        except RPCError:
-            return False
 
-    await until(there, "the run")
-    await waiting(run)
-    await run.reject("too much", by="ana")
+def environment(deployments: Deployments) -> dict[str, str]:
+    here = {"TEMPORAL_ADDRESS": deployments.address, "GATEWORK_TASK_QUEUE": deployments.queue}
+    return {**here, "PATH": os.environ["PATH"], "PYTHONUTF8": "1"}
 
 
 # -- watch -----------------------------------------------------------------------------------------
@@ -145,17 +156,17 @@ async def test_watch_as_json_gives_one_object_a_line(deployments: Deployments, t
     """Programs read where the run stands, without the evidence of a question."""
     deployed = await deployments.serve(signed)
     run, _ = await deployed.gate(signed, Note(text="secret words"))
-    watching_ = asyncio.create_task(typed("watch", run.id, "--json"))
-    await asyncio.sleep(1)
-    await run.reject("no")
-    seen = await watching_
-    assert seen.exit_code == 1
-    moments = [json.loads(line) for line in seen.stdout.splitlines()]
+    async with gatework(deployments, "watch", run.id, "--json") as command:
+        await command.says("waiting")
+        await run.reject("no")
+        assert await command.process.wait() == 1
+        await command.says("rejected")
+    moments = [json.loads(line) for line in command.said]
     assert moments[0]["status"] == "waiting"
     assert moments[0]["waiting"]["role"] == "boss"
     assert moments[0]["plan"] == signed.plan.digest
     assert (moments[-1]["status"], moments[-1]["stages"][0]["status"]) == ("rejected", "done")
-    assert "secret words" not in seen.stdout
+    assert "secret words" not in "".join(command.said)
 
 
 @pytest.mark.usefixtures("soon")
@@ -211,11 +222,7 @@ async def test_watch_at_a_terminal_draws_a_picture_and_leaves_quietly(deployment
     """At 80 columns: each run with where it stands; Ctrl-C ends it with 0, for one run with 130; no traceback."""
     deployed = await deployments.serve(signed)
     one, waits = await deployed.gate(signed, Note(text="x"), f"{deployments.queue}-one")
-    env = {
-        "TEMPORAL_ADDRESS": deployments.address,
-        "GATEWORK_TASK_QUEUE": deployments.queue,
-        "PATH": os.environ["PATH"],
-    }
+    env = environment(deployments)
 
     def watched() -> None:
         with Terminal(GATEWORK, "watch", folder=ROOT, env=env) as terminal:
