@@ -36,7 +36,7 @@ from activities import mail_html
 from activities.mail_text import composed, one_line, own_words, plain, sentences, unflowed
 from gatework import Block, Untrusted, stage
 
-__all__ = ["Mail", "RawMail", "message_key", "read", "read_message", "sentences"]
+__all__ = ["Mail", "RawMail", "mail_key", "message_key", "read", "read_message", "sentences"]
 
 MAX_BYTES = 1_000_000
 """Largest mail that is read, as raw bytes."""
@@ -130,6 +130,14 @@ def read_message(eml: bytes) -> Mail | Block:
     except Exception:  # noqa: BLE001
         # The standard library's parser raises a dozen kinds of errors on malformed mails, few of them documented.
         return Block("The mail is malformed and cannot be read.")
+
+
+def mail_key(mail: RawMail) -> str:
+    """The business key of a mail: `message_key` of its bytes, or of what was sent where that is no Base64."""
+    try:
+        return message_key(base64.b64decode(mail.eml, validate=True))
+    except ValueError:
+        return message_key(b"\0" + mail.eml.encode())
 
 
 def message_key(eml: bytes) -> str:

@@ -70,6 +70,12 @@ class DecisionError(GateworkError):
     code = "decision"
 
 
+class ConflictError(GateworkError):
+    """The id of a run is taken by a run of something else."""
+
+    code = "conflict"
+
+
 class GrantError(GateworkError):
     """A call outside of what the plan grants to the running stage."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast, overload
 
-from gatework import constructs, syntax, trace
-from gatework.contract import Contract
-from gatework.errors import PlanError
-from gatework.labels import Endorsed, Labelled, Untrusted
+from gatework import canonical, constructs, syntax, trace
+from gatework.contract import Contract, name_of
+from gatework.errors import ContractError, PlanError
+from gatework.labels import Endorsed, Label, Labelled, Untrusted
 from gatework.plan import Input, Plan, faults
-from gatework.signature import accepts, read, where
+from gatework.signature import Declared, accepts, read, where
 from gatework.stage import Definition, Stage
 from gatework.trace import Builder
 
@@ -33,7 +35,7 @@ class Workflow(Generic[I, O]):
     `run` stands for it in `client.execute_workflow(refund.run, Mail(…), …)`.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, key: Callable[[I], str] | None = None) -> None:
         names = syntax.check(function, _callable_in_plan)
         self.function = function
         self.name = function.__name__
@@ -49,6 +51,9 @@ class Workflow(Generic[I, O]):
                 where=self.where,
             )
         start = next(iter(self.declared.params.values()))
+        self.key = key
+        if key is not None:
+            _check_key(key, start)
         builder = Builder(function.__code__, start, names.of, names.acknowledged)
         with builder.tracing():
             last = trace.traced(function(trace.input_of(start)), f"what {self.name} returns", where=names.result)
@@ -83,6 +88,26 @@ class Workflow(Generic[I, O]):
             "Callable[[Any, I], Awaitable[O]]", run_function(self.name, self.input.annotation, self.output.annotation)
         )
 
+    def id_of(self, data: I) -> str:
+        """The id of the run that starts from this input: one for each key; a new one each time where there is no key.
+
+        A key of up to 63 letters, digits and `. _ -` stands in the id as it is, any other by its digest, so that two
+        keys never share an id, and no id holds what a sender made up. Raises `ContractError` where the input breaks
+        its contract, or the key function gives no key.
+        """
+        if self.key is None:
+            return f"{self.name}-{uuid.uuid4()}"
+        # A copy, as a run would see it: what the key is computed from is what the contract lets through.
+        copy = self.input.read(self.input.write(data))
+        try:
+            key: object = self.key(copy)
+        except Exception as error:
+            raise ContractError(f"the key of {self.name} cannot be computed: {type(error).__name__}") from error
+        if not isinstance(key, str) or not key.strip():
+            raise ContractError(f"the key of {self.name} is {'empty' if isinstance(key, str) else 'no text'}")
+        # A digest has 64 digits, one more than any key that stands as it is.
+        return f"{self.name}-{key if _PLAIN_KEY.fullmatch(key) else canonical.digest('key', [self.name, key])}"
+
     @property
     def input(self) -> Contract[I]:
         """The contract of what a run starts from."""
@@ -97,8 +122,46 @@ class Workflow(Generic[I, O]):
         return f"<workflow {self.name}, plan {self.plan.digest[:12]}>"
 
 
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+
+
+def _check_key(key: Callable[..., Any], start: Declared) -> None:
+    declared = read(key, "the key", contracts=False)
+    taken = list(declared.params.values())
+    if [param.type for param in taken] != [start.type] or taken[0].label is not Label.PLAIN:
+        raise PlanError(
+            f"the key {declared.name} does not take the input.",
+            fix=f"Let it take a {name_of(start.type)}, without a label, and nothing else.",
+            where=declared.where,
+        )
+    if declared.result.type is not str or declared.result.label is not Label.PLAIN:
+        raise PlanError(
+            f"the key {declared.name} gives a {name_of(declared.result.type)}.",
+            fix="Return a str.",
+            where=declared.where,
+        )
+
+
 def _callable_in_plan(target: object) -> bool:
     return type(target) is Stage or any(target is construct for construct in _CONSTRUCTS)
+
+
+class _Keyed(Generic[I]):
+    """What `workflow(key=…)` gives: a decorator for workflows that start from what the key is computed of."""
+
+    def __init__(self, key: Callable[[I], str]) -> None:
+        self._key = key
+
+    @overload
+    def __call__(self, function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I], O], /) -> Workflow[I, O]: ...
+    def __call__(self, function: Any, /) -> Any:
+        return Workflow(function, key=self._key)
 
 
 @overload
@@ -109,9 +172,13 @@ def workflow(function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O
 def workflow(function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
 @overload
 def workflow(function: Callable[[I], O], /) -> Workflow[I, O]: ...
-def workflow(function: Any, /) -> Any:
+@overload
+def workflow(*, key: Callable[[I], str]) -> _Keyed[I]: ...
+def workflow(function: Any = None, /, *, key: Any = None) -> Any:
     """Seal a plan. The function is read once, now; its body is the small language of plans.
 
+    `key` gives what names a run in the business: a function of the input, without its label. Inputs of one key are one
+    run, whoever starts it.
     Raises `PlanError`, naming the line and the fix, where the plan breaks a rule.
     """
-    return Workflow(function)
+    return _Keyed(key) if function is None else Workflow(function)

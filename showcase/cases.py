@@ -10,8 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from activities.mailbox import RawMail, message_key
+from activities.mailbox import RawMail
 from gatework.errors import ConfigError
+from workflows.refund import refund
 
 FOLDER = Path(__file__).parent.parent / "mails"
 
@@ -59,8 +60,8 @@ class Case:
 
     @property
     def key(self) -> str:
-        """The business key: the id of its run, the same each time the mail comes in."""
-        return message_key(self.eml)
+        """The id of its run, the same each time the mail comes in, whoever starts it."""
+        return refund.id_of(self.mail)
 
     @property
     def mail(self) -> RawMail:

@@ -252,5 +252,5 @@ class Play:
         self._screen.whole(
             Text.assemble(("In the UI: More Actions, Send an Update\n", "dim"), f"  {page}\n", ("In a shell", "dim"))
         )
-        for command in render.commands(shlex.quote(found.case.key[:13]), waiting, self.program):
+        for command in render.commands(shlex.quote(found.case.key[:20]), waiting, self.program):
             self._screen.whole(Text(f"  {command}"))

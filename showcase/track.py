@@ -108,6 +108,6 @@ async def track(client: Client, case: Case) -> Track:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        run, found = await start(client, refund, case.mail, id=case.key), False
+        run, found = await start(client, refund, case.mail), False
         described = await run.handle.describe()
     return Track(case, run, described.run_id, found)

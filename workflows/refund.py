@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from activities.claims import extract
 from activities.letters import draft
-from activities.mailbox import RawMail, read
+from activities.mailbox import RawMail, mail_key, read
 from activities.orders import owed_by_our_records
 from activities.outbox import Sent, send
 from activities.payments import pay
@@ -17,7 +17,7 @@ FINANCE_ABOVE = 100
 """Refunds above this amount, in the currency of the order, are approved by a person."""
 
 
-@workflow
+@workflow(key=mail_key)
 def refund(mail: Untrusted[RawMail]) -> Endorsed[Sent]:
     """Refund a customer: read the mail, look up what we owe, ask finance where it matters, pay, and reply."""
     message = read(mail)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,9 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from gatework import canonical, wire
 from gatework.canonical import Json
 from gatework.contract import contract
-from gatework.errors import DecisionError
+from gatework.errors import ConfigError, ConflictError, ContractError, DecisionError
 from gatework.events import Action
 from gatework.ledger import Entry
+from gatework.plan import Work
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.progress import Progress
@@ -119,20 +119,72 @@ async def start(
     id: str = "",  # as Temporal names it
     task_queue: str = "",
 ) -> Execution[O]:
-    """Start a run, or find the one that has this id already, ended or not: one business key is one run."""
-    id = id or f"{workflow.name}-{uuid.uuid4()}"
-    # Another run under the same key would do its effects under other keys.
-    with suppress(WorkflowAlreadyStartedError):
+    """Start a run, or find the one that has this id already, ended or not.
+
+    The id is `workflow.id_of(data)` unless one is given: one business key is one run. Raises `ContractError` for input
+    that breaks its contract, and `ConflictError` where the id is taken by a run of another workflow or, for an id that
+    was given, of other input.
+    """
+    found, _ = await started(client, workflow, workflow.input.write(data), id=id, task_queue=task_queue)
+    return find(client, workflow, found)
+
+
+async def started(
+    client: Client, workflow: Workflow[Any, Any], data: bytes, *, id: str = "", task_queue: str = ""
+) -> tuple[str, bool]:
+    """As `start`, from canonical JSON that keeps to the contract: the run's id, and whether it was started now."""
+    queue = task_queue or default_task_queue()
+    if any(node.queue == queue for node in workflow.plan.nodes if isinstance(node, Work)):
+        raise ConfigError(f"The task queue {queue} is for stages of {workflow.name} alone; start it on another.")
+    named = workflow.id_of(workflow.input.read(data))
+    if workflow.key is not None and id not in ("", named):
+        raise ConflictError(f"A run of {workflow.name} is named by its key, here {named}; leave the id out.")
+    try:
         await client.start_workflow(
-            workflow.run,
-            data,
-            id=id,
-            task_queue=task_queue or default_task_queue(),
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            workflow.name,
+            raw(data),
+            id=id or named,
+            task_queue=queue,
+            # Another run under the same key would do its effects under other keys.
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
+            static_details=_DETAILS,
         )
-    return find(client, workflow, id)
+    except WorkflowAlreadyStartedError:
+        await _must_be(client, workflow, id or named, data if workflow.key is None else None)
+        return id or named, False
+    return id or named, True
+
+
+async def _must_be(client: Client, workflow: Workflow[Any, Any], id: str, data: bytes | None) -> None:
+    """Raise `ConflictError` unless the run of an id is one of the workflow, and started from this input."""
+    described = await client.get_workflow_handle(id).describe()
+    if described.workflow_type != workflow.name:
+        raise ConflictError(f"The id is taken by a run of another workflow than {workflow.name}; use another id.")
+    if data is not None and data != await _input_of(client, id, described):
+        raise ConflictError(
+            f"A run of {workflow.name} with that id started from other input; nothing was started. Use another id."
+        )
+
+
+async def _input_of(client: Client, id: str, described: WorkflowExecutionDescription) -> bytes:
+    """The canonical JSON that a run was started from, before it was continued or reset; empty for what is none."""
+    first = described.raw_description.workflow_execution_info.first_run_id or described.run_id
+    async for event in client.get_workflow_handle(id, run_id=first).fetch_history_events(page_size=1):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        values = await client.data_converter.decode(payloads, [RawValue] * len(payloads))
+        with suppress(ContractError):
+            return canonical.dumps(canonical.loads(data_of(values[0]) or b"")) if len(values) == 1 else b""
+        break
+    return b""
+
+
+_DETAILS = (
+    "Cancel stops the run at the next moment it can and records what may have happened. "
+    "Terminate stops it at once: nothing runs, nothing is recorded, and an effect may have happened unseen."
+)
+"""What a person should know before they stop a run, beside the buttons that do."""
 
 
 def find(client: Client, workflow: Workflow[Any, O], id: str) -> Execution[O]:

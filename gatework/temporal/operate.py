@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -20,16 +19,16 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import canonical
 from gatework.canonical import Json
 from gatework.errors import ConfigError, DecisionError, GateworkError
-from gatework.temporal.client import Execution
+from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
-from gatework.temporal.payloads import OURS, data_of, raw
+from gatework.temporal.payloads import OURS, data_of
 from gatework.temporal.progress import Progress, Waiting
 from gatework.workflow import Workflow
 
@@ -86,28 +85,12 @@ MARKER_DIGITS = 16
 async def start_run(
     client: Client, workflow: Workflow[Any, Any], data: bytes, *, id: str = "", queue: str = ""
 ) -> tuple[Operated, bool]:
-    """Start a run on JSON that keeps to its contract, or find the one of that id; and whether it was started now.
+    """Start a run on JSON that keeps to its contract, or find the one that is there; and whether it was started now.
 
-    Raises `ContractError`, and `DecisionError` where the id is that of a run of another workflow.
+    Raises `ContractError` and `ConflictError` as `start` does.
     """
-    data = workflow.input.accept(data)
-    id = id or f"{workflow.name}-{uuid.uuid4()}"
-    started = False
-    with suppress(WorkflowAlreadyStartedError):
-        await client.start_workflow(
-            workflow.name,
-            raw(data),
-            id=id,
-            task_queue=queue or task_queue(),
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
-        )
-        started = True
-    run = await _described(client, id)
-    if run.described.workflow_type != workflow.name:
-        raise DecisionError(f"There is a run {id} already, and it is not one of {workflow.name}; use another id.")
-    return run, started
+    found, new = await started(client, workflow, workflow.input.accept(data), id=id, task_queue=queue)
+    return await _described(client, found), new
 
 
 @asynccontextmanager

@@ -165,7 +165,7 @@ def test_demo_at_a_terminal_waits_for_a_person_goes_on_later_and_listens_elsewhe
     with terminal(tmp_path, APPROVAL) as first:
         first.shows(f"Port {taken} or 8233 is taken, so Temporal listens at 127.0.0.1:")
         first.shows("finance: approve owed")
-        number = int(first.shows(r"approve mail-[0-9a-f]{8} [0-9]{4}")[-4:])
+        number = int(first.shows(r"approve refund-mail-[0-9a-f]{8} [0-9]{4}")[-4:])
         first.types("nonsense\r")
         first.shows("Type approve")
         first.types(f"approve {1000 + (number - 999) % 9000}\r")
@@ -191,7 +191,7 @@ def test_demo_at_a_terminal_waits_for_a_person_goes_on_later_and_listens_elsewhe
 def test_decision_in_another_terminal_is_taken_while_the_demo_asks(tmp_path: Path) -> None:
     """The command that is shown works as it is typed, and what was half typed here is forgotten."""
     with terminal(tmp_path, REFUSED) as demo:
-        command = demo.shows(r"(TEMPORAL_ADDRESS=\S+ )?\S*gatework abort mail-[0-9a-f]{8} 'WHY'")
+        command = demo.shows(r"(TEMPORAL_ADDRESS=\S+ )?\S*gatework abort refund-mail-[0-9a-f]{8} 'WHY'")
         demo.types("retry half of a no")
         typed = command.replace("WHY", "not owed")
         subprocess.run(typed, shell=True, env=environment(), cwd=Path.cwd(), check=True, timeout=60)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from typing import Any
 
 import pytest
 from temporalio.client import (
@@ -14,12 +16,14 @@ from temporalio.client import (
 )
 from temporalio.common import RawValue
 
-from gatework.errors import ContractError
+from gatework import Endorsed
+from gatework import workflow as plan
+from gatework.errors import ConflictError, ContractError
 from gatework.ledger import broken_at
 from gatework.temporal import Execution, find
 from gatework.temporal.salting import salt_of
-from tests.workflow.deployment import Deployments, count, kinds, payload, task_after, until
-from tests.workflow.plans import BLOCK, Note, Paper, chain, refund, signed, single, world
+from tests.workflow.deployment import Deployments, count, events, kinds, payload, task_after, until
+from tests.workflow.plans import BLOCK, Note, Paper, chain, refund, signed, single, work, world
 
 
 async def test_typed_handle_shows_state_ledger_and_values(deployments: Deployments) -> None:
@@ -53,13 +57,13 @@ async def test_values_hold_outputs_that_were_refused(deployments: Deployments) -
 
 
 async def test_one_id_is_one_run_also_after_its_end(deployments: Deployments) -> None:
-    """The same business key twice is one run: while it runs, after it completed, and after a person said no."""
+    """The same id and input twice is one run: while it runs, after it completed, and after a person said no."""
     deployed = await deployments.serve(single, signed)
     id = f"key-{uuid.uuid4()}"
     one = await deployed.start(single, Note(text="a"), id)
-    other = await deployed.start(single, Note(text="b"), id)
+    other = await deployed.start(single, Note(text="a"), id)
     assert (await one.result(), await other.result()) == (Paper(text="a"), Paper(text="a"))
-    again = await deployed.start(single, Note(text="c"), id)
+    again = await deployed.start(single, Note(text="a"), id)
     assert await again.result() == Paper(text="a")
     run, _ = await deployed.gate(signed, Note(text="a"), f"{id}-no")
     await run.reject("No.")
@@ -69,6 +73,71 @@ async def test_one_id_is_one_run_also_after_its_end(deployments: Deployments) ->
     with pytest.raises(WorkflowFailureError):
         await after.result()
     assert world.worked == 1
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_id_that_is_taken_by_other_input_is_refused(deployments: Deployments, ended: bool) -> None:
+    """A second input under one id would get the result of the first; nothing is started, and one sentence says so."""
+    deployed = await deployments.serve(single, signed)
+    plan: Any = single if ended else signed
+    run = await deployed.start(plan, Note(text="a"), f"taken-{uuid.uuid4()}")
+    if ended:
+        await run.result()
+    first = (await run.handle.describe()).run_id
+    with pytest.raises(ConflictError, match="started from other input; nothing was started"):
+        await deployed.start(plan, Note(text="b"), run.id)
+    with pytest.raises(ConflictError, match="a run of another workflow than chain"):
+        await deployed.start(chain, Note(text="a"), run.id)
+    assert (await run.handle.describe()).run_id == first
+
+
+async def test_id_of_a_run_that_was_continued_is_known_by_its_first_input(deployments: Deployments) -> None:
+    """What a run hands on to itself is not what it was started from."""
+    deployed = await deployments.serve(signed, continue_after_events=6)
+    run, _ = await deployed.gate(signed, Note(text="a"), f"continued-{uuid.uuid4()}")
+    first, *_ = await events(run)
+    assert first.workflow_execution_started_event_attributes.continued_execution_run_id
+    assert (await deployed.start(signed, Note(text="a"), run.id)).id == run.id
+    with pytest.raises(ConflictError):
+        await deployed.start(signed, Note(text="b"), run.id)
+
+
+def order_of(note: Note) -> str:
+    return note.text
+
+
+@plan(key=order_of)
+def keyed(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """One stage, and a key."""
+    return work(note)
+
+
+async def test_one_key_is_one_run_whoever_starts_it(deployments: Deployments) -> None:
+    """Two that start at once, one that starts after the end: one run, which works once."""
+    deployed = await deployments.serve(keyed)
+    note = Note(text=f"order {deployments.queue}")
+    runs = await asyncio.gather(*(deployed.start(keyed, note) for _ in range(8)))
+    assert {run.id for run in runs} == {keyed.id_of(note)}
+    results = await asyncio.gather(*(run.result() for run in runs))
+    assert {result.text for result in results} == {note.text}
+    assert await (await deployed.start(keyed, note)).result() == results[0]
+    assert world.worked == 1
+
+
+async def test_run_with_a_key_takes_no_other_id(deployments: Deployments) -> None:
+    """An id beside the key would be a second run of one business; the id that the key gives may be said."""
+    deployed = await deployments.serve(keyed)
+    note = Note(text=f"order {deployments.queue}")
+    with pytest.raises(ConflictError, match="named by its key"):
+        await deployed.start(keyed, note, "another")
+    assert (await deployed.start(keyed, note, keyed.id_of(note))).id == keyed.id_of(note)
+
+
+async def test_input_that_breaks_its_contract_starts_nothing(deployments: Deployments) -> None:
+    """The client refuses what the run would."""
+    deployed = await deployments.calling()
+    with pytest.raises(ContractError):
+        await deployed.start(single, Note.model_construct(text=7), "never")
 
 
 async def test_found_run_is_the_one_that_was_started(deployments: Deployments) -> None:
