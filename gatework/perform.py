@@ -1,7 +1,7 @@
 """Running one attempt of a node: inputs in past their guards, the work inside its cell, the output out past its own.
 
-What comes back is the machine's event. Whatever goes wrong is a `Failed` that says so; only cancellation,
-and the end of the process, leave without one.
+What comes back is the machine's event. Whatever goes wrong is a `Failed` that says so; only cancellation
+before any effect, and the end of the process, leave without one.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ async def perform(
         return attempt.failed(cell, "error", error.message)
     except (Exception, SystemExit, asyncio.CancelledError) as error:  # the promise of this module
         if isinstance(error, asyncio.CancelledError) and _being_cancelled():
-            raise
+            if not cell.effects:
+                raise
+            # What became of its effects must be known, also of a run that ends now.
+            return attempt.failed(cell, "error", f"{node.name} was cancelled")
         if isinstance(error, TimeoutError) and deadline.expired():
             return attempt.failed(cell, "timeout", late)
         # The message may carry outside text, so it goes nowhere.

@@ -176,6 +176,7 @@ def _why(error: ActivityError, node: str, *, effect: bool) -> tuple[FailureKind,
         reason = f"the worker of {node} died or went silent"
     elif is_cancelled_exception(error):
         reason = f"{node} was cancelled"
+        effect = effect and error.started_event_id != 0  # it may never have left its task queue
     elif isinstance(cause, ApplicationError) and (cause.type or "").startswith(OURS):
         return "error", cause.message, effect
     else:

@@ -278,7 +278,7 @@ class Interpreter(OwnPayloads):
         known, state = self._now
         head = self._ledger[-1].digest if self._ledger else ""
         shown = progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
-        return replace(shown, note=self._noted)
+        return replace(shown, note=self._noted) if self._noted else shown
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:

@@ -70,7 +70,7 @@ class Progress:
     head: str
     """Digest of the ledger's last entry."""
     note: str = ""
-    """What else there is to know, in a sentence: that no worker takes the stage."""
+    """What else there is to know, in a sentence: that no worker takes a stage, that an effect may have happened."""
 
 
 MAX_SHOWN_BYTES = 1_000_000
@@ -110,7 +110,14 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
         reason=outcome.reason if outcome else "",
         receipts=receipts,
         head=head,
+        note=_doubt(state) if outcome and outcome.kind != "completed" else "",
     )
+
+
+def _doubt(state: State) -> str:
+    """What may have happened of which nothing else is known."""
+    names = ", ".join(name for name, sent in state.effects.items() if sent and name not in state.values)
+    return f"The effect of {names} may have happened; look there before it is done again." if names else ""
 
 
 def not_begun(workflow: str) -> Progress:

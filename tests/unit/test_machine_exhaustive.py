@@ -59,7 +59,7 @@ def report(capsys: pytest.CaptureFixture[str], what: str, counts: Counts) -> Non
     ("what", "arguments", "plans"),
     [
         ("plans of one or two nodes, wired in every way, to the end", ["--nodes", "1", "2"], 198),
-        ("plans of three nodes in a row, to the end", ["--nodes", "3"], 446),
+        ("plans of three nodes in a row, to the end", ["--nodes", "3", "--kinds", "sgbpnawxc"], 446),
         ("plans of four nodes in a row, without clicks and rules over earlier values, every order of 6 events",
          ["--nodes", "4", "--kinds", "sgepnaw", "--depth", "6"], 1_448),
         ("plans of one or two nodes, states told apart by every counter, every order of 5 events",
