@@ -43,13 +43,18 @@ def run(
         typer.Argument(metavar="JSON|@FILE|-", help="What the run starts from: JSON, a file of it, or the input."),
     ] = "",
     id: Annotated[
-        str, typer.Option("--id", metavar="ID", help="The run's id; a run that has it already is found, not started.")
+        str,
+        typer.Option(
+            "--id",
+            metavar="ID",
+            help="The run's id, where its workflow has no key; a run that has it is found, not started.",
+        ),
     ] = "",
     queue: Queue = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the stages, and end with the result as JSON.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run, or find the one that has this id.
+    """Start a run, or find the one of this id or business key.
 
     With --wait it is followed to its end: exit code 0 where it completed, 1 where it did not.
     """
@@ -109,7 +114,7 @@ async def _run(
     if not as_json:
         # The result alone goes to standard output, so that it can be piped on.
         screen = console(stderr=wait)
-        said = "started" if started else "found: a run of that id is there already, so none was started"
+        said = "started" if started else "found: it is there already, so nothing was started"
         screen.print(Text.assemble((clean(run.id), "bold"), f" {said}"), soft_wrap=True)
         if link:
             screen.print(Text(f"  {link}", style="dim"), soft_wrap=True)
