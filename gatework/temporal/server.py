@@ -57,7 +57,7 @@ TUNING = (
     "--sqlite-pragma=synchronous=FULL",
     "--log-level=error",
 )
-"""What the server is started with besides file and ports; each with its reason."""
+"""What the server is started with besides file and ports; docs/operating.md has the reasons with what was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
