@@ -1,10 +1,13 @@
 """What a stage costs in Gatework, beside hand-written Temporal workflows that do the same.
 
-    python bench/overhead.py [--runs 20] [--together 100]
+    python bench/overhead.py [--runs 20] [--together 100] [--rounds 5]
 
-Three sides run the same ten-stage job (1 KB pydantic models, two guards for each stage, bodies that do nothing else) on
-one server, interleaved run by run: `floor`, a hand-written workflow with one activity a stage; `separate`, a
-hand-written one with separate validate and guard activities; `gatework`. Medians, in brackets the ratios to the floor.
+Three sides run the same ten-stage job (1 KB pydantic models, two guards for each stage, bodies that do nothing else)
+on one server with the settings of the embedded one: `floor`, a hand-written workflow with one activity a stage that
+checks in the activity; `separate`, a hand-written one with separate validate and guard activities; `gatework`. Each
+side has a worker process of its own. First one run at a time, the sides in turn; then many at once, the sides in turn.
+
+Medians with the quartiles around them, and ratios to the floor: of medians of the same minutes, on the same machine.
 """
 
 from __future__ import annotations
@@ -13,21 +16,21 @@ import argparse
 import asyncio
 import contextlib
 import os
-import shutil
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs import FLOOR, GATEWORK, SEPARATE, Work, plugin, sides
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+
+from gatework.temporal.server import dev_server
 
 STAGES = 10
 
@@ -40,7 +43,6 @@ async def _worker(side: str, address: str) -> None:
         max_concurrent_activities=200,
     ):  # fmt: skip
         print("ready", flush=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # logs go where they block nobody
         await asyncio.Event().wait()
 
 
@@ -50,7 +52,7 @@ async def _client(side: str, address: str) -> Client:
     return await Client.connect(address, data_converter=pydantic_data_converter)
 
 
-def _cpu(pid: int) -> float:
+def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -73,88 +75,113 @@ async def _workers(address: str) -> AsyncGenerator[dict[str, int], None]:
             await process.wait()
 
 
-async def _measure(runs: int, together: int) -> None:
-    folder = tempfile.mkdtemp()
-    binary = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
-    env = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary,
-        dev_server_database_filename=f"{folder}/bench.db",
-        dev_server_log_level="error",
-        dev_server_extra_args=[
-            "--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000",
-            "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=FULL",
-        ],
-    )  # fmt: skip
-    try:
-        address = env.client.service_client.config.target_host
-        async with _workers(address) as workers:
-            await _report(address, workers, runs, together)
-    finally:
-        await env.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @dataclass
 class Side:
-    """What was measured of one side."""
+    """What was measured of one side; all but the last two for each run, or each round of many."""
 
     client: Client
-    pid: int
+    worker: int
+    """Process id."""
+    server: int
     alone_ms: list[float] = field(default_factory=list)
-    """Latency of a stage while one run is alone, a run each."""
+    """Latency of a stage while one run is alone."""
+    together_ms: list[float] = field(default_factory=list)
+    """Latency of a stage in each of many runs at once."""
     stages_per_second: list[float] = field(default_factory=list)
-    """Throughput under many runs at once, a round each."""
-    cpu_ms: list[float] = field(default_factory=list)
-    """CPU of the worker for a stage under many runs at once, a round each."""
-    last: str = ""
+    worker_cpu_ms: list[float] = field(default_factory=list)
+    server_cpu_ms: list[float] = field(default_factory=list)
+    events: int = 0
+    bytes: float = 0
 
-    async def run(self, name: str) -> None:
+    async def run(self, name: str) -> float:
+        """Run the job once; milliseconds for each of its stages."""
+        began = time.perf_counter()
         self.last = f"{name}-{uuid.uuid4()}"
         await self.client.execute_workflow(name, Work.sample(), id=self.last, task_queue=name)
+        return (time.perf_counter() - began) / STAGES * 1000
 
-    async def row(self) -> dict[str, float]:
+    async def alone(self, name: str) -> None:
+        self.alone_ms.append(await self.run(name))
+
+    async def together(self, name: str, runs: int) -> None:
+        before, began = (_cpu_seconds(self.worker), _cpu_seconds(self.server)), time.perf_counter()
+        self.together_ms += await asyncio.gather(*(self.run(name) for _ in range(runs)))
+        stages = runs * STAGES
+        self.stages_per_second.append(stages / (time.perf_counter() - began))
+        self.worker_cpu_ms.append((_cpu_seconds(self.worker) - before[0]) / stages * 1000)
+        self.server_cpu_ms.append((_cpu_seconds(self.server) - before[1]) / stages * 1000)
+
+    async def weigh(self) -> None:
+        """Look at the history of the last run."""
         history = await self.client.get_workflow_handle(self.last).fetch_history()
-        return {
-            "ms a stage": statistics.median(self.alone_ms),
-            "stages/s": statistics.median(self.stages_per_second),
-            "CPU ms": statistics.median(self.cpu_ms),
-            "events": len(history.events),
-            "bytes": sum(len(event.SerializeToString()) for event in history.events) / STAGES,
-        }
+        self.events = len(history.events)
+        self.bytes = sum(len(event.SerializeToString()) for event in history.events) / STAGES
 
 
-async def _report(address: str, workers: dict[str, int], runs: int, together: int) -> None:
-    sides = {name: Side(await _client(name, address), pid) for name, pid in workers.items()}
-    for name, side in sides.items():
-        await side.run(name)
-    for _ in range(runs):
-        for name, side in sides.items():
-            began = time.perf_counter()
-            await side.run(name)
-            side.alone_ms.append((time.perf_counter() - began) / STAGES * 1000)
-    for _ in range(3):
-        for name, side in sides.items():
-            before, began = _cpu(side.pid), time.perf_counter()
-            await asyncio.gather(*(side.run(name) for _ in range(together)))
-            side.stages_per_second.append(together * STAGES / (time.perf_counter() - began))
-            side.cpu_ms.append((_cpu(side.pid) - before) / (together * STAGES) * 1000)
-    rows = {name: await side.row() for name, side in sides.items()}
-    for name, row in rows.items():
-        cells = (f"{title} {value:.1f} ({value / rows[FLOOR][title]:.2f})" for title, value in row.items())
-        print(f"{name:13}", *(f"{cell:24}" for cell in cells))
+Row = tuple[str, Callable[[Side], Sequence[float]]]
+
+ROWS: Sequence[Row] = (
+    ("alone: ms a stage", lambda side: side.alone_ms),
+    ("together: ms a stage", lambda side: side.together_ms),
+    ("together: stages/s", lambda side: side.stages_per_second),
+    ("CPU ms a stage, worker", lambda side: side.worker_cpu_ms),
+    ("CPU ms a stage, server", lambda side: side.server_cpu_ms),
+    (
+        "CPU ms a stage, both",
+        lambda side: [sum(both) for both in zip(side.worker_cpu_ms, side.server_cpu_ms, strict=True)],
+    ),
+    ("events a run", lambda side: [side.events]),
+    ("history bytes a stage", lambda side: [side.bytes]),
+)
+
+
+async def _measure(runs: int, together: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with dev_server(Path(folder) / "bench.db") as server, _workers(server.address) as workers:
+            measured = {
+                name: Side(await _client(name, server.address), pid, server.child.pid) for name, pid in workers.items()
+            }
+            for name, side in measured.items():  # warm
+                await asyncio.gather(*(side.run(name) for _ in range(3)))
+            for _ in range(runs):
+                for name, side in measured.items():
+                    await side.alone(name)
+            for _ in range(rounds):
+                for name, side in measured.items():
+                    await side.together(name, together)
+            for side in measured.values():
+                await side.weigh()
+    _report(measured)
+
+
+def _report(measured: dict[str, Side]) -> None:
+    print(f"{'':24}" + "".join(f"{name:>30}" for name in measured))
+    for title, of in ROWS:
+        floor = statistics.median(of(measured[FLOOR]))
+        print(f"{title:24}" + "".join(f"{_cell(of(side), floor):>30}" for side in measured.values()))
+
+
+def _cell(values: Sequence[float], floor: float) -> str:
+    middle = statistics.median(values)
+    spread = ""
+    if len(values) > 2:
+        low, _, high = statistics.quantiles(values, n=4)
+        spread = f" ({low:.1f}–{high:.1f})"
+    return f"{middle:.1f}{spread} ×{middle / floor:.2f}"
 
 
 def main() -> None:
     """Read the arguments and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worker", nargs=2, metavar=("SIDE", "ADDRESS"), help=argparse.SUPPRESS)
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--together", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=20, help="runs a side, one at a time")
+    parser.add_argument("--together", type=int, default=100, help="runs at once")
+    parser.add_argument("--rounds", type=int, default=5, help="times a side that many runs are started at once")
     options = parser.parse_args()
     if options.worker:
         asyncio.run(_worker(*options.worker))
     else:
-        asyncio.run(_measure(options.runs, options.together))
+        asyncio.run(_measure(options.runs, options.together, options.rounds))
 
 
 if __name__ == "__main__":
