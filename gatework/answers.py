@@ -7,6 +7,7 @@ costs. One that is late keeps the thread to itself, and those after it get anoth
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import itertools
 import time
@@ -35,10 +36,13 @@ class Call:
         return self.function(*output, **others)
 
 
+_is_async = functools.lru_cache(maxsize=512)(inspect.iscoroutinefunction)  # which takes as long as a quick guard
+
+
 async def answers(calls: Sequence[Call], threads: Threads) -> list[object]:
     """What each guard answers, in order. Where it is late or breaks, that `Exception` stands in its place."""
     found: list[object] = []
-    for is_async, group in itertools.groupby(calls, lambda call: inspect.iscoroutinefunction(call.function)):
+    for is_async, group in itertools.groupby(calls, lambda call: _is_async(call.function)):
         if is_async:
             found += [await _awaited(_begun(call), call.seconds) for call in group]
         else:

@@ -15,8 +15,6 @@ from gatework import canonical
 from gatework.canonical import Json
 from gatework.contract import contract
 from gatework.errors import BudgetError, ConfigError, ContractError, GateworkError, GrantError
-from gatework.logs.emit import say
-from gatework.logs.story import short_digest
 from gatework.plan import DEFAULT_BUDGET, Work
 from gatework.verdict import Block, short
 
@@ -170,6 +168,9 @@ class Cell:
 
     def _say(self, outcome: str, record: Mapping[str, Json]) -> None:
         """Log what becomes of an effect at once: should the worker die, nothing else will know."""
+        from gatework.logs.emit import say  # with the words for all events, which definitions do not need
+        from gatework.logs.story import short_digest
+
         digests = {"key": short_digest(record["key"]), "digest": short_digest(record["arguments"])}
         say(
             f"effect.{outcome}",

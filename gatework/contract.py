@@ -63,7 +63,7 @@ class Contract(Generic[T]):
         value = self.copy(data)
         # What comes back as it was has broken nothing. Where it does not, the sealed schema decides whether that is
         # another way of writing the same (a time in UTC) or a value that was bent to fit (a decimal as a number).
-        if not canonical.alike(json.loads(self._dumped(value)), given):
+        if not canonical.alike(json.loads(self._dumped(value).decode()), given):
             self._sealed.check(given)
         return value
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import is_dataclass
 from enum import Enum
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, PlainSerializer, SecretBytes, SecretStr, WrapSerializer
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 _BARE = (list, tuple, dict)
 
@@ -84,7 +84,11 @@ def _model_faults(model: type[BaseModel], seen: frozenset[Any]) -> Iterator[str]
             yield problem if problem.startswith(f"{name}.") else f"{field}: {problem}"
 
 
-def _metadata_faults(metadata: Any) -> Iterator[str]:
+def _metadata_faults(metadata: Sequence[Any]) -> Iterator[str]:
+    if not metadata:
+        return
+    from pydantic import PlainSerializer, WrapSerializer  # a tenth of what importing all of gatework takes
+
     for item in metadata:
         if isinstance(item, PlainSerializer | WrapSerializer):
             yield "a serializer writes something else than the value; remove it"

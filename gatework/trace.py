@@ -16,7 +16,7 @@ from decimal import Decimal
 from types import FrameType
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 
 from gatework import canonical, expr
 from gatework.canonical import Json
@@ -55,7 +55,7 @@ class Traced:
                 _refuse(f"{_show(self)} is labelled.", f"Write {_show(self)}.value.{name}.")
             return Traced(self._ref, self._label, self._type, stripped=True)
         model = self._type
-        if not (isinstance(model, type) and issubclass(model, BaseModel)) or issubclass(model, RootModel):
+        if not (isinstance(model, type) and issubclass(model, BaseModel)) or model.__pydantic_root_model__:
             fix = "Reach into models only." if None not in members(model) else "Ask present(…) of it."
             _refuse(f"{_show(self)} is a {name_of(model)}, in which a plan cannot look for {name}.", fix)
         if name not in model.model_fields:
