@@ -14,7 +14,7 @@ from gatework.threads import Threads
 
 
 def call(function: Callable[..., object], seconds: float = 5.0) -> Call:
-    return Call(function, lambda: ("output", {}), seconds)
+    return Call(function, lambda: (("output",), {}), seconds)
 
 
 def alive() -> int:
