@@ -64,13 +64,15 @@ def _found_again(old: Plan, new: Plan) -> dict[str, str]:
     """Node of the older plan → the same in the newer: of that name, or alike in all but the name. And the input."""
     names = {node.name: node.name for node in old.nodes if type(node) is type(_node(new, node.name))}
     names[old.input.name] = new.input.name
+    free = [node for node in new.nodes if node.name not in old.index]
     for node in old.nodes:
         if node.name in new.index or node.name == new.input.name:
             continue
-        for other in new.nodes:
-            free = other.name not in old.index and other.name not in names.values()
-            if free and renamed(dataclasses.replace(node, name=other.name), names) == other:
+        there = renamed(node, names)
+        for other in free:
+            if dataclasses.replace(there, name=other.name) == other:
                 names[node.name] = other.name
+                free.remove(other)
                 break
     return names
 
@@ -194,10 +196,11 @@ def _order(pair: Pair) -> Iterator[Change]:
     if was == now:
         return
     overtaking = False
-    for place, name in enumerate(now):
+    places = {name: place for place, name in enumerate(now)}
+    for before, name in enumerate(was):
         node = pair.new.nodes[pair.new.index[name]]
         # Whatever it ran after could have stopped it: a guard, a refusal, a person.
-        passed = [other for other in was[: was.index(name)] if other in now[place + 1 :]]
+        passed = [other for other in was[:before] if places[other] > places[name]]
         if passed and isinstance(node, Work) and node.tools:
             overtaking = True
             effects = words.names(use.name for use in node.tools)
@@ -210,12 +213,14 @@ def _order(pair: Pair) -> Iterator[Change]:
 
 def _reordering(pair: Pair, was: list[str], now: list[str]) -> Bearing:
     """How an order bears in which no effect has overtaken anything."""
-    approvals = [node.name for node in pair.new.nodes if isinstance(node, Approval)]
-    for place, name in enumerate(now):
+    approvals = {node.name for node in pair.new.nodes if isinstance(node, Approval)}
+    places = {name: place for place, name in enumerate(now)}
+    for before, name in enumerate(was):
         node = pair.new.nodes[pair.new.index[name]]
-        passed = set(was[: was.index(name)]) & set(now[place + 1 :])
-        if isinstance(node, Work) and node.budget and passed & set(approvals):
-            return _WEAKENS  # it spends before a person is asked
+        if isinstance(node, Work) and node.budget:
+            passed = {other for other in was[:before] if places[other] > places[name]}
+            if passed & approvals:
+                return _WEAKENS  # it spends before a person is asked
     return _NEITHER
 
 

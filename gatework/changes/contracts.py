@@ -280,7 +280,7 @@ class _Two:
                     yield f"{_field(inside)} {'must be there' if needed[1] else 'may be left out'}", bearing
             elif name in theirs:
                 wider = not needed[1] and old.get("additionalProperties", True) is False
-                how = "there" if needed[1] else "optional"
+                how = "required" if needed[1] else "optional"
                 yield f"{_field(inside)} is new ({how}, {_said(theirs[name])})", _WIDER if wider else _UNCLEAR
             else:
                 narrower = not needed[0] and new.get("additionalProperties", True) is False

@@ -76,8 +76,8 @@ def lock_(targets: Targets = None, weaken: Weaken = False, as_json: AsJson = Fal
                 _say(f"{workflow.name}: plan {workflow.plan.digest[:12]} is released in {_place(workflow)}.")
     if refused:
         raise fail(
-            f"Nothing is written: {_and(refused)} would be weakened, or it cannot be told that not; "
-            "use --weaken where that is meant.",
+            f"Nothing is written: the change weakens {_and(refused)}, or cannot be told not to; "
+            "where that is meant, use `gatework plan lock --weaken`.",
             REFUSED,
         )
 

@@ -403,6 +403,33 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         removed(OWED),
         [("owed", "owed is not endorsed by our records any more: look_up removed", WEAKENS)],
     ),
+    "endorser added": (
+        lambda data: with_stage(data, kind="endorse"),
+        [
+            ("", "the output of other is left unused on purpose", NEITHER),
+            ("other", "other is now endorsed by draft", WEAKENS),
+        ],
+    ),
+    "stage endorses": (
+        put("nodes", LETTER, "kind", to="endorse"),
+        [("letter", "letter is now endorsed by draft", WEAKENS)],
+    ),
+    "lower result": (
+        put("result", to="claim"),
+        [("", "a run gives claim instead of send", WEAKENS)],
+    ),
+    "spending before a person is asked": (
+        many(put("nodes", LETTER, "budget", to={"model_calls": 1, "tokens": 16000}), moved(LETTER, OWED)),
+        [
+            ("letter", "budget of letter is written otherwise and is the same", NEITHER),
+            (
+                "",
+                "nodes reordered: claim, letter, owed, agreed, receipt and send; "
+                "it was claim, owed, letter, agreed, receipt and send",
+                NEITHER,
+            ),
+        ],
+    ),
     "stage added": (
         with_stage,
         [("", "the output of other is left unused on purpose", NEITHER), ("other", "stage other added", NEITHER)],
@@ -500,6 +527,23 @@ def test_change_of_a_threshold_is_said_in_short(traced: Plan) -> None:
 def test_change_of_nothing_is_none(traced: Plan) -> None:
     """The same plan differs from itself in nothing."""
     assert changes(traced, edited(traced, lambda data: None)) == ()
+
+
+def test_change_of_order_that_spends_before_a_person_is_asked_weakens(traced: Plan) -> None:
+    """A stage with a budget of its own that waited for an approval, and does not any more."""
+    spending = edited(traced, put("nodes", LETTER, "budget", to={"model_calls": 2, "tokens": 100}))
+    late = edited(spending, many(moved(LETTER, AGREED), put("nodes", LETTER, "show", to=[ref("claim")])))
+    early = edited(late, moved(AGREED, LETTER))
+    (change,) = changes(late, early)
+    assert change.what.startswith("nodes reordered: ")
+    assert change.bearing is WEAKENS
+    assert [change.bearing for change in changes(early, late)] == [NEITHER]
+
+
+def test_change_that_has_no_words_is_unclear(traced: Plan) -> None:
+    """A plan that breaks the rules, here a guard twice, is still another plan."""
+    twice = edited(traced, lambda data: data["nodes"][CLAIM]["guards"].append(data["nodes"][CLAIM]["guards"][0]))
+    assert told(changes(traced, twice)) == [("", "the plans differ in what has no words here", UNCLEAR)]
 
 
 def test_change_of_shape_keeps_a_node_of_the_same_name_apart(traced: Plan) -> None:

@@ -101,7 +101,7 @@ def test_contract_that_accepts_more_weakens_and_the_change_back_strengthens(
     [
         (int, str, "the field a may be text, it was a whole number"),
         (int, Decimal, "the field a may be text, it was a whole number"),
-        (City, Cat, "the field a.kind is new (there, "),
+        (City, Cat, "the field a.kind is new (required, "),
         (City, Cat, "the field a.name is gone (text)"),
         (Annotated[str, Field(pattern="^A")], Annotated[str, Field(pattern="^B")], 'must match the pattern "^B"'),
         (Annotated[str, Field(pattern="^A")], Literal["B"], 'the field a must be "B"'),

@@ -148,7 +148,7 @@ def test_plan_that_gets_weaker_is_released_on_purpose_only(project: Path) -> Non
     refused = plan(project, "lock")
     assert refused.returncode == 1
     assert "weakens  guard is_short of title removed" in refused.stdout
-    assert refused.stderr.startswith("Nothing is written: hello would be weakened")
+    assert refused.stderr.startswith("Nothing is written: the change weakens hello, ")
     assert refused.stderr.count("\n") == 1
     assert file.read_bytes() == before
     said = json.loads(plan(project, "lock", "--json").stderr)
