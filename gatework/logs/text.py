@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Mapping
 
 from gatework.logs.vocabulary import Value
+from gatework.signature import shown_path
 
 MAX_TEXT = 500
 """Longest text of a field in characters."""
@@ -65,6 +66,6 @@ def stack(error: BaseException, most: int = 8) -> str:
 
 def _frames(error: BaseException, most: int) -> list[str]:
     return [
-        safe(f"  {frame.filename}:{frame.lineno} in {frame.name}: {frame.line or ''}", 300)
+        safe(f"  {shown_path(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line or ''}", 300)
         for frame in traceback.extract_tb(error.__traceback__, limit=-most)
     ]

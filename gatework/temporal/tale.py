@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import EventType, PendingActivityState, TimeoutType
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import ActivityTaskStartedEventAttributes, HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter
@@ -26,6 +26,8 @@ from gatework.temporal.history import Leg, Rebuilt, was_reset
 from gatework.temporal.payloads import OURS, data_of
 
 Fields = Mapping[str, Value]
+Try = ActivityTaskStartedEventAttributes | PendingActivityInfo
+"""What Temporal knows of a try: its number, and how the one before it failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +114,14 @@ class Tale:
         }
         for activity in activities:
             scheduled = asked.get(activity.activity_id)
-            if scheduled is not None and activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
-                at = activity.last_started_time
-                for key, said in self._started(scheduled, at, activity.attempt, activity.last_failure):
-                    yield self._told(said, key)
+            if scheduled is None:
+                continue
+            yield from self._all(self._failed(scheduled, activity.last_attempt_complete_time, activity))
+            if activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
+                yield from self._all(self._started(scheduled, activity.last_started_time, activity))
+
+    def _all(self, events: Iterable[tuple[str, LogEvent]]) -> Iterator[Told]:
+        return (self._told(said, key) for key, said in events)
 
     def _told(self, said: LogEvent, key: str) -> Told:
         about = {
@@ -131,7 +137,9 @@ class Tale:
     def _beside(self, event: HistoryEvent) -> Iterator[tuple[str, LogEvent]]:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             began = event.activity_task_started_event_attributes
-            yield from self._started(began.scheduled_event_id, event.event_time, began.attempt, began.last_failure)
+            if began.scheduled_event_id in self._tried:
+                yield from self._failed(began.scheduled_event_id, event.event_time, began)
+                yield from self._started(began.scheduled_event_id, event.event_time, began)
             return
         found = self._alone(event)
         if found is not None:
@@ -176,19 +184,18 @@ class Tale:
                 pass
         return None
 
-    def _started(
-        self, scheduled: int, time: Timestamp, number: int, failure: Failure
-    ) -> Iterator[tuple[str, LogEvent]]:
-        """A try that began, after the one before it that failed."""
-        tried = self._tried.get(scheduled)
-        if tried is None:
-            return
-        at = iso(moment(time))
-        if number > 1:
-            before = {**tried.place, "try": number - 1, "reason": _reason(failure)}
-            yield f"try {tried.at} {number - 1} failed", LogEvent.of("try.failed", before, at=at)
-        began = {**tried.place, "digest": short_digest(tried.inputs), "try": number}
-        yield f"try {tried.at} {number}", LogEvent.of("stage.started", began, at=at)
+    def _failed(self, scheduled: int, time: Timestamp, now: Try) -> Iterator[tuple[str, LogEvent]]:
+        """The try before the one that is under way, or is to come."""
+        if now.attempt > 1:
+            tried = self._tried[scheduled]
+            fields = {**tried.place, "try": now.attempt - 1, "reason": _reason(now.last_failure)}
+            said = LogEvent.of("try.failed", fields, at=iso(moment(time)))
+            yield f"try {tried.at} {now.attempt - 1} failed", said
+
+    def _started(self, scheduled: int, time: Timestamp, now: Try) -> Iterator[tuple[str, LogEvent]]:
+        tried = self._tried[scheduled]
+        fields = {**tried.place, "digest": short_digest(tried.inputs), "try": now.attempt}
+        yield f"try {tried.at} {now.attempt}", LogEvent.of("stage.started", fields, at=iso(moment(time)))
 
 
 def _reason(failure: Failure) -> str:

@@ -239,6 +239,28 @@ async def test_story_shows_what_a_worker_is_doing(deployments: Deployments) -> N
     assert {told.key for told in found.events} < {told.key for told in after.events}
 
 
+async def test_story_shows_what_fails_while_it_is_tried_again(deployments: Deployments) -> None:
+    """A stage that Temporal will try again has no event for that in the history; the server is asked."""
+    deployed = await deployments.serve(single)
+
+    def breaks() -> None:
+        raise ValueError(LEGS)
+
+    world.does = breaks
+    run = await deployed.start(single, Note(text="a"))
+    found = await story(deployed, run, single)
+    async with asyncio.timeout(20):
+        while "try.failed" not in names(found):
+            found = await story(deployed, run, single)
+    said = fields(found, "try.failed")[0]
+    assert (said["try"], said["attempt"], said["stage"]) == (1, 1, "work")
+    assert "ValueError at" in said["reason"]
+    world.does = None
+    await run.result()
+    after = await story(deployed, run, single)
+    assert fields(after, "stage.started")[-1]["try"] > 1
+
+
 async def test_story_is_what_the_worker_logs(deployments: Deployments) -> None:
     """Names and fields are of the vocabulary, event by event."""
     deployed = await deployments.serve(refund, signed, single)
