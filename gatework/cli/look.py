@@ -62,8 +62,7 @@ def runs(all_: All = False, workflow: OfWorkflow = "", plan: OfPlan = "", as_jso
 
 def _table(found: Sequence[Listed], screen: Console) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    # An id is cut rather than folded: the beginning of it is enough to type.
-    table.add_column("run", no_wrap=True, overflow="ellipsis", max_width=max(screen.width // 2 - 4, 12))
+    table.add_column("run", overflow="fold", max_width=max(screen.width // 2 - 4, 12))
     table.add_column("workflow", no_wrap=True, overflow="ellipsis")
     table.add_column("plan", no_wrap=True)
     table.add_column("state", overflow="fold")

@@ -152,16 +152,19 @@ class Picture(View):
 
     def _all(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-        table.add_column(
-            "run", overflow="ellipsis", no_wrap=True, ratio=None, max_width=max(self._screen.width // 3, 16)
-        )
+        table.add_column("run", no_wrap=True)
         table.add_column("workflow", overflow="ellipsis", no_wrap=True)
         table.add_column("done", no_wrap=True)
         table.add_column("now", overflow="fold")
         room = max(self._screen.height - 3, 3)
         runs = sorted(self._seen.values(), key=lambda run: (run.ended, run.status != "waiting", run.id))
         for run in runs[:room]:
-            table.add_row(Text(clean(run.id)), Text(clean(run.workflow)), _done(run), _at(run))
+            table.add_row(
+                Text(render.middle(clean(run.id), max(self._screen.width // 3, 16))),
+                Text(clean(run.workflow)),
+                _done(run),
+                _at(run),
+            )
         more = len(runs) - room
         return Group(table, Text(f"and {more} more", style="dim")) if more > 0 else table
 

@@ -63,6 +63,11 @@ def one_line(value: Json, limit: int = 120) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def middle(text: str, width: int) -> str:
+    """Text cut in its middle: ids that begin alike mostly differ at their end."""
+    return text if len(text) <= width else f"{text[: width - width // 2 - 1]}…{text[len(text) - width // 2 :]}"
+
+
 def asked(waiting: Waiting) -> str:
     """What a run asks, in a few words."""
     asks = _ASKS_BEFORE if waiting.before else _ASKS
@@ -91,8 +96,10 @@ def standing(
 def ending(status: str, reason: str = "") -> Text:
     """How a run ended, on one line."""
     said = Text(f"{'■ ' if status == 'completed' else '✖ '}{status.replace('_', ' ')}", style=STYLES.get(status, "red"))
-    if reason:
-        said.append(f": {one_line(reason, 300)}", style="default")
+    # A run that failed says in a sentence of its own what stands here already.
+    rest = one_line(reason.removeprefix(f"The run was {status}").removeprefix("The run expired").rstrip("."), 300)
+    if rest:
+        said.append(f"{'' if rest.startswith(('by ', 'at ')) else ':'} {rest.removeprefix(': ')}", style="default")
     return said
 
 

@@ -181,7 +181,7 @@ async def test_runs_say_how_they_ended_and_not_that_temporal_calls_it_failed(
     assert {way: said[ids[way]][0] for way in ways} == {way: way for way in ways}
     assert "by ana at agreed: too much" in said[ids["rejected"]][1]
     shown = (await typed("runs", "--all")).stdout
-    assert "rejected: The run was rejected by ana" in shown
+    assert "rejected by ana at agreed: too much" in shown
     assert "failed" not in shown
 
 
@@ -208,6 +208,25 @@ async def test_runs_are_listed_by_plan_and_by_workflow(deployments: Deployments,
         refused = await typed("runs", *wrong)
         assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     await one.abort("test")
+
+
+async def test_shell_completes_the_ids_of_runs(deployments: Deployments) -> None:
+    """What a shell asks for when Tab is typed; nothing, and no error, where no server answers."""
+    run = await (await deployments.calling()).start(single, Note(text="x"), f"{deployments.queue}-completed")
+
+    async def completed(address: str) -> str:
+        env = {"TEMPORAL_ADDRESS": address, "PATH": "/usr/bin:/bin", "_GATEWORK_COMPLETE": "complete_bash"}
+        env |= {"COMP_WORDS": f"gatework watch {deployments.queue}-c", "COMP_CWORD": "2"}
+        done = await asyncio.to_thread(subprocess.run, [GATEWORK], env=env, capture_output=True, text=True, timeout=60)
+        assert done.stderr == ""
+        return done.stdout.strip()
+
+    async def listed() -> bool:
+        return await completed(deployments.address) == run.id
+
+    await until(listed, "the id")
+    assert await completed(NOWHERE) == ""
+    await run.handle.terminate()
 
 
 # -- for programs ----------------------------------------------------------------------------------

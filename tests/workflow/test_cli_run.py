@@ -106,7 +106,7 @@ async def test_run_that_is_waited_for_and_does_not_complete_exits_with_1(
     async with gatework(deployments, "run", SIGNED, GIVEN, "--id", id, "--wait") as command:
         assert f"gatework approve {id}" in await command.says("? boss: approve paper?")
         await find(deployed.client, signed, id).reject("too much", by="ana")
-        await command.says("✖ rejected: The run was rejected by ana at agreed: too much.")
+        await command.says("✖ rejected by ana at agreed: too much")
         assert await command.process.wait() == 1
         assert "✔ paper" in "".join(command.said)
     again = await typed("run", SIGNED, GIVEN, "--id", id, "--wait", "--json")
