@@ -336,6 +336,14 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         put("input", "label", to="endorsed"),
         [("mail", "what a run starts from counts as endorsed, it counted as untrusted", WEAKENS)],
     ),
+    "label of the input dropped": (
+        put("input", "label", to="plain"),
+        [("mail", "what a run starts from counts as plain, it counted as untrusted", WEAKENS)],
+    ),
+    "label raised": (
+        put("nodes", CLAIM, "label", to="endorsed"),
+        [("claim", "label of claim raised from untrusted to endorsed", UNCLEAR)],
+    ),
     "label lowered": (
         put("nodes", LETTER, "label", to="untrusted"),
         [("letter", "label of letter lowered from endorsed to untrusted", WEAKENS)],
@@ -538,6 +546,24 @@ def test_change_of_order_that_spends_before_a_person_is_asked_weakens(traced: Pl
     assert change.what.startswith("nodes reordered: ")
     assert change.bearing is WEAKENS
     assert [change.bearing for change in changes(early, late)] == [NEITHER]
+
+
+def test_change_of_an_input_that_may_come_from_outside_is_unclear(traced: Plan) -> None:
+    """Less trust is no gain where a run may now start from text that it could not start from before."""
+    vouched = edited(traced, put("input", "label", to="endorsed"))
+    assert told(changes(vouched, traced)) == [
+        ("mail", "what a run starts from counts as untrusted, it counted as endorsed", UNCLEAR)
+    ]
+
+
+def test_change_of_what_is_left_unused_says_so_and_weighs_nothing(traced: Plan) -> None:
+    """A remark of the plan's author, there or not, in whatever order."""
+    none, one = traced, edited(traced, put("acknowledged", to=["claim"]))
+    two, turned = (edited(traced, put("acknowledged", to=names)) for names in (["claim", "owed"], ["owed", "claim"]))
+    for old, new in ((none, one), (one, none), (two, turned)):
+        (change,) = changes(old, new)
+        assert "left unused on purpose" in change.what
+        assert change.bearing is NEITHER
 
 
 def test_change_that_has_no_words_is_unclear(traced: Plan) -> None:
