@@ -44,7 +44,7 @@ histories: setup  ## Record the histories that a released plan keeps for replay,
 	@$(RUN) -m tests.crash.record
 
 smoke: setup  ## Run each bench for a moment
-	$(RUN) bench/overhead.py --runs 1 --together 2
+	$(RUN) bench/overhead.py --runs 1 --together 2 --rounds 1
 	$(RUN) bench/model_rates.py --seeds 1 --only 0001
 	$(RUN) bench/log_events.py --rounds 1
 
