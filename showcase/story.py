@@ -43,6 +43,9 @@ def told(entry: Entry, values: Mapping[str, Json]) -> Iterator[Line]:
     match receipt.kind:
         case "output":
             yield from _output(receipt, values.get(receipt.output))
+        case "stopped":
+            yield Line("✖", "yellow", receipt.node, Text("not run on these inputs", style="yellow"))
+            yield from _caught(receipt)
         case "refused" | "failed":
             final = receipt.action == "block"
             what = "refused" if final else _attempt(receipt)
@@ -84,9 +87,14 @@ def _output(receipt: Receipt, value: Json) -> Iterator[Line]:
     yield Line(
         "↻" if worst == "yellow" else "✖", worst, receipt.node, Text.assemble((f"{_attempt(receipt)}, ", worst), said)
     )
-    for given in against:
-        caught = Text.assemble("caught by ", (given.guard, "bold"), f": {given.verdict}. {one_line(given.reason, 300)}")
-        yield Line("", "", "", caught)
+    yield from _caught(receipt)
+
+
+def _caught(receipt: Receipt) -> Iterator[Line]:
+    for given in receipt.verdicts:
+        if given.verdict != "pass":
+            said = f": {given.verdict}. {one_line(given.reason, 300)}"
+            yield Line("", "", "", Text.assemble("caught by ", (given.guard, "bold"), said))
 
 
 def _attempt(receipt: Receipt) -> str:
