@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from temporalio.client import WorkflowHistory
+
 from tests.crash import judge
-from tests.crash.cluster import Cluster
+from tests.crash.cluster import HEARTBEAT_TIMEOUT, Cluster
 from tests.crash.judge import Ended
-from tests.crash.kills import VICTIMS, WAITING, Kill, Undisturbed
+from tests.crash.kills import WAITING, Kill, Undisturbed
 from tests.crash.scenes import ANSWER_SECONDS, LOOK_SECONDS, SCENES, SILENT, Driven, Scene, Stuck, drive
 
 T = TypeVar("T")
@@ -25,6 +27,11 @@ STORM_RUNS = 6
 """How many runs are under way in a storm."""
 STORM_WORKERS = 2
 STORM_BUSY_SECONDS = 0.4
+STORM_VICTIMS: Mapping[str, int] = {"worker": 6, "server": 2, "both": 2}
+"""What is killed in a storm, and how often in comparison."""
+FROZEN = "frozen"
+"""A worker that is stopped until others have taken over, and then goes on where it was."""
+FREEZE_SECONDS = 2.5 * HEARTBEAT_TIMEOUT.total_seconds()
 STORM_EVENTS = 60
 """Length of history at which runs in a storm continue as new."""
 
@@ -36,7 +43,6 @@ class Report:
     seed: int
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By victim and kind of place."""
-    processes: Counter[str] = field(default_factory=Counter)
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By scene and end."""
     waited: Counter[str] = field(default_factory=Counter)
@@ -54,8 +60,6 @@ class Report:
 
     def killed(self, victim: str, kind: str) -> None:
         self.kills[victim, kind] += 1
-        for each in ("worker", "server") if victim == "both" else (victim,):
-            self.processes[each] += 1
 
     def ended(self, ended: Ended) -> None:
         self.ends[ended.driven.scene.name, ended.outcome] += 1
@@ -80,13 +84,24 @@ async def looked_up(cluster: Cluster, driven: Driven) -> Ended:
             driven=driven,
             ledger=await run.ledger(),
             values=await run.values(),
-            history=await run.handle.fetch_history(),
+            histories=await _histories(cluster, run.id),
             paid=paid,
             replies=[to for payment in paid for to in cluster.books.replies(payment.payment)],
         )
 
     ended: Ended = await _answered(asked, f"what became of {driven.run.id}")
     return ended
+
+
+async def _histories(cluster: Cluster, id: str) -> list[WorkflowHistory]:
+    """The history of a run, and before it those of the runs that it continues."""
+    found: list[WorkflowHistory] = []
+    run_id: str | None = None
+    while run_id != "":
+        found.insert(0, await cluster.client.get_workflow_handle(id, run_id=run_id).fetch_history())
+        started = found[0].events[0].workflow_execution_started_event_attributes
+        run_id = started.continued_execution_run_id
+    return found
 
 
 async def _answered(ask: Callable[[], Any], what: str) -> Any:
@@ -143,8 +158,8 @@ async def rehearsed(clusters: Sequence[Cluster]) -> Mapping[str, Undisturbed]:
 # -- one kill at a named place ---------------------------------------------------------------------
 
 
-async def strike(cluster: Cluster, kill: Kill, alone: Undisturbed, report: Report) -> tuple[Ended | None, list[str]]:
-    """Run a scene with one kill. How it ended, and what is wrong with that."""
+async def strike(cluster: Cluster, kill: Kill, alone: Ended | None, report: Report) -> tuple[Ended | None, list[str]]:
+    """Run a scene with one kill. How it ended, and what is wrong with that, beside how it goes if left alone."""
     scene = kill.scene
     await _ready(cluster, scene)
     order = cluster.books.order(large=scene.large)
@@ -186,7 +201,7 @@ async def strike(cluster: Cluster, kill: Kill, alone: Undisturbed, report: Repor
         fired = cluster.fuse.disarm() or fired
     report.killed(kill.victim, kill.kind)
     problems = [] if fired else ["the place was not reached, so nothing was killed"]
-    problems += judge.violations(ended, alone.ended) + await judge.replayed(ended)
+    problems += judge.violations(ended, alone) + await judge.replayed(ended)
     report.ended(ended)
     return ended, report.wrong(how, problems)
 
@@ -203,6 +218,7 @@ async def storm(
     chance: random.Random,
     say: Callable[[str], None] = lambda _: None,
     pause_seconds: tuple[float, float] = (0.2, 2.5),
+    victims: Mapping[str, int] = STORM_VICTIMS,
 ) -> list[Ended]:
     """Kill at random moments while several runs are under way, until the number is reached; then let all end."""
     over = asyncio.Event()
@@ -213,7 +229,7 @@ async def storm(
         while not over.is_set():
             scene, alone = picks.choice(scenes)
             order = cluster.books.order(large=scene.large)
-            id = f"storm-{scene.name}-{order.number}"
+            id = f"storm-{number}-{scene.name}-{order.number}"
             try:
                 done = await looked_up(cluster, await drive(cluster, scene, order, id))
             except Stuck as stuck:
@@ -228,8 +244,8 @@ async def storm(
         done = 0
         while done < kills:
             await asyncio.sleep(chance.uniform(*pause_seconds))
-            victim = chance.choices(VICTIMS, weights=(6, 2, 2))[0]
-            if cluster.kill(victim, chance):
+            victim = chance.choices(list(victims), weights=list(victims.values()))[0]
+            if cluster.freeze(FREEZE_SECONDS, chance) if victim == FROZEN else cluster.kill(victim, chance):
                 done += 1
                 report.killed(victim, "at random")
                 say(f"kill {done} of {kills} at random: {victim}; {len(ended)} runs have ended")
@@ -239,13 +255,13 @@ async def storm(
     return ended
 
 
-def counted(cluster: Cluster, ended: Iterable[Ended]) -> list[str]:
-    """Whether the records hold what the runs account for, and nothing besides."""
+def counted(cluster: Cluster, ended: Iterable[Ended], before: tuple[int, int] = (0, 0)) -> list[str]:
+    """Whether the records hold what the runs account for, and nothing besides what was there before."""
     runs = list(ended)
-    paid, replies = sum(len(each.paid) for each in runs), sum(len(each.replies) for each in runs)
-    if cluster.books.totals == (paid, replies):
+    known = (sum(len(each.paid) for each in runs) + before[0], sum(len(each.replies) for each in runs) + before[1])
+    if (found := cluster.books.totals) == known:
         return []
-    return [f"the records hold {cluster.books.totals} payments and replies, and the runs account for {(paid, replies)}"]
+    return [f"the records hold {found} payments and replies, and the runs account for {known}"]
 
 
 async def kept(cluster: Cluster, ended: Sequence[Ended]) -> list[str]:

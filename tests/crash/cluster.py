@@ -138,6 +138,21 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         return True
 
+    def freeze(self, seconds: float, chance: random.Random) -> bool:
+        """Stop a worker for a while, as a machine does that is suspended; False where none is up just now."""
+        pids = self.worker_pids
+        if not pids:
+            return False
+        pid = chance.choice(pids)
+        os.kill(pid, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(seconds, _thawed, pid)
+        return True
+
+
+def _thawed(pid: int) -> None:
+    with suppress(ProcessLookupError):  # killed meanwhile
+        os.kill(pid, signal.SIGCONT)
+
 
 async def _ended(process: ForkServerProcess) -> None:
     loop = asyncio.get_running_loop()

@@ -37,7 +37,8 @@ class Ended:
     driven: Driven
     ledger: Sequence[Entry]
     values: Mapping[str, Json]
-    history: WorkflowHistory
+    histories: Sequence[WorkflowHistory]
+    """One for each time that it continued as new, and the last."""
     paid: Sequence[Paid]
     replies: Sequence[str]
 
@@ -189,7 +190,7 @@ def _accounted(ended: Ended, payment: Paid) -> bool:
 def _of_history(ended: Ended) -> list[str]:
     """No workflow task failed: what a crash leaves behind is a task that timed out."""
     found = []
-    for event in ended.history.events:
+    for event in (event for history in ended.histories for event in history.events):
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failed = event.workflow_task_failed_event_attributes
             if failed.cause not in ALLOWED_FAILURES:
@@ -218,9 +219,10 @@ def _difference(one: Sequence[str], other: Sequence[str]) -> str:
 
 
 async def replayed(ended: Ended) -> list[str]:
-    """Whether the history replays on the engine as it is, as at each start of a worker."""
+    """Whether the histories replay on the engine as it is, as at each start of a worker."""
     plugin = GateworkPlugin(*worker.SERVED, continue_after_events=ended.driven.scene.continue_after_events)
-    result = await Replayer(workflows=[], plugins=[plugin]).replay_workflow(
-        ended.history, raise_on_replay_failure=False
-    )
-    return [f"its history does not replay: {result.replay_failure}"] if result.replay_failure else []
+    found = []
+    for history in ended.histories:
+        result = await Replayer(workflows=[], plugins=[plugin]).replay_workflow(history, raise_on_replay_failure=False)
+        found += [f"its history does not replay: {result.replay_failure}"] if result.replay_failure else []
+    return found

@@ -89,8 +89,8 @@ def every(alone: Mapping[str, Undisturbed], chance: random.Random) -> list[Kill]
 
 
 def _worth(kill: Kill, seen: set[tuple[str, int]]) -> bool:
-    if kill.scene is scenes.CONTINUED and kill.number > 2:
-        return False  # whether it continues a third time depends on how its tasks fall together
+    if kill.scene is scenes.CONTINUED and kill.number > (2 if kill.place.endswith("first task") else 1):
+        return False  # whether it continues once more depends on how its tasks fall together
     return bool(kill.scene.first_kill) or (kill.place, kill.number) not in seen
 
 

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from gatework import lock
+from gatework.temporal import leave
 from tests.crash import campaign
 from tests.crash.campaign import Report
 from tests.crash.judge import Ended
@@ -75,7 +76,7 @@ async def record() -> int:
             alone = {scene.name: await campaign.undisturbed(cluster, scene) for scene in ALONE}
             ended.update({name: each.ended for name, each in alone.items()})
             for name, kill in HIT.items():
-                done, _ = await campaign.strike(cluster, kill, alone[kill.scene.name], report)
+                done, _ = await campaign.strike(cluster, kill, alone[kill.scene.name].ended, report)
                 if done is not None:
                     ended[name] = done
     for problem in report.violations:
@@ -87,7 +88,7 @@ async def record() -> int:
     place.mkdir(parents=True)
     for name, each in ended.items():
         # The process and the machine are nobody's business.
-        text = re.sub(rf"\d+@{re.escape(socket.gethostname())}", "worker", each.history.to_json())
+        text = re.sub(rf"\d+@{re.escape(socket.gethostname())}", "worker", each.histories[-1].to_json())
         text = json.dumps(json.loads(text), separators=(",", ":"))
         (place / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     for other in FOLDER.iterdir():
@@ -98,4 +99,4 @@ async def record() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(record()))
+    leave(asyncio.run(record()))

@@ -66,13 +66,15 @@ async def test_runs_killed_at_a_place_of_each_kind_end_as_if_nothing_had_happene
     report = Report(seed=SEED)
     kills = sampled(every(alone, random.Random(SEED)), victims={"worker": 99, "server": 5, "both": 4})
     ended: dict[Cluster, list[Ended]] = {cluster: [] for cluster in clusters}
+    before = {cluster: cluster.books.totals for cluster in clusters}
 
     async def strike(cluster: Cluster, kill: Kill) -> None:
-        done, _ = await campaign.strike(cluster, kill, alone[kill.scene.name], report)
+        done, _ = await campaign.strike(cluster, kill, alone[kill.scene.name].ended, report)
         ended[cluster] += [done] if done else []
 
     await campaign.shared_out(clusters, sorted(kills, key=lambda kill: kill.scene.continue_after_events), strike)
     for cluster in clusters:
+        report.violations += campaign.counted(cluster, ended[cluster], before[cluster])
         report.violations += await campaign.kept(cluster, ended[cluster])
     assert report.violations == []
     assert report.total == len(kills) >= 30
