@@ -17,6 +17,19 @@ WAITING = "a person: waiting at "
 VICTIMS: tuple[Victim, ...] = ("worker", "server", "both")
 
 
+_MOMENTS = {
+    "first": "first task",
+    "asking": "asking for an activity",
+    "accepting": "before the machine takes an event",
+    "accepted": "after the machine has taken it",
+    "checking": "checking a decision",
+    "taking": "taking a decision",
+    "continuing": "continuing as new",
+    "task": "task done and not reported",
+}
+"""What the first word of a place in the workflow stands for."""
+
+
 @dataclass(frozen=True)
 class Kill:
     """One kill at a named place."""
@@ -35,9 +48,7 @@ class Kill:
         """What sort of place it is, whatever the stage."""
         where, _, moment = self.place.partition(": ")
         if where == "run":
-            moment = moment.partition(",")[0]
-            first = moment.split()[0]
-            return {"task": "run: task done and not reported"}.get(first, f"run: {first} …")
+            return f"run: {_MOMENTS.get(moment.split()[0], 'a decision taken')}"
         if moment.endswith("has judged"):
             return "stage: after a guard"
         if moment.startswith("waiting"):
