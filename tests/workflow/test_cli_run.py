@@ -8,12 +8,15 @@ import os
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
 
-from gatework.temporal import find, watching
+from gatework.temporal import GateworkPlugin, find, start, watching
+from gatework.temporal.server import dev_server
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, WorkerProcess, task_after, waiting
 from tests.workflow.plans import RETRY, Note, chain, signed, single, world
@@ -21,6 +24,8 @@ from tests.workflow.terminal import Terminal
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
 SINGLE, SIGNED, CHAIN = (f"tests.workflow.plans:{name}" for name in ("single", "signed", "chain"))
+PORT = 17533
+"""Away from the ports that people use."""
 GIVEN = '{"text": "x"}'
 
 
@@ -243,3 +248,28 @@ async def test_watch_at_a_terminal_draws_a_picture_and_leaves_quietly(deployment
     await asyncio.to_thread(watched)
     assert time.monotonic() - began < 60
     await one.abort("test")
+
+
+@pytest.mark.slow
+async def test_watch_goes_on_while_the_server_is_started_again(tmp_path: Path) -> None:
+    """It says that the server does not answer, and follows the run to its end when it is back."""
+    env = {"TEMPORAL_ADDRESS": f"127.0.0.1:{PORT}", "PATH": os.environ["PATH"], "PYTHONUTF8": "1"}
+    async with AsyncExitStack() as stack:
+        async with dev_server(tmp_path / "temporal.db", port=PORT, exact=True) as server:
+            client = await Client.connect(server.address, plugins=[GateworkPlugin(signed)])
+            run = await start(client, signed, Note(text="x"), id="one", task_queue="gatework")
+            await stack.enter_async_context(Worker(client, task_queue="gatework"))
+            waits = await waiting(run)
+            process = await asyncio.create_subprocess_exec(
+                GATEWORK, "watch", "one", cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE, stderr=-2
+            )
+            command = WorkerProcess(process)
+            stack.push_async_callback(command.stop)
+            await command.says("? boss")
+        await command.says("the server does not answer")
+        async with dev_server(tmp_path / "temporal.db", port=PORT, exact=True):
+            await command.says("answered again")
+            await run.approve(waits.number)
+            await command.says("completed")
+            assert await process.wait() == 0
+            await stack.aclose()
