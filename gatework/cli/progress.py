@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,7 @@ def _one(seen: Seen) -> RenderableType:
     asked = seen.progress.waiting if seen.progress and not seen.ended else None
     if asked is not None:
         parts.append(Text(f"\n{asked.role}: {render.asked(asked)}", style=render.STYLES["waiting"]))
-        typed = [f"gatework show {seen.id}", *render.commands(seen.id, asked)]
+        typed = [f"gatework show {shlex.quote(clean(seen.id))}", *render.commands(seen.id, asked)]
         parts += [Padding(Text(command, style="dim"), (0, 0, 0, 2)) for command in typed]
     return Group(*parts)
 

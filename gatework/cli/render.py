@@ -155,7 +155,7 @@ def _shown(name: str, value: Json) -> RenderableType:
 
 def commands(name: str, waiting: Waiting, program: str = "gatework") -> Sequence[str]:
     """The commands that answer, as they can be typed."""
-    run = shlex.quote(name)
+    run = shlex.quote(clean(name))
     typed = {
         "approve": f"approve {run} {waiting.number}",
         "reject": f"reject {run} 'WHY'",

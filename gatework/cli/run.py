@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import aclosing, nullcontext
 from pathlib import Path
@@ -119,7 +120,7 @@ async def _run(
         if link:
             screen.print(Text(f"  {link}", style="dim"), soft_wrap=True)
         elif not wait:
-            screen.print(Text(f"  gatework watch {run.id}", style="dim"), soft_wrap=True)
+            screen.print(Text(f"  gatework watch {shlex.quote(clean(run.id))}", style="dim"), soft_wrap=True)
     if not wait:
         if as_json:
             dump(about)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from gatework.temporal import GateworkPlugin
+from gatework.temporal import GateworkPlugin, find
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
 from tests.workflow.plans import RETRY, Note, Paper, hasty, signed, single, world
@@ -119,6 +119,26 @@ async def test_show_tells_what_is_asked_and_nothing_in_it_is_obeyed(deployments:
     assert data["state"]["waiting"]["number"] == waits.number
     assert data["state"]["waiting"]["shown"]["paper"]["text"] == EVIL
     await run.abort("test")
+
+
+async def test_id_of_a_run_is_shown_as_text_and_never_obeyed(deployments: Deployments, typed: Typed) -> None:
+    """Whoever starts runs chooses their ids."""
+    hostile = f"{deployments.queue}-{EVIL}"
+    run, _ = await (await deployments.serve(signed)).gate(signed, Note(text="x"), id=hostile)
+    one = find((await deployments.calling()).client, signed, hostile)
+
+    async def listed() -> bool:
+        return "owned" in (await typed("runs")).stdout
+
+    await until(listed, "the run")
+    outputs = [await typed("show", hostile), await typed("runs", "--json"), await typed("runs", "--all")]
+    outputs.append(await typed("run", "tests.workflow.plans:signed", '{"text": "x"}', "--id", hostile))
+    outputs.append(await typed("abort", hostile, "test"))
+    outputs += [await typed("abort", hostile, "again"), await typed("watch", hostile), await typed("logs", hostile)]
+    for said in outputs:
+        assert not set("\x1b\x07\u202e") & set(said.stdout + said.stderr)
+    assert (await one.state()).status == "aborted"
+    assert run.id == hostile
 
 
 async def test_show_tells_which_guard_stopped_what(deployments: Deployments, typed: Typed) -> None:
