@@ -38,18 +38,30 @@ def add_to(app: typer.Typer) -> None:
         app.command(rich_help_panel=PANEL)(command)
 
 
-def runs(all_: All = False, workflow: OfWorkflow = "", plan: OfPlan = "", as_json: AsJson = False) -> None:
+def runs(
+    all_: All = False,
+    workflow: OfWorkflow = "",
+    plan: OfPlan = "",
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs are looked at.")] = 200,
+    as_json: AsJson = False,
+) -> None:
     """List the runs that wait for a person.
 
     With --plan also those that run by themselves, with --all also those that ended.
     """
 
-    async def command(client: Client) -> Sequence[Listed]:
+    async def command(client: Client) -> tuple[Sequence[Listed], bool]:
         from gatework.temporal import operate
 
-        return await operate.runs(client, ended=all_, workflow=workflow, plan=plan)
+        return await operate.runs(client, ended=all_, workflow=workflow, plan=plan, limit=limit)
 
-    found = [run for run in connected(command) if all_ or plan or run.status in ("waiting", "unknown")]
+    looked, more = connected(command)
+    if more:  # among which one may wait
+        note = (
+            f"Only {limit} runs were looked at, and there are more; name a --workflow or --plan, or a higher --limit."
+        )
+        console(stderr=True).print(note, style="yellow", soft_wrap=True)
+    found = [run for run in looked if all_ or plan or run.status in ("waiting", "unknown")]
     if as_json:
         dump([dataclasses.asdict(run) for run in found])
         return

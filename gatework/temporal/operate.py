@@ -141,10 +141,12 @@ async def _described(client: Client, id: str) -> Operated:
 
 async def runs(
     client: Client, *, ended: bool = False, workflow: str = "", plan: str = "", limit: int = MOST_LISTED
-) -> Sequence[Listed]:
-    """The runs of this deployment's task queue, newest first; those that have ended only if asked for.
+) -> tuple[Sequence[Listed], bool]:
+    """The runs of this deployment's task queue, those that run before those that ended, newest first; and whether there
+    are more than were looked at.
 
-    `plan` is the beginning of a digest. Raises `DecisionError` where a filter cannot be one.
+    Those that have ended are listed only if asked for. `plan` is the beginning of a digest. Raises `DecisionError`
+    where a filter cannot be one.
     """
     query = [f"TaskQueue = '{task_queue()}'"]
     query += [] if ended else ["ExecutionStatus = 'Running'"]
@@ -158,7 +160,7 @@ async def runs(
             raise DecisionError("A plan is named by the beginning of its digest, at least four hex digits.")
         if len(plan) >= MARKER_DIGITS:
             query.append(f"TemporalChangeVersion = '{_MARKER}{plan[:MARKER_DIGITS]}'")
-    found = client.list_workflows(" AND ".join(query), limit=limit)
+    found = [run async for run in client.list_workflows(" AND ".join(query), limit=limit + 1)]
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def listed(run: WorkflowExecution) -> Listed | None:
@@ -167,7 +169,8 @@ async def runs(
         async with slots:
             return await _listed(client, run)
 
-    return [run for run in await asyncio.gather(*[listed(run) async for run in found]) if run is not None]
+    told = await asyncio.gather(*[listed(run) for run in found[:limit]])
+    return [run for run in told if run is not None], len(found) > limit
 
 
 async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
