@@ -37,6 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=quiet)))
     try:
         asyncio.run(_campaign(options, folder, report))
+    except KeyboardInterrupt:
+        print(f"Stopped after {report.total} kills, with {len(report.violations)} violations so far.")
+        return 130
     finally:
         if options.keep is None and not report.violations:
             shutil.rmtree(folder, ignore_errors=True)
@@ -53,7 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, metavar="N", help="how many in all; else every named place, and at random")
-    parser.add_argument("--random", type=int, default=120, metavar="N", help="how many of them at random moments")
+    parser.add_argument(
+        "--random", type=int, metavar="N", help="how many of them at random moments; else 120 or a third"
+    )
     parser.add_argument(
         "--frozen", type=int, default=20, metavar="N", help="besides, how often a worker is only stopped"
     )
@@ -71,6 +76,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if bool(options.at) != bool(options.scene):
         parser.error("--scene and --at go together")
+    if options.random is None:
+        options.random = 120 if options.kills is None else options.kills // 3
     return options
 
 
