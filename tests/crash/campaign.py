@@ -272,8 +272,15 @@ async def kept(cluster: Cluster, ended: Sequence[Ended]) -> list[str]:
     changed = []
     for each in ended:
         again = await _answered(each.driven.run.ledger, f"the ledger of {each.driven.run.id}")
-        if again != list(each.ledger):
-            changed.append(f"the ledger of {each.driven.run.id} is another after a restart")
+        for before, after in zip(each.ledger, again, strict=False):
+            if before != after:
+                what = f"entry {before.sequence} ({before.receipt.kind}) was {before.at} and is {after.at}"
+                changed.append(f"the ledger of {each.driven.run.id} is another after a restart: {what}")
+                break
+        else:
+            changed += (
+                [] if len(again) == len(each.ledger) else [f"the ledger of {each.driven.run.id} has lost entries"]
+            )
     return changed
 
 
