@@ -84,6 +84,20 @@ class Failed:
     kind: Literal["failed"] = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated:
+    """A person moved the run to another plan of its workflow. Taken by `gatework.migration`, which knows both plans."""
+
+    plan: str
+    """Digest of the plan that the run was held to."""
+    to: str
+    """Digest of the plan that it is held to from now on."""
+    by: str = ""
+    """The name that was given; a claim."""
+    note: str = ""
+    kind: Literal["migrated"] = "migrated"
+
+
 Result = Finished | Stopped | Failed
 """What comes of an attempt."""
 

@@ -110,7 +110,7 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
         raise OrderError("The digest of the input is not that of its data.")
     held = Held(sealed=event.input, label=plan.input.label)
     receipt = Receipt(kind="begun", node=plan.input.name, output=event.input.digest, label=held.label)
-    return _enter(plan, replace(state, begun=True, values={plan.input.name: held}), 0, (receipt,))
+    return enter(plan, replace(state, begun=True, values={plan.input.name: held}), 0, (receipt,))
 
 
 def _finish(plan: Plan, state: State, event: Finished) -> Step:
@@ -263,7 +263,7 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
     if node is None:
         kept[place] = Held(sealed=event.value, label=plan.input.label, by_hand=True)
-        return _enter(plan, replace(state, values=kept), 0, (receipt,))
+        return enter(plan, replace(state, values=kept), 0, (receipt,))
     # What a person writes for an effect says that it has happened.
     state = _acted(replace(state, values=kept, at=position, let_in="", edited=event.value), node, sent=True)
     if not node.guards:
@@ -329,10 +329,10 @@ def _hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt) -> Step:
     """The node at `at` has its value: go on to the next."""
     node = plan.nodes[state.at]
     held = Held(sealed=sealed, label=node.label, by_hand=state.edited is not None)
-    return _enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
+    return enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
 
 
-def _enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> Step:
+def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> Step:
     """Arrive at a node, passing over approvals that their rule gives."""
     state = replace(state, at=at, feedback=(), let_in="", edited=None)
     if at == len(plan.nodes):

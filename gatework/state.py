@@ -129,7 +129,9 @@ Due = Run | Gate | Outcome
 class Receipt:
     """What the machine accepted, by digests. The driver chains receipts into the ledger."""
 
-    kind: Literal["begun", "output", "stopped", "refused", "failed", "approved", "asked", "decided", "ended"]
+    kind: Literal[
+        "begun", "output", "stopped", "refused", "failed", "approved", "asked", "decided", "migrated", "ended"
+    ]
     node: str = ""
     attempt: int = 0
     inputs: str = ""

@@ -41,12 +41,12 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Approve what a run shows under this number."""
-    _send(run, lambda found: found.approve(number, by=_name(by), note=note), as_json)
+    _send(run, lambda found: found.approve(number, by=name_of(by), note=note), as_json)
 
 
 def reject(run: Run, why: Why, by: By = None, number: Number = "", as_json: AsJson = False) -> None:
     """Refuse the approval: the run ends."""
-    _send(run, lambda found: found.reject(why, by=_name(by), number=number), as_json)
+    _send(run, lambda found: found.reject(why, by=name_of(by), number=number), as_json)
 
 
 def retry(
@@ -57,7 +57,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Run the stage that waits again, with a note for the model."""
-    _send(run, lambda found: found.retry(note, by=_name(by), number=number), as_json)
+    _send(run, lambda found: found.retry(note, by=name_of(by), number=number), as_json)
 
 
 def edit(
@@ -74,12 +74,12 @@ def edit(
         data = canonical.loads(sys.stdin.buffer.read() if value == "-" else value.encode("utf-8", "surrogateescape"))
     except ContractError as error:
         raise fail(f"The value cannot be read: {error}. Give it as JSON, in single quotes.", USAGE) from None
-    _send(run, lambda found: found.edit(data, place=place, by=_name(by), note=note, number=number), as_json)
+    _send(run, lambda found: found.edit(data, place=place, by=name_of(by), note=note, number=number), as_json)
 
 
 def abort(run: Run, why: Why, by: By = None, as_json: AsJson = False) -> None:
     """End a run that waits."""
-    _send(run, lambda found: found.abort(why, by=_name(by)), as_json)
+    _send(run, lambda found: found.abort(why, by=name_of(by)), as_json)
 
 
 def _send(run: str, decision: Callable[[Operated], Awaitable[str]], as_json: bool) -> None:
@@ -96,7 +96,8 @@ def _send(run: str, decision: Callable[[Operated], Awaitable[str]], as_json: boo
         say(clean(said))
 
 
-def _name(by: str | None) -> str:
+def name_of(by: str | None) -> str:
+    """Who decides, as a claim: what was given, else the login name."""
     if by is not None:
         return by
     try:

@@ -68,6 +68,16 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
                 "value": short_digest(receipt.output),
             }
             yield LogEvent.of("decision.taken", taken, at=entry.at)
+        case "migrated":
+            moved = {
+                **place,
+                "from_plan": short_digest(receipt.shown.get("from")),
+                "to_plan": short_digest(receipt.shown.get("to")),
+                "by": receipt.by,
+                "identity": identity(receipt.by),
+                "note": receipt.reason,
+            }
+            yield LogEvent.of("run.migrated", moved, at=entry.at)
         case "ended":
             by_person = receipt.action in ("rejected", "aborted")
             ended = {

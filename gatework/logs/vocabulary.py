@@ -159,6 +159,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("receipt",),
         fields=("stage", "receipt", "gate", "action", "by", "identity", "note", "digest", "value"),
     ),
+    "run.migrated": Kind(
+        says="A person moved the run to another plan; what both plans share is kept, the rest runs anew.",
+        level=WARNING,
+        sources=("receipt",),
+        fields=("receipt", "from_plan", "to_plan", "by", "identity", "note"),
+    ),
     "run.continued": Kind(
         says="The history became long: the run goes on under another run id.",
         level=INFO,
@@ -236,6 +242,8 @@ FIELDS: Mapping[str, str] = {
     "value": "Digest of a value; for `value.seen` the value itself.",
     "outcome": "`completed`, `rejected`, `aborted`, `expired`, `cancelled`, `terminated`, `timed_out` or `failed`.",
     "from_run": "Run id of the run before.",
+    "from_plan": "Digest of the plan that the run was held to.",
+    "to_plan": "Digest of the plan that it is held to from then on.",
     "of": "Which value: `input NAME`, `output` or `error`.",
 }
 

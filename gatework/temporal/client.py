@@ -6,9 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -22,7 +28,7 @@ from gatework.ledger import Entry
 from gatework.plan import Work
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.payloads import data_of, raw
-from gatework.temporal.progress import Progress
+from gatework.temporal.progress import NOT_BEGUN, Progress
 from gatework.workflow import Workflow
 
 I = TypeVar("I")  # noqa: E741  # the input
@@ -96,18 +102,39 @@ class Execution(Generic[O]):
         """End the run. Raises `DecisionError`."""
         return await self._decide("abort", note=note, by=by)
 
-    async def _decide(self, action: Action, **fields: Any) -> str:
-        sent = {name: value for name, value in fields.items() if value not in ("", None)}
+    async def migrate(self, to: str, *, by: str = "", note: str = "") -> str:
+        """Move the run to the plan of its workflow with this digest, at the next boundary between stages.
+
+        Raises `DecisionError` with the reason of a refusal.
+        """
+        return await self._decide("migrate", to=to, by=by, note=note)
+
+    async def move(self, to: str = "") -> Mapping[str, Json]:
+        """What `migrate` would change, to the newest plan unless another is named, and why it would be refused."""
+        sent = [raw(canonical.dumps({"to": to}))] if to else []
         try:
-            answer = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=RawValue)
-        except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise DecisionError(error.cause.message) from None
-            raise
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise DecisionError("The run has ended, or there is none of that id.") from None
-            raise
+            answer = await self.handle.query("move", *sent, result_type=RawValue)
+        except WorkflowQueryFailedError as error:
+            raise DecisionError(error.message) from None
+        told: Mapping[str, Json] = canonical.loads(data_of(answer) or b"")
+        return told
+
+    async def _decide(self, action: Action | Literal["migrate"], **fields: Any) -> str:
+        sent = {name: value for name, value in fields.items() if value not in ("", None)}
+        for tries_left in reversed(range(10)):
+            try:
+                answer = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=RawValue)
+                break
+            except WorkflowUpdateFailedError as error:
+                if not isinstance(error.cause, ApplicationError):
+                    raise
+                if error.cause.message != NOT_BEGUN or not tries_left:
+                    raise DecisionError(error.cause.message) from None
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    raise DecisionError("The run has ended, or there is none of that id.") from None
+                raise
+            await asyncio.sleep(0.2)
         return str(canonical.loads(data_of(answer) or b""))
 
 

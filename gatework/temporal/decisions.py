@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gatework import canonical
 from gatework.canonical import Json, Sealed
@@ -39,6 +40,35 @@ def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None,
     fields = typed if isinstance(typed, dict) else {bare: typed}
     _known(action, fields, _FIELDS)
     return _with_common(Decided(action=action), fields)
+
+
+MIGRATE = (
+    'The first digits of the other plan\'s digest, in double quotes; or {"to": "…", "by": "your name", "note": "why"}. '
+    "What happened stays, what differs runs anew."
+)
+"""What to type to move a run to another plan, as the UI shows it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """Where a run is to be moved, as somebody typed it."""
+
+    to: str
+    """The first digits of a plan's digest."""
+    by: str
+    note: str
+
+
+def move(data: bytes | None) -> Move:
+    """Where a run is to be moved, in what was sent. Raises `ContractError` and `DecisionError`."""
+    typed = None if data is None else canonical.loads(data, max_values=canonical.MAX_VALUES)
+    fields = typed if isinstance(typed, dict) else {"to": typed}
+    if not set(fields) <= {"to", "by", "note"}:
+        raise DecisionError(f"What you sent has fields that migrate does not know. Send: {MIGRATE}")
+    to = _text(fields.get("to"), "to", 64)
+    if to and not re.fullmatch(r"[0-9a-f]{12,64}", to):
+        raise DecisionError("A plan is named by twelve or more of the first digits of its digest.")
+    return Move(to=to, by=_text(fields.get("by"), "by", MAX_NAME), note=_text(fields.get("note"), "note", MAX_NOTE))
 
 
 def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:

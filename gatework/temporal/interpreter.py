@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from gatework import canonical, machine, wire
+from gatework import canonical, machine, migration, wire
 from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError, DecisionError, GateworkError, OrderError
-from gatework.events import Action, Begun, Cancelled, Event, Expired, Failed
+from gatework.events import Action, Begun, Cancelled, Event, Expired, Failed, Migrated
 from gatework.ledger import Entry, extended
 from gatework.library import Known, Library
 from gatework.logs import emit
@@ -29,14 +29,22 @@ from gatework.logs.story import told
 from gatework.logs.vocabulary import QUIET, LogEvent
 from gatework.plan import Plan
 from gatework.state import Gate, Outcome, Run, State, Step
+from gatework.temporal import movement
 from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, failed, performed, span
-from gatework.temporal.decisions import DESCRIPTIONS, decided
+from gatework.temporal.decisions import decided
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
-from gatework.temporal.pin import UnknownPlan, begun, continued
-from gatework.temporal.progress import Progress, fitting, not_begun, progress
+from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
+from gatework.temporal.progress import NOT_BEGUN, Progress, fitting, not_begun, progress
 from gatework.temporal.salting import salt_of
+from gatework.temporal.updates import decision, migration_update
 from gatework.verdict import short
+
+T = TypeVar("T")
+
+
+LOOK_AGAIN = timedelta(minutes=2)
+"""How soon a run whose plan a deploy cannot run looks whether the next one can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +57,6 @@ class Carried:
     """When the open gate expires, as UTC in ISO 8601; empty without one."""
     secret: str
     """As in `Beginning`."""
-
-
-def _update(action: Action) -> Any:
-    """The update by which a person decides. Neither half waits for anything: what was checked is what is taken."""
-
-    # `Any`, because Temporal reads these hints while the class is being made, which has no name yet.
-    async def take(self: Any, *data: RawValue) -> RawValue:
-        return raw(canonical.dumps(self._decide(action, data)))
-
-    def check(self: Any, *data: RawValue) -> None:
-        self._decision(action, data)
-
-    update = workflow.update(name=action, description=DESCRIPTIONS[action])(take)
-    update.validator(check)
-    # One raw value, whatever it holds; any other number is decoded loosely, and then refused by us.
-    object.__setattr__(update._defn, "arg_types", [RawValue])
-    return update
 
 
 class Interpreter(OwnPayloads):
@@ -86,6 +77,8 @@ class Interpreter(OwnPayloads):
         self._expires: datetime | None = None
         self._secret = ""
         self._noted = ""
+        self._moving: Migrated | None = None
+        self._looked = 0
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         started = workflow.now()
@@ -152,10 +145,14 @@ class Interpreter(OwnPayloads):
             # A stage that swallows the cancellation ends well; the run is cancelled all the same.
             if workflow.cancellation_reason() is not None:
                 raise asyncio.CancelledError
+            if self._moving is not None:
+                self._move(self._moving)
+                continue
             self._continue_as_new_if_long()
             if isinstance(due, Gate):
                 await self._answer(due)
-            else:
+                continue
+            if not await self._without_code(known):
                 await self._attempt(due)
 
     async def _answer(self, gate: Gate) -> None:
@@ -163,17 +160,34 @@ class Interpreter(OwnPayloads):
         assert self._expires is not None
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: not self._waits_at(gate),
+                lambda: not self._waits_at(gate) or self._moving is not None,
                 timeout=max(self._expires - workflow.now(), timedelta(milliseconds=1)),
                 timeout_summary=f"{gate.node} waits for {gate.role}",
             )
         # An answer and the end of the time can come in one workflow task; the answer then stands.
-        if self._waits_at(gate):
+        if self._waits_at(gate) and self._moving is None:
             self._take(Expired(gate=gate.id))
 
     def _waits_at(self, gate: Gate) -> bool:
         now = self._now[1].gate
         return now is not None and now.id == gate.id
+
+    async def _without_code(self, known: Known) -> bool:
+        """Wait for a deploy that can run the plan, or for a move to another; False where this one can."""
+        self._looked += 1
+        # What a worker without the code did is in the history, for one that has it.
+        marker = f"gatework-without-code-{self._looked}"
+        if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else unfit(known)):
+            return False
+        workflow.patched(marker)
+        self._show()
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._moving is not None,
+                timeout=LOOK_AGAIN,
+                timeout_summary="no deploy that can run this plan",
+            )
+        return True
 
     async def _attempt(self, due: Run) -> None:
         event = await performed(
@@ -196,14 +210,38 @@ class Interpreter(OwnPayloads):
         marker = f"gatework-continued-{len(self._ledger)}"
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else self._long):
             return
-        _, state = self._now
-        expires = self._expires.isoformat() if self._expires else ""
-        carried = wire.encode(Carried(state=state, ledger=self._ledger, expires=expires, secret=self._secret))
+        carried = self._carried()
         # A longer history is better than a run that cannot go on.
         if len(carried) <= wire.MAX_MESSAGE_BYTES and workflow.all_handlers_finished():
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
             workflow.patched(marker)
+            workflow.continue_as_new(raw(carried))
+
+    def _carried(self) -> bytes:
+        _, state = self._now
+        expires = self._expires.isoformat() if self._expires else ""
+        return wire.encode(Carried(state=state, ledger=self._ledger, expires=expires, secret=self._secret))
+
+    def _move(self, event: Migrated) -> None:
+        """Go on as new on another plan, so that the run's marker names it; or stay, and say why."""
+        self._moving = None
+        known, state = self._now
+        to = movement.target(self.library, self.name, event)
+        stood = (self._known, self._state, self._ledger, self._expires)
+        try:
+            step = migration.move(known.plan, to.plan, state, event)
+        except DecisionError as error:
+            self._note(f"The run was not moved to plan {event.to[:12]}: {error.message}")
+            return
+        self._known = to
+        self._accept(step, workflow.now())
+        carried = self._carried()
+        if len(carried) > wire.MAX_MESSAGE_BYTES:
+            self._known, self._state, self._ledger, self._expires = stood
+            self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
+            return
+        if self._state is not None and self._state.outcome is None:
             workflow.continue_as_new(raw(carried))
 
     @property
@@ -226,7 +264,7 @@ class Interpreter(OwnPayloads):
     @property
     def _now(self) -> tuple[Known, State]:
         if self._known is None or self._state is None:
-            raise DecisionError("The run has not begun yet; try again in a moment.")
+            raise DecisionError(NOT_BEGUN)
         return self._known, self._state
 
     def _take(self, event: Event, at: datetime | None = None) -> None:
@@ -278,7 +316,8 @@ class Interpreter(OwnPayloads):
         known, state = self._now
         head = self._ledger[-1].digest if self._ledger else ""
         shown = progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
-        return replace(shown, note=self._noted) if self._noted else shown
+        note = self._noted or (unfit(known) if state.outcome is None else "")
+        return replace(shown, note=note) if note else shown
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:
@@ -294,7 +333,44 @@ class Interpreter(OwnPayloads):
         held = {value.sealed.digest: value.sealed.data for value in values.values()}
         return raw(canonical.dumps(fitting({**held, **self._refused})))
 
-    def _decision(self, action: Action, data: tuple[RawValue, ...]) -> Step:
+    @workflow.query(description="What moving the run to another plan would change.")
+    def move(self, *data: RawValue) -> RawValue:
+        return raw(canonical.dumps(self._said(movement.preview, data)))
+
+    def look_at_move(self, data: tuple[RawValue, ...]) -> Migrated:
+        """The move that was asked for. Raises the refusal that the person is to read; changes nothing."""
+        return self._said(movement.asked, data)
+
+    def take_move(self, data: tuple[RawValue, ...]) -> str:
+        """Keep a move for the next boundary between stages, or gates; what to say to the person."""
+        self._moving = event = self._said(movement.taken, data)
+        known, state = self._now
+        due = machine.due(known.plan, state)
+        when = f" once {due.node} has ended" if isinstance(due, Run) else ""
+        return f"migrate taken: the run goes on with plan {event.to[:12]}{when}."
+
+    def _said(self, answer: Callable[[Library, Known, State, bytes | None], T], data: tuple[RawValue, ...]) -> T:
+        try:
+            known, state = self._now
+            if len(data) > 1:
+                raise DecisionError("Send one JSON value, or nothing.")
+            if self._moving is not None:
+                raise DecisionError("The run is being moved already; look again in a moment.")
+            if self._expires is not None and workflow.now() >= self._expires:
+                raise DecisionError("The time to answer is up.")
+            return answer(self.library, known, state, data_of(data[0]) if data else None)
+        except ContractError as error:
+            raise refusal(f"What you sent cannot be read: {error.message}.") from None
+        except DecisionError as error:
+            raise refusal(error.message) from None
+
+    def must_be_fit(self, action: Action) -> None:
+        """Refuse what would have a run go on whose plan cannot run here. Asked of new decisions, and not at replay."""
+        why = unfit(self._known) if self._known else ""
+        if why and action not in ("reject", "abort"):
+            raise refusal(f"{why} Deploy one that can, or move the run with `gatework migrate`.")
+
+    def look(self, action: Action, data: tuple[RawValue, ...]) -> Step:
         """What a person's decision leads to. Raises the refusal that they are to read; changes nothing."""
         try:
             known, state = self._now
@@ -310,8 +386,8 @@ class Interpreter(OwnPayloads):
         except GateworkError as error:
             raise refusal(error.message) from None
 
-    def _decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
-        step = self._decision(action, data)
+    def decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
+        step = self.look(action, data)
         self._accept(step, workflow.now())
         taken = step.receipts[0]
         return f"{action} taken at {taken.node}{f' by {taken.by} (as claimed)' if taken.by else ''}."
@@ -324,8 +400,9 @@ class Interpreter(OwnPayloads):
         drawn = [held.sealed.salt for held in self._state.values.values()] if self._state else []
         return bytes.fromhex(canonical.digest("salt", [self._secret, of, *drawn]))[:16]
 
-    approve = _update("approve")
-    reject = _update("reject")
-    retry = _update("retry")
-    edit = _update("edit")
-    abort = _update("abort")
+    approve = decision("approve")
+    reject = decision("reject")
+    retry = decision("retry")
+    edit = decision("edit")
+    abort = decision("abort")
+    migrate = migration_update()

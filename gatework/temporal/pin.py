@@ -28,7 +28,7 @@ _PREFIX = "plan-"
 
 
 class UnknownPlan(ConfigError):
-    """This deploy cannot run the plan that a run is held to; the run waits for one that can."""
+    """This deploy does not know, or cannot run, the plan that a run is held to; the run waits for one that can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ async def begun(library: Library, name: str, *, secret: str) -> tuple[Known, str
             return _marked(name, known, told.marker.removeprefix(_PREFIX)[:12]), told.secret
     for known in library.plans(name):
         if workflow.patched(_marker(known)):
-            return _fit(known), secret or (await _told(workflow.execute_local_activity, "")).secret
+            return known, secret or (await _told(workflow.execute_local_activity, "")).secret
     raise UnknownPlan(f"This deploy of {name} has not the plan that the run is held to; deploy it again.")
 
 
@@ -76,13 +76,16 @@ def _marked(name: str, known: Known | None, digest: str) -> Known:
     if known is None:
         raise UnknownPlan(f"Plan {digest} of {name} is not in this deploy; deploy it again.")
     workflow.patched(_marker(known))
-    return _fit(known)
-
-
-def _fit(known: Known) -> Known:
-    if known.problem:
-        raise UnknownPlan(f"Plan {known.plan.digest[:12]} cannot run on this deploy: {known.problem}.")
     return known
+
+
+def unfit(known: Known) -> str:
+    """Why this deploy cannot run a plan that it knows, in a sentence; empty where it can.
+
+    Such a run is replayed and asked and can be moved to another plan, which takes no more than the plan's data.
+    """
+    digest = known.plan.digest[:12]
+    return f"Plan {digest} cannot run on this deploy: {known.problem}." if known.problem else ""
 
 
 async def _told(execute: Callable[..., Awaitable[RawValue]], original: str) -> Beginning:

@@ -73,6 +73,9 @@ class Progress:
     """What else there is to know, in a sentence: that no worker takes a stage, that an effect may have happened."""
 
 
+NOT_BEGUN = "The run has not begun yet; try again in a moment."
+"""What a decision is told that comes with the first task of a run."""
+
 MAX_SHOWN_BYTES = 1_000_000
 """How much a query answers with; Temporal takes 2 MiB."""
 

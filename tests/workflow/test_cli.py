@@ -16,6 +16,7 @@ from gatework.temporal import GateworkPlugin, find
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
 from tests.workflow.plans import RETRY, Note, Paper, hasty, signed, single, world
+from tests.workflow.project import Project
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
 NOWHERE = "127.0.0.1:1"
@@ -332,3 +333,44 @@ async def test_console_script_exits_with_what_it_means() -> None:
         )
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
+
+
+# -- migrate ---------------------------------------------------------------------------------------
+
+
+async def test_migrate_shows_asks_and_moves(deployments: Deployments, typed: Typed, tmp_path: Path) -> None:
+    """A dry run changes nothing; without a terminal nothing is moved unasked; --yes moves, with who and why."""
+    folder = tmp_path / f"project_{tmp_path.name}"
+    folder.mkdir()
+    project = Project(folder)
+    v1 = project.loaded(last="polish")
+    async with deployments.serving(v1) as deployed:
+        run, _ = await deployed.gate(v1, v1.input.annotation(text="a"))
+    v2 = project.loaded(last="stamp", hours=2)
+    async with deployments.serving(v2):
+        dry = await typed("migrate", run.id, "--dry-run")
+        assert dry.exit_code == 0, dry.stderr
+        assert f"from plan {v1.plan.digest[:12]} to {v2.plan.digest[:12]}" in dry.stdout
+        assert "kept       paper" in dry.stdout
+        assert "stamp" in dry.stdout
+        told = json.loads((await typed("migrate", run.id, "--dry-run", "--json")).stdout)
+        assert (told["kept"], told["refused"]) == (["paper"], "")
+        unasked = await typed("migrate", run.id)
+        assert (unasked.exit_code, unasked.stderr) == (
+            2,
+            "Nothing was moved: add --yes to do it, or --dry-run to look only.\n",
+        )
+        assert (await run.state()).plan == v1.plan.digest
+        done = await typed("migrate", run.id, "--yes", "--by", "ana", "--note", "stamps")
+        assert done.exit_code == 0, done.stderr
+        assert f"the run goes on with plan {v2.plan.digest[:12]}." in done.stdout
+
+        async def moved() -> bool:
+            return (await run.state()).plan == v2.plan.digest
+
+        await until(moved, "the run is on the other plan")
+        again = await typed("migrate", run.id, "--yes")
+        assert (again.exit_code, again.stderr) == (1, "The run is held to that plan already.\n")
+        nowhere = await typed("migrate", run.id, "--to", "0" * 12, "--yes")
+        assert (nowhere.exit_code, nowhere.stderr.count("\n")) == (1, 1), nowhere.stderr
+        await run.abort("test")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from gatework.errors import ConfigError
+from gatework.errors import ConfigError, DecisionError
 from gatework.library import Library
 from gatework.temporal import Execution, GateworkPlugin
 from tests.workflow.deployment import Deployed, Deployments, events, task_after, until, waiting
@@ -116,8 +116,9 @@ async def test_changed_contract_makes_the_run_wait_and_say_why(deployments: Depl
         run, asked = await deployed.gate(v1, _note(v1))
     v2 = project.loaded(**V2, field="sheets: int = 1")
     async with deployments.serving(v2) as later:
-        await run.handle.signal("wake")
-        assert "gives another type than when the plan was sealed" in await _stuck(run)
+        assert "gives another type than when the plan was sealed" in (await run.state()).note
+        with pytest.raises(DecisionError, match="cannot run on this deploy"):
+            await run.approve(asked.number)
         new, _ = await later.gate(v2, _note(v2))
         assert (await new.state()).plan == v2.plan.digest
     async with deployments.serving(v1):

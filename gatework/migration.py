@@ -1,0 +1,66 @@
+"""Moving a run to another plan of its workflow: what is kept, and when it may not be done. Pure, as the machine is.
+
+Kept are the values of the other plan's first nodes, for as long as each is the same as in the plan of the run and
+holds a value; everything after them runs anew, and an approval of anything else is void. What has happened stays: a
+plan that would do an effect again, or does not know it, is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatework.admission import check_order
+from gatework.errors import DecisionError, OrderError
+from gatework.events import Migrated
+from gatework.machine import enter
+from gatework.plan import Plan
+from gatework.state import Receipt, State, Step
+
+
+def kept(plan: Plan, to: Plan, state: State) -> tuple[str, ...]:
+    """The nodes whose values a run takes along to another plan, in order."""
+    names = []
+    for here, there in zip(plan.nodes, to.nodes, strict=False):
+        if here != there or here.name not in state.values:
+            break
+        names.append(here.name)
+    return tuple(names)
+
+
+def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
+    """The state on the other plan. Raises `DecisionError` where the run cannot be moved, and then nothing changed."""
+    if state.plan != plan.digest or event.plan != plan.digest:
+        raise DecisionError("The run is held to another plan by now; look again.")
+    if event.to != to.digest or to.name != plan.name:
+        raise DecisionError("That is not the plan to which the run was to be moved.")
+    if not state.begun:
+        raise DecisionError("The run has not begun yet; try again in a moment.")
+    if state.outcome is not None:
+        raise DecisionError(f"The run has ended ({state.outcome.kind}); nothing more can be done in it.")
+    if to.digest == plan.digest:
+        raise DecisionError("The run is held to that plan already.")
+    if to.input != plan.input:
+        raise DecisionError("The other plan starts from something else; start a new run on it.")
+    try:
+        check_order(to)
+    except OrderError as error:
+        raise DecisionError(error.message) from None
+    taken = kept(plan, to, state)
+    for name, sent in state.effects.items():
+        if sent and name not in taken:
+            raise DecisionError(
+                f"The effect of {name} has happened or may have, and the other plan would do it again or does not have "
+                "it in that place; finish this run on its own plan."
+            )
+    receipt = Receipt(
+        kind="migrated",
+        shown={"from": plan.digest, "to": to.digest},
+        by=event.by,
+        reason=event.note,
+        how={"kept": list(taken)},
+    )
+    values = {name: held for name, held in state.values.items() if name == plan.input.name or name in taken}
+    # An attempt that is known to have sent nothing leaves nothing behind.
+    effects = {name: sent for name, sent in state.effects.items() if sent}
+    moved = replace(state, plan=to.digest, values=values, effects=effects, gate=None)
+    return enter(to, moved, len(taken), (receipt,))

@@ -1,0 +1,49 @@
+"""The updates of a run: what people send. Neither half of one waits for anything: what was checked is what is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+from gatework import canonical
+from gatework.events import Action
+from gatework.temporal.decisions import DESCRIPTIONS, MIGRATE
+from gatework.temporal.payloads import raw
+
+# `Any`, because Temporal reads these hints while the class is being made, which has no name yet.
+
+
+def decision(action: Action) -> Any:
+    """The update by which a person decides at a gate."""
+
+    async def take(self: Any, *data: RawValue) -> RawValue:
+        return raw(canonical.dumps(self.decide(action, data)))
+
+    def check(self: Any, *data: RawValue) -> None:
+        self.must_be_fit(action)
+        self.look(action, data)
+
+    return _update(action, DESCRIPTIONS[action], take, check)
+
+
+def migration_update() -> Any:
+    """The update that moves a run to another plan."""
+
+    async def take(self: Any, *data: RawValue) -> RawValue:
+        return raw(canonical.dumps(self.take_move(data)))
+
+    def check(self: Any, *data: RawValue) -> None:
+        self.look_at_move(data)
+
+    return _update("migrate", MIGRATE, take, check)
+
+
+def _update(name: str, description: str, take: Callable[..., Any], check: Callable[..., None]) -> Any:
+    update: Any = workflow.update(name=name, description=description)(take)
+    update.validator(check)
+    # One raw value, whatever it holds; any other number is decoded loosely, and then refused by us.
+    object.__setattr__(update._defn, "arg_types", [RawValue])
+    return update
