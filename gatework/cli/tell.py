@@ -39,6 +39,7 @@ _MARKS = {
     "gate.opened": ("?", "bold yellow"),
     "decision.taken": ("!", "bold"),
     "run.stuck": ("✖", "bold red"),
+    "run.migrated": ("!", "bold"),
     "run.reset": ("↺", "yellow"),
     "run.cancel_requested": ("!", "yellow"),
 }
@@ -55,6 +56,7 @@ _SAYS = {
     "effect.found": "effect {tool} was done before, found by its probe",
     "effect.refused": "effect {tool} was refused",
     "approval.by_rule": "approved by the rule of the plan: {reason}",
+    "run.migrated": "moved from plan {from_plan} to {to_plan}{who}{note}",
     "run.continued": "goes on as a new run, its history being long",
     "run.reset": "was reset to an earlier point{why}; what followed there does not count",
     "run.stuck": "cannot go on: {reason}",

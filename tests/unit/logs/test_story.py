@@ -137,7 +137,7 @@ def test_steps_tell_what_the_whole_ledger_tells() -> None:
         assert said == list(told(ledger, plan))
         seen |= {event.name for event in said}
     told_of = {name for name, kind in EVENTS.items() if "receipt" in kind.sources}
-    assert told_of - seen == {"run.continued", "effect.done", "effect.found", "effect.refused"}
+    assert told_of - seen == {"run.continued", "run.migrated", "effect.done", "effect.found", "effect.refused"}
 
 
 def test_quiet_receipts_are_no_warnings() -> None:
