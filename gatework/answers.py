@@ -12,6 +12,7 @@ import inspect
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +128,8 @@ class _Turn:
 
 def _outcome(call: Callable[[], object]) -> object:
     try:
-        return call()
+        # A thread outlives a guard, and with it what the guard set there: the precision of decimals, for one.
+        return Context().run(call)
     except Exception as error:  # noqa: BLE001  # a guard that breaks in whatever way has not passed
         return error
     except BaseException as error:  # noqa: BLE001  # which would end the thread, and in asyncio the worker

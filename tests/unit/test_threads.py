@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -93,6 +95,20 @@ async def test_a_late_guard_is_left_behind_and_the_others_answer() -> None:
     stop.set()
     await asyncio.sleep(0.05)
     assert ran == ["output"], "the thread that was left behind went on"
+
+
+async def test_what_a_guard_sets_for_its_thread_does_not_reach_the_next() -> None:
+    """A guard that rounds its decimals does not make the next one, of this run or another, compare rounded ones."""
+
+    def rounding(_output: object) -> None:
+        decimal.getcontext().prec = 2
+
+    def exact(_output: object) -> bool:
+        return Decimal("100.4") + 0 > 100
+
+    threads = Threads(keep=1)
+    assert (await answers([call(rounding), call(exact)], threads))[1] is True
+    assert await answers([call(exact)], threads) == [True]
 
 
 async def test_plain_and_async_guards_keep_the_order_of_the_plan() -> None:
