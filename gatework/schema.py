@@ -21,6 +21,8 @@ _VALUES = {"const", "enum"}
 _NAMED_SCHEMAS = {"properties", "$defs", "patternProperties", "dependentSchemas"}
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 """Keywords whose schemas look at the same value again."""
+_ELSEWHERE = {"$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef", "$schema"}
+"""Keywords after which a reference may mean something else than it says."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Schema:
     def faults(self) -> Iterator[str]:
         """Why this schema says nothing of a value, or cannot be checked in a time that is known beforehand."""
         demanded: Any
+        if _refers_elsewhere(self.document):
+            yield "its schema refers to more than its own definitions"
         for keyword, demanded in (("", self.document), *_keywords(self.document)):
             if {} in (demanded.values() if keyword in _NAMED_SCHEMAS else (demanded,)):
                 yield "some of it may be anything; name its type"
@@ -91,14 +95,22 @@ def _compile(document: Json) -> Any:
     """A compiled validator. As the other, it can neither hang nor reach the network, and knows the same formats."""
     import jsonschema_rs
 
-    if _turns_in_place(document):
-        raise ValueError("a schema that refers to itself without looking any deeper says nothing")
+    if _refers_elsewhere(document) or _turns_in_place(document):
+        raise ValueError("a schema that refers elsewhere, or to itself without looking any deeper, says nothing")
     return jsonschema_rs.Draft202012Validator(
         _with_our_formats(document),
         validate_formats=True,
         formats={name: functools.partial(_parses, name) for name in _FORMATS},
-        pattern_options=jsonschema_rs.RegexOptions(),
+        keywords={"pattern": _Pattern},
         offline=True,
+    )
+
+
+def _refers_elsewhere(document: Json) -> bool:
+    """Whether some reference goes where `_turns_in_place` does not follow; one that turns there accepts anything."""
+    return any(
+        keyword in _ELSEWHERE or (keyword == "$ref" and _referred(document, item) is None)
+        for keyword, item in _keywords(document)
     )
 
 
@@ -130,7 +142,8 @@ def _referred(document: Json, reference: Json) -> Json:
     if reference == "#":
         return document
     head, _, name = str(reference).rpartition("/")
-    return document.get("$defs", {}).get(name) if head == "#/$defs" else None
+    plain = head == "#/$defs" and not set(name) & set("~%")
+    return document.get("$defs", {}).get(name) if plain else None
 
 
 def _with_our_formats(schema: Json) -> Json:
@@ -176,6 +189,20 @@ def _parses(name: str, instance: Json) -> bool:
 def _matcher(pattern: str) -> SchemaValidator:
     # The engine behind pydantic matches in linear time; Python's own may take for ever on a hostile text.
     return SchemaValidator(core_schema.str_schema(pattern=pattern))
+
+
+class _Pattern:
+    """The keyword `pattern`, by the same engine as in the Python type.
+
+    The validator's own knows letters, digits and spaces of ASCII only, and so takes and refuses other texts.
+    """
+
+    def __init__(self, _parent: Json, pattern: str, _path: object) -> None:
+        self._matcher = _matcher(pattern)
+
+    def validate(self, instance: Json) -> None:
+        if isinstance(instance, str) and not self._matcher.isinstance_python(instance):
+            raise ValueError
 
 
 def _matches(_validator: Any, pattern: str, instance: Json, _schema: Json) -> Iterator[Any]:

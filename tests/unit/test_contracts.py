@@ -287,6 +287,10 @@ def test_backtracking_pattern_takes_no_time() -> None:
         {"$ref": "http://127.0.0.1:9/schema"},
         {"$ref": "#"},
         {"$ref": "#/$defs/gone"},
+        {"$id": "http://a/b", "$ref": "b"},
+        {"$dynamicAnchor": "x", "$dynamicRef": "#x"},
+        {"$ref": "#/$defs/ab", "$defs": {"ab": {"$ref": "#/$defs/a%62"}}},
+        {"properties": {"a": {"allOf": [{"$ref": "#/properties/a"}]}}},
         {"type": "nonsense"},
         {"type": 7},
         {"pattern": "(?=a)"},
@@ -300,6 +304,7 @@ def test_schema_of_another_making_is_refused_and_fetches_nothing(document: Any) 
     began = time.monotonic()
     told = [refused_by(Schema(document), value) for value in ({"a": 1}, "a", 7)]
     assert any("seal the plan again" in said for said in told)
+    assert told[0], "it has accepted an object"
     assert time.monotonic() - began < 2
 
 

@@ -161,3 +161,20 @@ def agree(document: Any, value: Any) -> None:
     schema = Schema(document)
     explained = next(schema._validator.iter_errors(value), None)
     assert schema._compiled.is_valid(value) == (explained is None)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^\w+$", r"^\W$", r"^[^\w]$", r"^\d+$", r"^\D$", r"^\S+$", r"^\s$", r"\bA\b", "(?i)^k$"]
+)
+@pytest.mark.parametrize("text", ["a", "3", "é", "\u0663", " ", "\u00a0", "a\u0085", "éA", "\u212a"])
+def test_a_pattern_means_the_same_to_a_contract_and_its_schema(pattern: str, text: str) -> None:
+    """Letters, digits and spaces are those of all writing systems to both: a name such as José passes both or none."""
+    sealed: Contract[str] = Contract(Annotated[str, Field(pattern=pattern)])
+    told = []
+    for check in (lambda: sealed.read(canonical.dumps(text)), lambda: Schema(sealed.schema).check(text)):
+        try:
+            check()
+            told.append("taken")
+        except ContractError:
+            told.append("refused")
+    assert told[0] == told[1]
