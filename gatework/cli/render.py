@@ -155,13 +155,12 @@ def _shown(name: str, value: Json) -> RenderableType:
 
 def commands(name: str, waiting: Waiting, program: str = "gatework") -> Sequence[str]:
     """The commands that answer, as they can be typed."""
-    run = shlex.quote(clean(name))
+    run, number = shlex.quote(clean(name)), shlex.quote(clean(waiting.number))
     typed = {
-        "approve": f"approve {run} {waiting.number}",
+        "approve": f"approve {run} {number}",
         "reject": f"reject {run} 'WHY'",
-        "retry": f"retry {run} "
-        + (f"--number {waiting.number}" if waiting.kind == "unknown" else "'NOTE FOR THE MODEL'"),
-        "edit": f"edit {run} 'JSON of {waiting.place}'",
+        "retry": f"retry {run} " + (f"--number {number}" if waiting.kind == "unknown" else "'NOTE FOR THE MODEL'"),
+        "edit": f"edit {run} {shlex.quote(f'JSON of {waiting.place}')}",
         "abort": f"abort {run} 'WHY'",
     }
     return [f"{program} {typed[action]}" for action in waiting.allowed]

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Literal
 
 from gatework.canonical import Json
+from gatework.events import Action
 from gatework.plan import Plan
-from gatework.state import ALLOWED, Gate, State
+from gatework.state import ALLOWED, Gate, GateKind, State
 
 NodeStatus = Literal["done", "running", "waiting", "ahead"]
 
@@ -33,14 +34,14 @@ class Waiting:
     """What a person is asked."""
 
     gate: int
-    kind: str
+    kind: GateKind
     node: str
     role: str
     number: str
     """What `approve` takes."""
     evidence: str
     reasons: tuple[str, ...]
-    allowed: tuple[str, ...]
+    allowed: tuple[Action, ...]
     """The updates that answer."""
     place: str
     """What an edit replaces unless it names another place."""
