@@ -6,11 +6,12 @@ Runs in flight finish on the plan that they started with; the lock file is where
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,11 +47,12 @@ class Lock:
 
     @property
     def unmarked(self) -> bool:
-        """Whether the newest plan weakens the one before, and was not released as one that does."""
-        if len(self.plans) < 2:
-            return False
-        before, newest = self.plans[-2:]
-        return newest.weakens != before.digest and weakens(changes(before.plan, newest.plan))
+        """Whether some plan weakens the one before, and was not released as one that does."""
+        # Not the newest alone: a plan that weakens nothing could else be put behind one that does.
+        return any(
+            later.weakens != before.digest and weakens(changes(before.plan, later.plan))
+            for before, later in itertools.pairwise(self.plans)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Standing:
     moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Functions of the same plan that have moved, as in `Locked.code` → where they were, where they are."""
     unmarked: bool = False
-    """Whether the newest released plan weakens the one before, and was not released as one that does."""
+    """Whether some released plan weakens the one before, and was not released as one that does."""
 
     @property
     def weakens(self) -> bool:
@@ -127,7 +129,7 @@ def standing(workflow: Workflow[Any, Any], path: Path | None = None) -> Standing
         return Standing(newest=None)
     newest = lock.plans[-1]
     if newest.digest != workflow.plan.digest:
-        return Standing(newest=newest, changes=changes(newest.plan, workflow.plan))
+        return Standing(newest=newest, changes=changes(newest.plan, workflow.plan), unmarked=lock.unmarked)
     now = paths(workflow)
     moved = {
         name: (newest.code.get(name, ""), now.get(name, ""))
@@ -149,7 +151,7 @@ def write(workflow: Workflow[Any, Any], path: Path | None = None, *, weaken: boo
         return False
     if found.weakens and not weaken:
         what = next(
-            (change.what for change in found.changes if change.weakens), "its newest plan weakens the one before"
+            (change.what for change in found.changes if change.weakens), "a released plan weakens the one before"
         )
         raise PlanError(
             f"releasing {workflow.name} weakens its plan: {what}.",
@@ -158,14 +160,22 @@ def write(workflow: Workflow[Any, Any], path: Path | None = None, *, weaken: boo
         )
     lock = released(workflow, path) or Lock(workflow=workflow.name)
     digest = workflow.plan.digest
-    earlier = tuple(locked for locked in lock.plans if locked.digest != digest)
-    mark = earlier[-1].digest if earlier and weakens(changes(earlier[-1].plan, workflow.plan)) else ""
-    entry = Locked(digest=digest, plan=workflow.plan, code=paths(workflow), weakens=mark)
-    text = json.dumps(json.loads(wire.encode(Lock(workflow=workflow.name, plans=(*earlier, entry)))), indent=1)
+    earlier = [locked for locked in lock.plans if locked.digest != digest]
+    plans = _marked([*earlier, Locked(digest=digest, plan=workflow.plan, code=paths(workflow))])
+    text = json.dumps(json.loads(wire.encode(Lock(workflow=workflow.name, plans=plans))), indent=1)
     draft = path.with_suffix(".tmp")
     draft.write_text(text + "\n", encoding="utf-8")
     os.replace(draft, path)
     return True
+
+
+def _marked(plans: Sequence[Locked]) -> tuple[Locked, ...]:
+    """Released plans, each with its mark where it weakens the one that is now before it."""
+    marks = [
+        before.digest if weakens(changes(before.plan, later.plan)) else ""
+        for before, later in itertools.pairwise(plans)
+    ]
+    return tuple(replace(locked, weakens=mark) for locked, mark in zip(plans, ["", *marks], strict=True))
 
 
 def paths(workflow: Workflow[Any, Any]) -> Mapping[str, str]:

@@ -132,7 +132,8 @@ def history(
     before: Plan | None = None
     for locked in held.plans if held else ():
         found = changes(before, locked.plan) if before else ()
-        steps.append({"plan": locked.digest, "released": True, "meant": bool(locked.weakens), "changes": found})
+        meant = before is not None and locked.weakens == before.digest
+        steps.append({"plan": locked.digest, "released": True, "meant": meant, "changes": found})
         before = locked.plan
     if before is None or before.digest != workflow.plan.digest:
         found = changes(before, workflow.plan) if before else ()
@@ -211,10 +212,10 @@ def _tell(workflow: Workflow[Any, Any], standing: lock.Standing) -> None:
     elif standing.moved:
         _say(f"{name}: plan {digest} is released, but its functions have moved since.")
         console().print(moved_view(standing.moved))
-    elif standing.unmarked:
-        _say(f"{name}: plan {digest} is weaker than the one before it in {_place(workflow)}, which does not say so.")
-    else:
+    elif not standing.unmarked:
         _say(f"{name}: plan {digest} is released.")
+    if standing.unmarked:
+        _say(f"{name}: a plan in {_place(workflow)} is weaker than the one before it, and the file does not say so.")
 
 
 def _said_changes(head: str, found: Sequence[Change]) -> None:

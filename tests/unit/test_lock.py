@@ -172,10 +172,39 @@ def test_lock_whose_mark_was_taken_out_is_not_released(tmp_path: Path) -> None:
     path.write_bytes(marked.replace(f'"weakens": "{_tries(3).plan.digest}"'.encode(), b'"weakens": ""'))
     standing = lock.standing(_tries(4), path)
     assert (standing.released, standing.unmarked, standing.weakens) == (False, True, True)
-    with pytest.raises(PlanError, match="its newest plan weakens the one before"):
+    with pytest.raises(PlanError, match="a released plan weakens the one before"):
         lock.write(_tries(4), path)
     lock.write(_tries(4), path, weaken=True)
     assert path.read_bytes() == marked
+
+
+def test_lock_that_hides_a_weaker_plan_behind_the_newest_is_not_released(tmp_path: Path) -> None:
+    """A plan that weakens nothing, put behind one that does, does not make that one pass; nor does a new release."""
+    path = tmp_path / "letter.lock.json"
+    for attempts in (3, 5, 4):
+        lock.write(_tries(attempts), path, weaken=True)
+    marked = path.read_bytes()
+    path.write_bytes(marked.replace(f'"weakens": "{_tries(3).plan.digest}"'.encode(), b'"weakens": ""'))
+    standing = lock.standing(_tries(4), path)
+    assert (standing.released, standing.unmarked, standing.weakens) == (False, True, True)
+    assert lock.standing(_tries(2), path).weakens
+    with pytest.raises(PlanError, match="a released plan weakens the one before"):
+        lock.write(_tries(2), path)
+    lock.write(_tries(4), path, weaken=True)
+    assert path.read_bytes() == marked
+
+
+def test_release_of_an_earlier_plan_leaves_every_weaker_one_marked(tmp_path: Path) -> None:
+    """The plan that comes to stand before a weaker one, since another has moved to the end, is the one it names."""
+    path = tmp_path / "letter.lock.json"
+    for attempts in (3, 5, 4):
+        lock.write(_tries(attempts), path, weaken=True)
+    lock.write(_tries(5), path, weaken=True)
+    found = lock.read(path)
+    assert found is not None
+    three, four = _tries(3).plan.digest, _tries(4).plan.digest
+    assert [locked.weakens for locked in found.plans] == ["", three, four]
+    assert lock.standing(_tries(5), path).released
 
 
 def test_lock_without_marks_of_an_earlier_version_is_read(tmp_path: Path) -> None:
