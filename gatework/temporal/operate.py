@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import canonical
 from gatework.canonical import Json
-from gatework.errors import ConfigError, DecisionError, GateworkError
+from gatework.errors import ConfigError, ContractError, DecisionError, GateworkError
 from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
 from gatework.temporal.payloads import OURS, data_of
@@ -183,7 +183,7 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
             status, waiting, plan = state.status, state.waiting, state.plan[:MARKER_DIGITS]
         except (WorkflowQueryFailedError, DecisionError):
             return None
-        except (ConfigError, RPCError):
+        except (ConfigError, ContractError, RPCError):  # nobody answers, or in words of another version
             status = "unknown"
     elif status == "continued_as_new" or not (plan or reason):
         return None

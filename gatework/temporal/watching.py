@@ -7,7 +7,7 @@ no worker answers for a while, or the server is being started again, what was kn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from gatework.errors import ContractError
 from gatework.temporal.connection import task_queue
 from gatework.temporal.operate import MOST_LISTED, Operated, ended_as, find_run, plan_of
 from gatework.temporal.progress import Progress
@@ -120,7 +121,7 @@ async def _look(client: Client, run: Operated, before: Seen) -> Seen:
             progress = await run.state()
     except WorkflowQueryFailedError:  # one that could not be begun, or not one of ours
         return replace(before, status=status, reason=reason, silent="")
-    except (RPCError, TimeoutError):
+    except (RPCError, TimeoutError, ContractError):  # nobody answers, or in words of another version
         return replace(before, status=status if ended else before.status, reason=reason, silent="worker")
     # The run itself knows best how it ended, unless it was ended from outside.
     status = status if ended else progress.status if progress.status in ("running", "waiting") else "running"
@@ -129,7 +130,7 @@ async def _look(client: Client, run: Operated, before: Seen) -> Seen:
 
 async def watched_all(client: Client) -> AsyncGenerator[Seen]:
     """What is known of each run of this deployment's task queue that is running, or starts while one looks."""
-    news: asyncio.Queue[Seen] = asyncio.Queue()
+    news: asyncio.Queue[Seen | Exception] = asyncio.Queue()
     known: dict[str, asyncio.Task[None]] = {}
 
     async def tell(run: Operated) -> None:
@@ -145,13 +146,22 @@ async def watched_all(client: Client) -> AsyncGenerator[Seen]:
                 async for run in client.list_workflows(query, limit=MOST_LISTED):
                     if run.run_id not in known and (plan_of(run) or not run.search_attributes):
                         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-                        known[run.run_id] = asyncio.create_task(tell(Operated(handle, run)))
+                        known[run.run_id] = asyncio.create_task(heard(tell(Operated(handle, run))))
             await asyncio.sleep(AGAIN_SECONDS / 2)
 
-    finding = asyncio.create_task(find())
+    async def heard(look: Awaitable[None]) -> None:
+        try:
+            await look
+        except Exception as error:  # noqa: BLE001  # a run that is not shown any more must not look like one that waits
+            await news.put(error)
+
+    finding = asyncio.create_task(heard(find()))
     try:
         while True:
-            yield await news.get()
+            seen = await news.get()
+            if isinstance(seen, Exception):
+                raise seen
+            yield seen
     finally:
         for task in (finding, *known.values()):
             task.cancel()

@@ -6,13 +6,17 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from gatework.temporal import GateworkPlugin, find
+from gatework import wire
+from gatework.temporal import GateworkPlugin, find, interpreter, operate, watching
+from gatework.temporal.progress import Progress
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
 from tests.workflow.plans import RETRY, Note, Paper, hasty, signed, single, world
@@ -172,6 +176,26 @@ async def test_runs_lists_those_that_wait_and_on_request_all(deployments: Deploy
     assert ended.id not in listed
     (one,) = json.loads((await typed("runs", "--json")).stdout)
     assert one["waiting"]["role"] == "boss"
+    await run.abort("test")
+
+
+async def test_runs_are_listed_where_a_worker_answers_in_words_of_another_version(
+    deployments: Deployments, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """During a deploy a run whose worker cannot be understood is unknown, and hides no other run."""
+
+    def of_tomorrow(value: object) -> bytes:
+        return b'{"tomorrow": 1}' if isinstance(value, Progress) else wire.encode(value)
+
+    deployed = await deployments.serve(signed)
+    run, _ = await deployed.gate(signed, Note(text="x"))
+    monkeypatch.setattr(interpreter, "wire", SimpleNamespace(encode=of_tomorrow, decode=wire.decode))
+    (one,) = json.loads((await typed("runs", "--json")).stdout)
+    assert (one["id"], one["status"]) == (run.id, "unknown")
+    found = await operate.find_run(deployed.client, run.id)
+    async with aclosing(watching.watched(deployed.client, found)) as moments:
+        assert (await anext(moments)).silent == "worker"
+    monkeypatch.undo()
     await run.abort("test")
 
 
