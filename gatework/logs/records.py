@@ -53,7 +53,9 @@ def fields_of(record: logging.LogRecord, message: str) -> dict[str, Any]:
     """A record of another logger as the same flat fields; text is clean and of one line."""
     fields = head_of(record)
     said = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    fields |= {"event": _message(record, message), "logger": safe(record.name), **_others(said)}
+    fields |= {"event": _message(record, message), "logger": safe(record.name)}
+    # None may pass for the time, the level or the event.
+    fields |= {name: value for name, value in _others(said).items() if name not in fields and name != "stack"}
     for name, value in context().items():
         fields.setdefault(name, safe_value(value))
     if record.exc_info and record.exc_info[1] is not None:

@@ -196,6 +196,22 @@ def test_lines_of_a_stage_carry_its_run() -> None:
     assert line["event"] == "asked the bank"
 
 
+@pytest.mark.parametrize("style", ["json", "pretty"])
+def test_extra_fields_of_others_pass_for_none_of_ours(style: Any) -> None:
+    """What a library adds to its records can be neither their time, their level, their event nor their logger."""
+    stream = io.StringIO()
+    logs.configure(stream=stream, style=style)
+    extra = {"event": "run.ended", "time": "never", "level": "info", "logger": "gatework", "stack": 7, "outcome": "ok"}
+    logging.getLogger("library").warning("said", extra=extra)
+    text = stream.getvalue()
+    assert "said" in text
+    assert "outcome" in text
+    assert "run.ended" not in text
+    if style == "json":
+        [line] = written(stream)
+        assert (line["event"], line["level"], line["logger"]) == ("said", "warning", "library")
+
+
 def test_structlog_of_the_application_goes_the_same_way() -> None:
     """A stage that logs by structlog, sent to the standard library, gets the same lines, as clean."""
     stream = io.StringIO()
