@@ -87,7 +87,9 @@ class Interpreter(OwnPayloads):
             if self._continues:
                 self._resume(given)
             else:
-                self._begin(given, *await begun(self.library, self.name, secret=salt_of(*inputs)), started)
+                # Where Temporal starts a run again, what was decided in the one before must not hold.
+                secret = salt_of(*inputs) if workflow.info().attempt == 1 else ""
+                self._begin(given, *await begun(self.library, self.name, secret=secret), started)
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
         try:

@@ -119,6 +119,23 @@ async def test_forged_state_is_not_believed_in_a_retried_run(deployments: Deploy
     assert await count(run, "ACTIVITY_TASK_SCHEDULED") == 0
 
 
+async def test_salt_that_comes_with_an_input_is_used_once(deployments: Deployments) -> None:
+    """Where Temporal starts a run again on the same input, no digest of the first run names anything in the next."""
+    deployed = await deployments.serve(signed)
+    salted = payload(b'{"text": "x"}')
+    salted.metadata["gatework-salt"] = b"0" * 64
+    id = await deployed.start_raw("signed", salted, retry_policy=RETRIES, workflow_run_timeout=Duration(seconds=3))
+    latest = deployed.client.get_workflow_handle(id)
+    digests: dict[str, str] = {}
+    while len(digests) < 2:
+        run_id = (await latest.describe()).run_id
+        run = Execution(deployed.client.get_workflow_handle(id, run_id=run_id), signed)
+        await run.waiting()
+        digests[run_id] = (await run.ledger())[0].receipt.output
+    assert len(set(digests.values())) == 2
+    await latest.terminate()
+
+
 async def test_cron_string_is_refused_in_every_run(deployments: Deployments) -> None:
     """A cron string makes runs that name the run before them; each of them is refused."""
     deployed = await deployments.serve(signed)
