@@ -1,5 +1,6 @@
 """Gatework: agent tasks as explicit staged workflows on Temporal."""
 
+from gatework.adopted import labelled
 from gatework.ask import ask
 from gatework.constructs import all_of, any_of, approve, endorse, not_, present
 from gatework.errors import GateworkError, PlanError
@@ -33,6 +34,7 @@ __all__ = [
     "effect",
     "endorse",
     "guard",
+    "labelled",
     "not_",
     "present",
     "role",

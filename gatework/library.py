@@ -155,12 +155,22 @@ def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str,
 
 
 def _imported(locked: Locked, node: Work) -> Definition:
-    found = _find(locked, f"stage:{node.runs}")
+    found = _declared(locked, node.runs) or _find(locked, f"stage:{node.runs}")
     if node.kind == "endorse" and not isinstance(found, Stage):
         return Endorser(found)
     if not isinstance(found, Stage):
         raise _Unfit(f"{node.runs} is no stage any more")
     return found
+
+
+def _declared(locked: Locked, name: str) -> Stage[Any, Any] | None:
+    """The stage of that name in the module where the lock file says that it was declared, by whatever variable."""
+    module, _, _ = locked.code.get(f"stage:{name}", "").partition(":")
+    try:
+        found = vars(importlib.import_module(module)).values() if module else ()
+    except ImportError:
+        return None
+    return next((one for one in found if isinstance(one, Stage) and one.adopted and one.name == name), None)
 
 
 def _guard(locked: Locked, name: str) -> Guard[Any, Any]:

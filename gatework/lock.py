@@ -19,6 +19,7 @@ from gatework import canonical, wire
 from gatework.changes import Change, changes, weakens
 from gatework.errors import ConfigError, ContractError, PlanError
 from gatework.plan import Plan, faults
+from gatework.stage import Definition, Stage
 from gatework.workflow import Workflow
 
 MAX_LOCK_BYTES = 64 * 1024 * 1024
@@ -182,10 +183,17 @@ def paths(workflow: Workflow[Any, Any]) -> Mapping[str, str]:
     """Where the functions of a workflow's nodes, guards and tools are defined."""
     found = {}
     for definition in workflow.definitions.values():
-        found[f"stage:{definition.name}"] = _path(definition.function)
+        found[f"stage:{definition.name}"] = _stage_path(definition)
         found.update({f"guard:{guard.name}": _path(guard.function) for guard in definition.checks})
         found.update({f"tool:{tool.name}": _path(tool.function) for tool in definition.tools})
     return dict(sorted(found.items()))
+
+
+def _stage_path(definition: Definition) -> str:
+    """A stage of a function that was there before is known by its name in the module that declared it."""
+    if isinstance(definition, Stage) and definition.adopted:
+        return f"{definition.home}:{definition.name}"
+    return _path(definition.function)
 
 
 def _path(function: Any) -> str:

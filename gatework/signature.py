@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, get_type_hints
 
 from gatework.contract import Contract, contract, name_of
@@ -47,18 +48,28 @@ class Signature:
 
 def where(function: Callable[..., Any]) -> str:
     """`file:line` of a function, the file relative to the working directory where it lies below it."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:
         return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
     return f"{shown_path(code.co_filename)}:{code.co_firstlineno}"
 
 
+def calling_module() -> str:
+    """The module outside of the engine that called into it."""
+    return str(_outside().f_globals.get("__name__", ""))
+
+
 def caller() -> str:
     """`file:line` of the code outside of the engine that called into it."""
+    frame = _outside()
+    return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _outside() -> FrameType:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gatework":
         frame = frame.f_back
-    return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+    return frame
 
 
 def shown_path(path: str) -> str:

@@ -10,11 +10,12 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_args
 from pydantic import BaseModel
 
 from gatework import trace
+from gatework.adopted import awaitable, is_adopted
 from gatework.errors import PlanError
 from gatework.guard import Guard, as_guard
 from gatework.labels import Endorsed, Label, Untrusted, combined
 from gatework.plan import QUEUE_FIX, Budget, Work, is_queue
-from gatework.signature import MISSING, Signature, caller, must_be_async, read
+from gatework.signature import MISSING, Signature, caller, calling_module, must_be_async, read
 from gatework.tool import Effect
 from gatework.verdict import Block, Verdict
 
@@ -60,9 +61,14 @@ class Stage(Generic[P, O]):
         expires: timedelta = EXPIRY,
         on: str = "",
         node_name: str = "",
+        home: str = "",
     ) -> None:
-        self.function = function
-        self.declared = _checked(function, tools)
+        self.function = awaitable(function)
+        self.declared = _checked(self.function, tools)
+        self.adopted = is_adopted(function)
+        """Whether the function stands elsewhere than its stage, and is known by the stage's name there."""
+        self.home = home or calling_module()
+        """The module in which it was declared."""
         self.name = self.declared.name
         self.guards = tuple(as_guard(guard) for guard in guards)
         self.before = tuple(as_guard(guard) for guard in before)
@@ -133,6 +139,7 @@ class Stage(Generic[P, O]):
             expires=self.expires,
             on=self.on,
             node_name=node_name,
+            home=self.home,
         )
 
 

@@ -14,6 +14,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, models, wire
+from gatework.adopted import CALLER
 from gatework.errors import ConfigError, ContractError, OrderError
 from gatework.events import Failed, Finished, Result
 from gatework.library import Library
@@ -23,6 +24,7 @@ from gatework.models.question import Model
 from gatework.perform import perform
 from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task, activity_type
 from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.temporal.threaded import threaded
 from gatework.threads import Threads
 
 KEPT_THREADS = 32
@@ -76,6 +78,7 @@ async def _attempt(served: _Served, task_: RawValue) -> Result:
         "stage": run.node,
         "attempt": run.attempt,
     }
+    CALLER.set(threaded)
     with emit.bound(about):
         return await _tried(served, info, task)
 

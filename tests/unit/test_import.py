@@ -55,6 +55,6 @@ def test_public_names_are_few_and_there() -> None:
     assert sorted(gatework.__all__) == [
         "Approved", "Block", "Budget", "Endorsed", "Escalate", "GateworkError", "IdempotencyKey", "Pass", "PlanError",
         "Retry", "Stage", "Untrusted", "Verdict", "Workflow", "all_of", "any_of", "approve", "ask", "effect", "endorse",
-        "guard", "not_", "present", "role", "stage", "workflow",
+        "guard", "labelled", "not_", "present", "role", "stage", "workflow",
     ]  # fmt: skip
     assert all(hasattr(gatework, name) for name in gatework.__all__)
