@@ -126,10 +126,11 @@ def labelled(function: Callable[..., Any], label: type[Labelled[Any]], /) -> Any
     ):
         raise PlanError(f"{declared.name} has labels of its own.", fix="Give it to stage() as it is.", where=caller())
     wrapped = {name for name, param in declared.params.items() if param.default is MISSING}
-    gives: Any = label[_union(member for member in members(declared.result.type) if member is not Block)]
+    over_any: Any = label
+    gives: Any = over_any[_union(member for member in members(declared.result.type) if member is not Block)]
     if Block in members(declared.result.type):
         gives = gives | Block
-    hints = {name: label[one.type] if name in wrapped else one.type for name, one in declared.params.items()}
+    hints = {name: over_any[one.type] if name in wrapped else one.type for name, one in declared.params.items()}
     signature = inspect.signature(function)
 
     async def over(*args: Any, **kwargs: Any) -> Any:

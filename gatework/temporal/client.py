@@ -121,21 +121,29 @@ class Execution(Generic[O]):
 
     async def _decide(self, action: Action | Literal["migrate"], **fields: Any) -> str:
         sent = {name: value for name, value in fields.items() if value not in ("", None)}
-        for tries_left in reversed(range(10)):
-            try:
-                answer = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=RawValue)
-                break
-            except WorkflowUpdateFailedError as error:
-                if not isinstance(error.cause, ApplicationError):
-                    raise
-                if error.cause.message != NOT_BEGUN or not tries_left:
-                    raise DecisionError(error.cause.message) from None
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    raise DecisionError("The run has ended, or there is none of that id.") from None
-                raise
+        for _ in range(9):
+            with suppress(_NotBegun):
+                return await self._updated(action, sent)
             await asyncio.sleep(0.2)
+        return await self._updated(action, sent)
+
+    async def _updated(self, action: str, sent: Mapping[str, Json]) -> str:
+        try:
+            answer = await self.handle.execute_update(action, raw(canonical.dumps(sent)), result_type=RawValue)
+        except WorkflowUpdateFailedError as error:
+            if not isinstance(error.cause, ApplicationError):
+                raise
+            kind = _NotBegun if error.cause.message == NOT_BEGUN else DecisionError
+            raise kind(error.cause.message) from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise DecisionError("The run has ended, or there is none of that id.") from None
+            raise
         return str(canonical.loads(data_of(answer) or b""))
+
+
+class _NotBegun(DecisionError):
+    """The decision came with the first task of the run."""
 
 
 async def start(

@@ -6,16 +6,33 @@ import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from gatework import Block, Endorsed, Untrusted, Verdict, endorse, role, stage, workflow
 from gatework.errors import DecisionError
 from gatework.temporal import GateworkPlugin, start
 from tests.workflow.deployment import Deployments, count, end, events, waiting
-from tests.workflow.plans import Note, hasty, signed
+from tests.workflow.plans import (
+    BLOCK,
+    ESCALATE,
+    RETRY,
+    Note,
+    Paper,
+    Receipt,
+    Sum,
+    hand_over,
+    hasty,
+    judged,
+    known_sum,
+    pay_cash,
+    signed,
+    world,
+)
 
 
 async def test_gate_that_nobody_answers_ends_the_run_as_expired(deployments: Deployments) -> None:
@@ -89,3 +106,86 @@ async def test_hour_passes_on_a_server_that_skips_it() -> None:
         assert (await end(run)).type == "gatework.expired"
         first, *_, last = await events(run)
         assert last.event_time.ToDatetime() - first.event_time.ToDatetime() >= timedelta(hours=1)
+
+
+SOON = timedelta(seconds=1)
+
+
+def asks(note: Note) -> Verdict:
+    return ESCALATE
+
+
+def stops(note: Note) -> Verdict:
+    return BLOCK
+
+
+def _waiting_at(kind: str) -> Any:
+    """A plan whose run waits for a person at once, for a second, at a gate of a kind."""
+
+    async def does(note: Endorsed[Note]) -> Endorsed[Paper]:
+        if kind == "failed":
+            raise ValueError
+        if kind == "timeout":
+            await asyncio.sleep(9)
+        return Endorsed(Paper(text=note.value.text))
+
+    async def none(note: Note) -> Sum | Block:
+        return BLOCK
+
+    limits: Any = {"expires": SOON, "operator": role("ops"), "timeout": timedelta(seconds=1)}
+    before: Any = {"before, escalated": [asks], "before, blocked": [stops]}.get(kind, [])
+    guards: Any = [judged] if kind in ("escalated", "blocked", "exhausted") else []
+    does_it: Any = stage(*guards, before=before, **limits)(does)
+    pays: Any = stage(tools=[hand_over], **limits)(pay_cash.function)
+
+    @workflow
+    def brief(note: Endorsed[Note]) -> Endorsed[Paper]:
+        paper: Endorsed[Paper] = does_it(note)
+        return paper
+
+    @workflow
+    def endorsing(note: Untrusted[Note]) -> Endorsed[Sum]:
+        return endorse(note, by=none, expires=SOON, operator=role("ops"))
+
+    @workflow
+    def paying(note: Untrusted[Note]) -> Endorsed[Receipt]:
+        owed = endorse(note, by=known_sum)
+        receipt: Endorsed[Receipt] = pays(owed)
+        return receipt
+
+    return {"endorsement": endorsing, "unknown": paying}.get(kind, brief)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("escalated", "escalated"),
+        ("blocked", "blocked"),
+        ("exhausted", "exhausted"),
+        ("timeout", "exhausted"),
+        ("failed", "failed"),
+        ("unknown", "unknown"),
+        ("before, escalated", "escalated"),
+        ("before, blocked", "blocked"),
+        ("endorsement", "blocked"),
+    ],
+)
+async def test_every_way_to_wait_for_a_person_expires(deployments: Deployments, kind: str, asked: str) -> None:
+    """Whatever a run asks, it does not ask for ever, and it never goes on for want of an answer."""
+    world.verdicts = [{"escalated": ESCALATE, "blocked": BLOCK}.get(kind, RETRY)]
+    world.pays = _broken
+    plan = _waiting_at(kind)
+    deployed = await deployments.serve(plan)
+    run = await deployed.start(plan, Note(text="a"))
+    failure = await end(run)
+    assert failure.type == "gatework.expired"
+    receipts = [entry.receipt for entry in await run.ledger()]
+    assert [receipt.action for receipt in receipts if receipt.kind == "asked"] == [asked]
+    role_asked = "ops"
+    assert failure.message.endswith(f"nobody of {role_asked} answered in time.")
+    note = (await run.state()).note
+    assert ("may have happened" in note) is (kind == "unknown")
+
+
+def _broken() -> None:
+    raise ConnectionError
