@@ -24,6 +24,9 @@ from gatework.workflow import Workflow
 
 MAX_LOCK_BYTES = 64 * 1024 * 1024
 
+_PLACE = re.compile(r"\w+(\.\w+)*:(\w+\.|<locals>\.)*\w+")
+"""Module and name of a function; nothing that the import of a module would read otherwise."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Locked:
@@ -109,7 +112,7 @@ def parse(data: bytes, name: str) -> Lock:
         if locked.plan.name != lock.workflow:
             raise ConfigError(f"{name}: the plan {locked.digest[:12]} is of another workflow, {locked.plan.name}.")
         for key, place in locked.code.items():
-            if re.split("[:.]", place)[-1] != key.partition(":")[2]:
+            if not _PLACE.fullmatch(place) or re.split("[:.]", place)[-1] != key.partition(":")[2]:
                 raise ConfigError(f"{name}: {key} of the plan {locked.digest[:12]} stands for other code, {place}.")
     return lock
 

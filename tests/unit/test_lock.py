@@ -80,6 +80,8 @@ def test_lock_keeps_earlier_plans_and_puts_the_released_one_last(tmp_path: Path)
         (lambda data: data["plans"][0].update(digest="0" * 64), "has been changed"),
         (lambda data: data["plans"][0]["plan"]["nodes"][0].update(attempts=99), "has been changed"),
         (lambda data: data["plans"][0]["code"].update({"stage:first": "elsewhere:second"}), "stands for other code"),
+        (lambda data: data["plans"][0]["code"].update({"stage:first": ".relative:first"}), "stands for other code"),
+        (lambda data: data["plans"][0]["code"].update({"stage:first": "a/b\x1b:first"}), "stands for other code"),
         (lambda data: data["plans"][0].update(trusted=True), "unexpected keyword"),
         (lambda data: data.update(format=2), "input should be 1"),
         (lambda data: data.update(plans={}), "valid array"),
