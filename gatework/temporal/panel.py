@@ -95,16 +95,16 @@ class _Page:
 
     def _head(self, progress: Progress) -> str:
         total, waiting = len(progress.nodes), progress.waiting
+        note = f"\n\n> {self._inline(progress.note)}" if progress.note else ""
         if waiting is None:
             done = sum(node.status == "done" for node in progress.nodes)
             reason = f": {self._inline(progress.reason)}" if progress.reason else ""
-            note = f"\n\n> {self._inline(progress.note)}" if progress.note else ""
             return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done.{note}"
         position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
         about = waiting.place if waiting.kind == "approval" else waiting.node
         asks = _ASKS_BEFORE if waiting.before else _ASKS
         asked = asks[waiting.kind].format(node=_name(about))
-        return f"### NEEDS YOU ({_name(waiting.role)}): {asked}, stage {position} of {total}"
+        return f"### NEEDS YOU ({_name(waiting.role)}): {asked}, stage {position} of {total}{note}"
 
     def _how(self, waiting: Waiting) -> str:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")

@@ -206,3 +206,11 @@ def test_note_is_only_text() -> None:
     """That no worker takes a stage is said beside how far the run is."""
     written = panel(_progress(None, note="No worker <b>of</b> pay."))
     assert "\n\n> No worker \\<b\\>of\\</b\\> pay\\." in written
+
+
+def test_note_is_said_of_a_run_that_waits_too() -> None:
+    """That it was not moved to another plan, or that this deploy cannot run its plan, matters to who is to answer."""
+    asked = _waiting()
+    written = panel(_progress(asked, note="Not moved: <b>\n# no"))
+    _honest(written, asked)
+    assert "\n\n> Not moved\\: \\<b\\> \\# no\n\n" in written
