@@ -19,7 +19,7 @@ from pydantic_core import SchemaError, core_schema
 from gatework import canonical, faithful
 from gatework.canonical import MAX_VALUES, Json
 from gatework.errors import ContractError
-from gatework.schema import Schema, path_of, sealed_schema
+from gatework.schema import Schema, has_zones, path_of, sealed_schema
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class Contract(Generic[T]):
         """The same schema with titles and descriptions, for a model that is to fill it."""
         self.digest = canonical.digest("contract", self.schema)
         self._sealed = Schema(self.schema)
+        self._has_zones = has_zones(self.schema)
         for problem in self._sealed.faults():
             raise TypeError(f"{name_of(annotation)}: {problem}")
 
@@ -63,7 +64,7 @@ class Contract(Generic[T]):
         value = self.copy(data)
         # What comes back as it was has broken nothing. Where it does not, the sealed schema decides whether that is
         # another way of writing the same (a time in UTC) or a value that was bent to fit (a decimal as a number).
-        if not canonical.alike(json.loads(self._dumped(value).decode()), given):
+        if self._has_zones or not canonical.alike(json.loads(self._dumped(value).decode()), given):
             self._sealed.check(given)
         return value
 
@@ -82,6 +83,8 @@ class Contract(Generic[T]):
         again = self.copy(data)
         if again != value or type(again) is not type(value) or self._dumped(again) != dumped:
             raise ContractError(f"a {name_of(self.annotation)} that does not come back from JSON as it was")
+        if self._has_zones:
+            self._sealed.check(json.loads(data))
         return data
 
     def accept(self, data: bytes) -> bytes:

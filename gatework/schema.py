@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 from uuid import UUID
 
@@ -79,14 +79,27 @@ class Schema:
         )
 
 
+def _is_uuid(version: int, text: str) -> bool:
+    return str(UUID(text)) == text.lower() and UUID(text).version == version
+
+
+_DURATION = SchemaValidator(core_schema.timedelta_schema())
+_URL = SchemaValidator(core_schema.url_schema(strict=True))
 _FORMATS: Mapping[str, Callable[[str], object]] = {
     # Where Python reads more than the one form that the format allows, that form is asked for.
     "date": lambda text: date.fromisoformat(text).isoformat() == text,
-    "date-time": datetime.fromisoformat,
+    "date-time": lambda text: len(text) > len("2026-01-02") and datetime.fromisoformat(text),
+    "duration": lambda text: text.lstrip("+-").startswith("P") and _DURATION.isinstance_python(text),
     "time": time.fromisoformat,
     "ipv4": IPv4Address,
-    "ipv6": lambda text: IPv6Address(text).scope_id is None,
+    "ipv4interface": IPv4Interface,
+    "ipv4network": IPv4Network,
+    "ipv6": lambda text: "%" not in text and IPv6Address(text),
+    "ipv6interface": lambda text: "%" not in text and IPv6Interface(text),
+    "ipv6network": lambda text: "%" not in text and IPv6Network(text),
+    "uri": _URL.isinstance_python,
     "uuid": lambda text: str(UUID(text)) == text.lower(),
+    **{f"uuid{version}": functools.partial(_is_uuid, version) for version in (1, 3, 4, 5, 6, 7, 8)},
 }
 """The formats that are checked, each by what reads it; others are remarks."""
 
@@ -97,11 +110,12 @@ def _compile(document: Json) -> Any:
 
     if _refers_elsewhere(document) or _turns_in_place(document):
         raise ValueError("a schema that refers elsewhere, or to itself without looking any deeper, says nothing")
+    keywords: dict[str, Any] = {"pattern": _Pattern}
     return jsonschema_rs.Draft202012Validator(
         _with_our_formats(document),
         validate_formats=True,
         formats={name: functools.partial(_parses, name) for name in _FORMATS},
-        keywords={"pattern": _Pattern},
+        keywords=keywords,
         offline=True,
     )
 
@@ -229,6 +243,11 @@ def sealed_schema(schema: Json, *, prose: bool = False) -> Json:
     if "properties" in sealed and "additionalProperties" not in sealed:
         sealed["additionalProperties"] = False
     return sealed
+
+
+def has_zones(schema: Json) -> bool:
+    """Whether it holds addresses into which Python reads a zone, `fe80::1%…`, which is any text and in no format."""
+    return any(keyword == "format" and str(item).startswith("ipv6") for keyword, item in _keywords(schema))
 
 
 def path_of(loc: Iterable[int | str], names: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv6Address
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -324,3 +325,16 @@ def test_value_that_comes_back_as_another_type_is_refused() -> None:
     """Zero as a float is written as 0, which a union reads as the decimal "0": equal, and not the same."""
     with pytest.raises(ContractError, match="does not come back"):
         contract(Either).write(Either(number=0.0))
+
+
+def test_zone_of_an_address_is_refused_wherever_it_comes_from() -> None:
+    """To Python any text after a % is part of an address, line ends and markup too; to the format of JSON none is."""
+    sealed = contract(IPv6Address)
+    for refused in (
+        lambda: sealed.read(b'"fe80::1%<b>"'),
+        lambda: sealed.write(IPv6Address("fe80::1%<b>")),
+        lambda: Schema(sealed.schema).check("fe80::1%<b>"),
+    ):
+        with pytest.raises(ContractError, match="format"):
+            refused()
+    assert sealed.read(b'"fe80::1"') == IPv6Address("fe80::1")
