@@ -62,5 +62,5 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
     values = {name: held for name, held in state.values.items() if name == plan.input.name or name in taken}
     # An attempt that is known to have sent nothing leaves nothing behind.
     effects = {name: sent for name, sent in state.effects.items() if sent}
-    moved = replace(state, plan=to.digest, values=values, effects=effects, gate=None)
+    moved = replace(state, plan=to.digest, values=values, effects=effects)
     return enter(to, moved, len(taken), (receipt,))

@@ -56,6 +56,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "1 + 1",
     ): "the one name without a position is the input's, and an edit of the input replaces it anyway",
     (
+        "for here, there in zip(plan.nodes, to.nodes, strict=False):",
+        "without strict=",
+    ): "it is what zip does unless told otherwise; ruff wants it said",
+    (
         "if not param.source.path:",
         "never",
     ): "sealing the same data with the same salt gives the same value; the check only saves the time",
