@@ -46,9 +46,9 @@ def migrate(
         return dict(await answered((await find_run(client, run)).move(to)))
 
     told = connected(looked)
-    if not as_json:
+    if not as_json and told["from"] != told["to"]:
         _show(run, told)
-    elif dry_run or told["refused"]:
+    elif as_json and (dry_run or told["refused"]):
         dump({"said": "", **told})
     if told["refused"]:
         raise fail(clean(told["refused"]), REFUSED)
@@ -89,5 +89,5 @@ def _show(run: str, told: Json) -> None:
         if text:
             screen.print(Text.assemble(f"  {head:<11}", (clean(text), style)), soft_wrap=True)
     for change in told["changes"]:
-        mark = ("weakens", "bold red") if change["weakens"] else ("", "")
-        screen.print(Text.assemble("  changes    ", clean(change["what"]), "  ", mark), soft_wrap=True)
+        mark = ("  may weaken", "bold red") if change["weakens"] else ("", "")
+        screen.print(Text.assemble("  changes    ", clean(change["what"]), mark), soft_wrap=True)

@@ -57,7 +57,7 @@ _SAYS = {
     "effect.refused": "effect {tool} was refused",
     "approval.by_rule": "approved by the rule of the plan: {reason}",
     "run.migrated": "moved from plan {from_plan} to {to_plan}{who}{note}",
-    "run.continued": "goes on as a new run, its history being long",
+    "run.continued": "goes on as a new run",
     "run.reset": "was reset to an earlier point{why}; what followed there does not count",
     "run.stuck": "cannot go on: {reason}",
     "run.cancel_requested": "cancellation was asked for{who}{note}",

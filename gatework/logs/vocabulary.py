@@ -166,7 +166,7 @@ EVENTS: Mapping[str, Kind] = {
         fields=("receipt", "from_plan", "to_plan", "by", "identity", "note"),
     ),
     "run.continued": Kind(
-        says="The history became long: the run goes on under another run id.",
+        says="The run goes on under another run id: its history became long, or it was moved to another plan.",
         level=INFO,
         sources=("receipt", "history"),
         fields=(),

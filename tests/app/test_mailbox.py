@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from activities.mailbox import Mail, RawMail, message_key, read, read_message, sentences
+from activities.mailbox import Mail, RawMail, mail_key, message_key, read, read_message, sentences
 from gatework import Block, Untrusted
 
 MAILS = sorted((Path(__file__).parents[2] / "mails").glob("*.eml"))
@@ -364,3 +364,13 @@ def test_message_key_without_a_message_id_covers_every_byte(header: bytes) -> No
     """Where nothing names the mail, only the same bytes are the same mail."""
     raw = FROM + header + b"\nhello\n"
     assert message_key(raw) != message_key(b"Received: x\n" + raw)
+
+
+def test_key_of_a_mail_is_that_of_its_bytes() -> None:
+    """However it is written in Base64, and also where it is none, every mail has a key."""
+    eml = b"From: a@b.example\r\n\r\nHello"
+    assert mail_key(RawMail(eml=base64.b64encode(eml).decode())) == message_key(eml)
+    broken = mail_key(RawMail(eml="not base64!"))
+    assert broken.startswith("mail-")
+    assert broken != mail_key(RawMail(eml="not base64?"))
+    assert broken != message_key(b"not base64!")

@@ -240,3 +240,20 @@ def test_value_made_of_an_edited_value_and_others_counts_as_a_persons() -> None:
         stage("owed"), stage("risk", "start", "owed"), approve("agreed", "risk", when=GRAVE), start=Label.ENDORSED
     )
     assert Driver(plan).begin().fail().edit(50).finish("low").gate.node == "agreed"
+
+
+def test_refusals_of_edits_are_whole_sentences() -> None:
+    """A person reads them, so what they end with counts, too."""
+    waits = at_approval()
+    paid = at_approval().decide("approve").finish()
+    said = {}
+    for driver, place in ((waits, "letter"), (waits, "agreed"), (paid, "pay"), (paid, "claim")):
+        with pytest.raises(DecisionError) as caught:
+            driver.edit(1, place)
+        said[place] = caught.value.message
+    assert said == {
+        "letter": "There is no value named letter yet.",
+        "agreed": "agreed is an approval; edit the value that it approves.",
+        "pay": "pay records an effect that has happened; it cannot be edited.",
+        "claim": "The effect of pay depends on claim; it cannot be edited any more.",
+    }
