@@ -32,7 +32,7 @@ from gatework.events import Begun, Cancelled, Decided, Event, Expired, Failed, F
 from gatework.expr import render
 from gatework.gates import fixed, in_doubt, opened
 from gatework.plan import Approval, Plan, Work
-from gatework.state import ALLOWED, Due, Gate, GateKind, Held, Outcome, Receipt, Run, State, Step
+from gatework.state import ALLOWED, Due, Gate, GateKind, Held, Outcome, Receipt, Run, State, Step, inputs_digest
 
 # -- the two functions -----------------------------------------------------------------------------
 
@@ -245,7 +245,7 @@ def _approve(plan: Plan, state: State, gate: Gate, receipt: Receipt) -> Step:
     if gate.candidate is not None:
         return _hold(plan, state, gate.candidate, replace(receipt, output=gate.candidate.digest, label=node.label))
     # A guard asked before the node ran: it runs now, on what the guard looked at, and on nothing else.
-    let_in = Run(plan=state.plan, node=node.name, attempt=0, inputs=admitted(node, state)).inputs_digest
+    let_in = inputs_digest(admitted(node, state))
     receipt = replace(receipt, inputs=let_in)
     return _start(plan, replace(state, let_in=let_in), node, state.feedback, (receipt,), fresh=True)
 

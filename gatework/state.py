@@ -103,6 +103,11 @@ class State:
     outcome: Outcome | None = None
 
 
+def inputs_digest(inputs: Mapping[str, Sealed]) -> str:
+    """What names the inputs of an attempt, all of them together."""
+    return canonical.digest("inputs", {name: sealed.digest for name, sealed in inputs.items()})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt of a node is due."""
@@ -119,7 +124,7 @@ class Run:
 
     @property
     def inputs_digest(self) -> str:
-        return canonical.digest("inputs", {name: sealed.digest for name, sealed in self.inputs.items()})
+        return inputs_digest(self.inputs)
 
 
 Due = Run | Gate | Outcome

@@ -56,6 +56,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "1 + 1",
     ): "the one name without a position is the input's, and an edit of the input replaces it anyway",
     (
+        "position = plan.index.get(place, -1)",
+        "1 + 1",
+    ): "any number below nought stands for the input",
+    (
         "for here, there in zip(plan.nodes, to.nodes, strict=False):",
         "without strict=",
     ): "it is what zip does unless told otherwise; ruff wants it said",

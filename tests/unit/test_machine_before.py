@@ -104,6 +104,8 @@ def test_stop_that_every_guard_passed_is_refused() -> None:
     refused(driver, replace(good, attempt=2), "another attempt")
     refused(driver, replace(good, node="end"), "another stage")
     refused(driver, replace(good, verdicts=good.verdicts[::-1]), "Not every guard")
+    elsewhere = tuple(replace(given, on="0" * 64) for given in good.verdicts)
+    refused(driver, replace(good, verdicts=elsewhere), r"on another input\.$")
 
 
 # -- what a person is asked ------------------------------------------------------------------------

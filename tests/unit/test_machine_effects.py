@@ -77,3 +77,13 @@ def test_effect_in_doubt_is_run_again_only_when_a_person_says_retry() -> None:
     """A person who has looked may say that it is to be done again."""
     driver = Driver(paying(probe=False)).begin().fail("unknown").decide("retry")
     assert driver.run.attempt == 2
+
+
+def test_gate_of_an_effect_in_doubt_shows_the_output_that_a_guard_sent_back() -> None:
+    """Who is asked whether it happened sees what the stage said of it."""
+    plan = plan_of(effect("pay", guards=["g"], attempts=2), start=Label.ENDORSED)
+    driver = Driver(plan).begin().finish("receipt 7", "retry")
+    assert driver.gate.kind == "unknown"
+    assert driver.gate.candidate is not None
+    assert driver.gate.candidate.data == "receipt 7"
+    assert driver.gate.shown["pay"] == driver.gate.candidate.digest
