@@ -47,6 +47,8 @@ class Finished:
     """The verdicts on the inputs, which let the stage run."""
     evidence: Mapping[str, Json] = field(default_factory=dict)
     """How the output came about: models, digests of prompts, tools called. Not read by the machine."""
+    ended_ms: int = 0
+    """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["finished"] = "finished"
 
 
@@ -60,6 +62,8 @@ class Stopped:
     inputs: str
     verdicts: tuple[Given, ...]
     """On the inputs."""
+    ended_ms: int = 0
+    """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["stopped"] = "stopped"
 
 
@@ -81,6 +85,8 @@ class Failed:
     sent: bool = False
     """Whether an effect may have reached the outside world."""
     evidence: Mapping[str, Json] = field(default_factory=dict)
+    ended_ms: int = 0
+    """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["failed"] = "failed"
 
 

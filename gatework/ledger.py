@@ -21,7 +21,7 @@ class Entry:
     sequence: int
     """Counts from 1."""
     at: str
-    """When the workflow accepted it, as UTC in ISO 8601."""
+    """When it came about, as UTC in ISO 8601: an attempt by its worker's clock, all else by the server's."""
     receipt: Receipt
     before: str
     """Digest of the entry before."""

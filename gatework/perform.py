@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -131,6 +132,7 @@ class _Attempt:
                     attempt=run.attempt,
                     inputs=run.inputs_digest,
                     verdicts=self._before,
+                    ended_ms=_now_ms(),
                 )
             data = await self._work(cell, inputs)
             if cell.in_doubt:
@@ -154,6 +156,7 @@ class _Attempt:
             verdicts=verdicts,
             before=self._before,
             evidence=cell.evidence,
+            ended_ms=_now_ms(),
         )
 
     def failed(self, cell: Cell, kind: FailureKind, reason: str) -> Failed:
@@ -168,6 +171,7 @@ class _Attempt:
             reason=short(reason),
             sent=cell.sent,
             evidence={**cell.evidence, **let_on},
+            ended_ms=_now_ms(),
         )
 
     def _bytes(self, name: str) -> bytes:
@@ -238,6 +242,10 @@ class _Attempt:
             verdict = Block(f"the guard {use.name} answered with no verdict")
         assert verdict.word is not None
         return Given(guard=use.name, on=digest, verdict=verdict.word, reason=short(verdict.reason))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _being_cancelled() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
@@ -14,7 +14,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from gatework import canonical, wire
 from gatework.errors import ContractError
-from gatework.events import Failed, FailureKind, Finished, Result
+from gatework.events import Event, Failed, FailureKind, Finished, Result, Stopped
 from gatework.library import Known
 from gatework.plan import Work
 from gatework.state import Run
@@ -140,6 +140,20 @@ async def _settled(activity: workflow.ActivityHandle[RawValue]) -> RawValue:
         if not activity.done():
             activity.cancel()
         return await activity
+
+
+def ended_at(event: Event) -> datetime | None:
+    """When an attempt ended, as its worker says; None where none does, or no calendar has such a moment.
+
+    It is part of the result, so a ledger that is computed again has the same times. The clock of the workflow is that
+    of the task which took the result, and a task that is done twice has two.
+    """
+    if not isinstance(event, Finished | Stopped | Failed) or event.ended_ms <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(event.ended_ms / 1000, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def failed(due: Run, failure: FailureKind, reason: str, sent: bool = False) -> Failed:

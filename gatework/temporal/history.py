@@ -7,7 +7,6 @@ function that a worker drives, on the same inputs, answers, decisions and times.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -131,16 +130,20 @@ class Rebuilt:
 
     @classmethod
     def answered(cls, leg: Leg, entries: Sequence[Entry], *, carried: Sequence[Entry], plan: str) -> Rebuilt:
-        """The same of what a worker says: an entry bears the time at which the task began in which it was accepted."""
-        begun = {
-            event.event_time.ToDatetime(UTC).isoformat(timespec="milliseconds"): event.event_id
+        """The same of what a worker says: an entry was accepted in the first task that began after it came about."""
+        begun = [
+            (event.event_time.ToDatetime(UTC).isoformat(timespec="milliseconds"), event.event_id)
             for event in leg.events
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
-        }
-        steps = [
-            Accepted(event_id=begun.get(at, leg.events[-1].event_id), plan=None, entries=tuple(together))
-            for at, together in itertools.groupby(entries, lambda entry: entry.at)
         ]
+        last = leg.events[-1].event_id
+        placed: dict[int, list[Entry]] = {}
+        earliest = 0
+        for entry in entries:
+            # By clocks of several machines; one that is behind must not put an entry before those ahead of it.
+            earliest = max(earliest, next((event_id for at, event_id in begun if at >= entry.at), last))
+            placed.setdefault(earliest, []).append(entry)
+        steps = [Accepted(event_id=at, plan=None, entries=tuple(together)) for at, together in placed.items()]
         return cls(steps=steps, carried=carried, first_plan=plan, last_plan=plan)
 
 

@@ -30,7 +30,7 @@ from gatework.logs.vocabulary import QUIET, LogEvent
 from gatework.plan import Plan
 from gatework.state import Gate, Outcome, Run, State, Step
 from gatework.temporal import movement
-from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, failed, performed, span
+from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, ended_at, failed, performed, span
 from gatework.temporal.decisions import decided
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
@@ -81,7 +81,7 @@ class Interpreter(OwnPayloads):
         self._looked = 0
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
-        started = workflow.now()
+        started = workflow.info().workflow_start_time
         try:
             given = self._given(inputs)
             if self._continues:
@@ -123,7 +123,7 @@ class Interpreter(OwnPayloads):
         value = canonical.loads(given, max_values=canonical.MAX_VALUES)
         known.check(known.plan.input.name, value)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
-        # The clock after a local activity is another at each replay; that of the beginning is the same.
+        # The clock of a workflow task is another where the task is done again; that of the start is the same.
         self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, self._salt("input"))), at)
 
     def _resume(self, given: bytes) -> None:
@@ -269,21 +269,23 @@ class Interpreter(OwnPayloads):
             raise DecisionError(NOT_BEGUN)
         return self._known, self._state
 
-    def _take(self, event: Event, at: datetime | None = None) -> None:
+    def _take(self, event: Event, now: datetime | None = None) -> None:
         known, state = self._now
-        self._accept(machine.step(known.plan, state, event), at or workflow.now())
+        now = now or workflow.now()
+        self._accept(machine.step(known.plan, state, event), now, ended_at(event) or now)
         if event.kind == "finished" and event.node not in self._now[1].values:
             self._refused[event.output.digest] = event.output.data
 
-    def _accept(self, step: Step, at: datetime) -> None:
+    def _accept(self, step: Step, now: datetime, at: datetime | None = None) -> None:
+        """Go on from a step. `at` is when it came about, where that is known apart from when it was accepted."""
         before, gate = self._now[1].gate, step.state.gate
         if gate is None:
             self._expires = None
         elif before is None or before.id != gate.id:
-            self._expires = at + span(gate.expires_seconds)
+            self._expires = now + span(gate.expires_seconds)
         self._state = step.state
         said = len(self._ledger)
-        self._ledger = extended(self._ledger, step.receipts, at)
+        self._ledger = extended(self._ledger, step.receipts, at or now)
         self._tell(self._ledger[said:])
         self._show()
 

@@ -10,13 +10,14 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.worker import Worker
@@ -24,11 +25,13 @@ from typer.testing import CliRunner, Result
 
 from gatework import lock
 from gatework.cli.main import app
+from gatework.events import Failed
 from gatework.ledger import broken_at
 from gatework.library import Library
 from gatework.logs.story import told
 from gatework.logs.vocabulary import EVENTS
 from gatework.temporal import Execution, GateworkPlugin, start
+from gatework.temporal.attempt import ended_at
 from gatework.temporal.history import HistoryError, Leg, rebuilt
 from gatework.temporal.operate import find_run
 from gatework.temporal.story import Story, Teller
@@ -108,8 +111,8 @@ async def test_ledger_is_the_same_whichever_worker_answers(
     async with deployments.serving(signed):
         assert await run.ledger() == first
     assert (await story(deployed, run, signed)).ledger == first
-    began = (await run.handle.fetch_history()).events[2].event_time.ToDatetime(UTC)
-    assert first[0].at == began.isoformat(timespec="milliseconds")
+    started = (await run.handle.fetch_history()).events[0].event_time.ToDatetime(UTC)
+    assert first[0].at == started.isoformat(timespec="milliseconds")
 
 
 async def test_story_goes_through_all_runs_of_a_chain(deployments: Deployments) -> None:
@@ -401,3 +404,24 @@ async def test_logs_in_the_project_needs_no_option(deployments: Deployments, tmp
     assert process.returncode == 0, complained.decode()
     assert "run aborted: No." in said.decode()
     assert complained == b""
+
+
+async def test_attempt_bears_the_time_that_its_worker_gave(deployments: Deployments) -> None:
+    """A workflow task that is done twice has two times; what a worker gave with its result has one."""
+    deployed = await deployments.serve(single)
+    run = await deployed.start(single, Note(text="a"))
+    await run.result()
+    history = (await run.handle.fetch_history()).events
+    done = next(e for e in history if e.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED)
+    result = json.loads(done.activity_task_completed_event_attributes.result.payloads[0].data)
+    given = datetime.fromtimestamp(result["ended_ms"] / 1000, tz=UTC)
+    begun, output, ended = await run.ledger()
+    assert output.at == ended.at == given.isoformat(timespec="milliseconds")
+    assert begun.at <= output.at <= done.event_time.ToDatetime(UTC).isoformat(timespec="milliseconds")
+
+
+@pytest.mark.parametrize("ended_ms", [0, -1, 10**15, 2**53 - 1])
+def test_time_that_no_calendar_has_is_not_taken(ended_ms: int) -> None:
+    """A forged time neither breaks the run nor stands in its ledger."""
+    forged = Failed(plan="", node="", attempt=1, inputs="", failure="error", reason="", ended_ms=ended_ms)
+    assert ended_at(forged) is None

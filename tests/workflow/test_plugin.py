@@ -117,7 +117,7 @@ async def test_converter_of_the_application_is_kept(deployments: Deployments) ->
     async with Worker(client, task_queue=deployments.queue, workflows=[Greeting], activities=[greet]):
         assert (await _greeted(deployed))[0] == "Hello, Ada"
         id = await deployed.start_raw("signed", Payload(metadata={"encoding": b"json/plain"}, data=b'{"text": "a"}'))
-        run = await deployed.start(signed, Note(text="ignored"), id)
+        run = await deployed.start(signed, Note(text="a"), id)
         progress = await run.waiting(timeout=timedelta(seconds=30))
         assert progress.waiting
         with pytest.raises(DecisionError):
