@@ -38,19 +38,6 @@ STYLES = {
     "timed_out": "red",
     "unknown": "yellow",
 }
-_ASKS = {
-    "approval": "approve {node}?",
-    "escalated": "a guard asks about {node}",
-    "blocked": "{node} is blocked",
-    "exhausted": "{node} has used up its attempts",
-    "failed": "{node} has failed",
-    "unknown": "the effect of {node} is in doubt",
-}
-_ASKS_BEFORE = {
-    "escalated": "a guard asks before {node} runs",
-    "blocked": "a guard blocks {node} before it runs",
-    "unknown": "a guard blocks {node}, whose effect is in doubt",
-}
 
 
 def one_line(value: Json, limit: int = 120) -> str:
@@ -70,8 +57,9 @@ def middle(text: str, width: int) -> str:
 
 def asked(waiting: Waiting) -> str:
     """What a run asks, in a few words."""
-    asks = _ASKS_BEFORE if waiting.before else _ASKS
-    return asks[waiting.kind].format(node=waiting.place if waiting.kind == "approval" else waiting.node)
+    from gatework.temporal.progress import asked
+
+    return f"{asked(waiting)}{'?' if waiting.kind == 'approval' else ''}"
 
 
 def standing(

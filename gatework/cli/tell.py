@@ -231,4 +231,4 @@ def _opened(fields: Mapping[str, str]) -> str:
     until = fields.get("until", "").replace("T", " ").replace("+00:00", " UTC")
     # Why it was blocked, or given up, stands one line above; a failure may be of the machine's own finding.
     why = _after(": ", fields, "reason") if fields["asks"] == "failed" else ""
-    return f"waits for {role}{f' until {until}' if until else ''} {_ASKS[fields['asks']]}{why}"
+    return f"waits for {role}{f' until {until}' if until else ''} {_ASKS.get(fields['asks'], '')}{why}"

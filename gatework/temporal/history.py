@@ -76,7 +76,7 @@ async def legs(client: Client, id: str, run_id: str, *, known: Sequence[Leg] = (
     """
     read = {leg.run_id: leg for leg in known if leg.closed}
     chain: list[Leg] = []
-    while run_id:
+    while run_id and run_id not in {leg.run_id for leg in chain}:
         leg = read.get(run_id)
         if leg is None:
             try:

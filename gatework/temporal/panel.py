@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from gatework.canonical import Json
-from gatework.temporal.progress import NodeProgress, Progress, Waiting
+from gatework.temporal.progress import NodeProgress, Progress, Waiting, asked
 
 T = TypeVar("T")
 
@@ -38,22 +38,6 @@ _PAD = "\u2003"
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 """What looks like nothing, and is no space to Unicode."""
 _MORE = "*Cut to fit: the query `state` shows it all.*"
-
-_ASKS = {
-    "approval": "approve {node}",
-    "escalated": "a guard asks about {node}",
-    "blocked": "{node} is blocked",
-    "exhausted": "{node} has used up its attempts",
-    "failed": "{node} has failed",
-    "unknown": "the effect of {node} is in doubt",
-}
-
-_ASKS_BEFORE = {
-    "escalated": "a guard asks before {node} runs",
-    "blocked": "a guard blocks {node} before it runs",
-    "unknown": "a guard blocks {node}, whose effect is in doubt",
-}
-"""Where a guard looked at the inputs, and the stage has not worked on this attempt."""
 
 _LET_IN = "`approve` with **{number}**: {node} runs on exactly these inputs"
 _RETRY_IN_DOUBT = "`retry` with **{number}**, once you know that it did not happen"
@@ -101,10 +85,7 @@ class _Page:
             reason = f": {self._inline(progress.reason)}" if progress.reason else ""
             return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done.{note}"
         position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
-        about = waiting.place if waiting.kind == "approval" else waiting.node
-        asks = _ASKS_BEFORE if waiting.before else _ASKS
-        asked = asks[waiting.kind].format(node=_name(about))
-        return f"### NEEDS YOU ({_name(waiting.role)}): {asked}, stage {position} of {total}{note}"
+        return f"### NEEDS YOU ({_name(waiting.role)}): {asked(waiting, _name)}, stage {position} of {total}{note}"
 
     def _how(self, waiting: Waiting) -> str:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")

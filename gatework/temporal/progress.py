@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -53,6 +53,28 @@ class Waiting:
     """Names of values that are too large to show here; the history has them."""
     before: bool = False
     """Whether a guard asks about the inputs, before the node runs."""
+
+
+_ASKS: Mapping[GateKind, str] = {
+    "approval": "approve {node}",
+    "escalated": "a guard asks about {node}",
+    "blocked": "{node} is blocked",
+    "exhausted": "{node} has used up its attempts",
+    "failed": "{node} has failed",
+    "unknown": "the effect of {node} is in doubt",
+}
+_ASKS_BEFORE: Mapping[GateKind, str] = {
+    "escalated": "a guard asks before {node} runs",
+    "blocked": "a guard blocks {node} before it runs",
+    "unknown": "a guard blocks {node}, whose effect is in doubt",
+}
+"""Where a guard looked at the inputs, and the stage has not worked on this attempt."""
+
+
+def asked(waiting: Waiting, shown: Callable[[str], str] = str) -> str:
+    """What a person is asked, in a few words; `shown` makes a name fit for where it stands."""
+    words = _ASKS_BEFORE[waiting.kind] if waiting.before else _ASKS[waiting.kind]
+    return words.format(node=shown(waiting.place if waiting.kind == "approval" else waiting.node))
 
 
 @dataclass(frozen=True, kw_only=True)
