@@ -271,7 +271,7 @@ def test_number_has_four_digits_of_which_three_come_of_the_evidence() -> None:
         shown={},
         expires_seconds=1,
     )
-    assert (again.number, again.click) == ("1007", False)
+    assert (again.number, again.click, again.before) == ("1007", False, False)
 
 
 def test_click_approves_the_first_gate_of_a_run_without_the_number() -> None:
