@@ -61,6 +61,10 @@ def told(entry: Entry, values: Mapping[str, Json]) -> Iterator[Line]:
             by = f" by {one_line(receipt.by)}" if receipt.by else ""
             note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
             yield Line("→", "bold yellow", receipt.node, Text.assemble((receipt.action + by, "bold"), note))
+        case "migrated":
+            by = f" by {one_line(receipt.by)}" if receipt.by else ""
+            said = Text(f"moved to plan {receipt.shown.get('to', '')[:12]}{by}", style="bold")
+            yield Line("→", "bold yellow", "", said)
         case "ended":
             style = "green" if receipt.action == "completed" else "red"
             yield Line("■", style, "", Text(receipt.action or "ended", style=style))
