@@ -92,3 +92,8 @@ class ModelError(GateworkError):
     """The model cannot be reached, or cannot answer."""
 
     code = "model"
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        """Whether the same question may be answered later: the network, an overload; not a key, a quota, a length."""

@@ -10,13 +10,24 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gatework.errors import ConfigError
-from gatework.models.question import Answer, Material, Model, Question
+from gatework.models.question import Answer, Material, Model, Question, ToolCall, ToolResult, ToolSpec, Turn
 
 if TYPE_CHECKING:
     from gatework.models.embedded import Embedded
     from gatework.models.provider import Provider
 
-__all__ = ["Answer", "Material", "Model", "Question", "connect", "ready"]
+__all__ = [
+    "Answer",
+    "Material",
+    "Model",
+    "Question",
+    "ToolCall",
+    "ToolResult",
+    "ToolSpec",
+    "Turn",
+    "connect",
+    "ready",
+]
 
 DEFAULT = "embedded"
 
