@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import os
 import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,8 +26,9 @@ from typing import Any, Final
 
 from gatework.errors import ConfigError, ModelError
 from gatework.models.grammar import grammar
-from gatework.models.prompt import messages
-from gatework.models.question import Answer, Question
+from gatework.models.offer import offered
+from gatework.models.prompt import Messages, messages
+from gatework.models.question import Answer, Question, ToolCall, ToolSpec
 
 MODEL_NAME: Final = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS: Final = 8192
@@ -77,9 +79,10 @@ class Embedded:
         prompt = _prompt(question)
         if len(prompt.encode()) > _LARGEST_PROMPT_BYTES:
             raise ModelError(_too_long(self.context_tokens))
+        calls = _calls(question, [offered(tool) for tool in question.tools])
         request = {
             "prompt": prompt,
-            "grammar": grammar(question.schema),
+            "grammar": grammar(question.schema, {begins: tool.schema for begins, tool in calls.items()}),
             "max_tokens": question.max_output_tokens,
             "seed": question.seed % 2**32,
             "temperature": question.temperature,
@@ -98,8 +101,8 @@ class Embedded:
         if not given_up.is_set():
             server.handle_completions(request, take)
         if given_up.is_set():
-            raise ModelError("The embedded model was stopped: nobody waits for its answer any more.")
-        return _answer(chunks, self.context_tokens)
+            raise ModelError("The embedded model was stopped: nobody waits for its answer.", retryable=True)
+        return _answer(chunks, calls, self.context_tokens)
 
 
 def weights() -> Path:
@@ -156,12 +159,45 @@ def _threads() -> int:
 def _prompt(question: Question) -> str:
     """The question in ChatML, which the model was trained on (its GGUF carries the template)."""
     asked = messages(question)
-    members = ", ".join(question.schema.get("properties", {}))
-    system = f"{asked.system}\nAnswer in JSON: {members}." if members else asked.system
-    turns = (("system", system), ("user", asked.user))
+    turns = [("system", "\n".join([asked.system, *_ways_to_answer(question, asked)])), ("user", asked.user)]
+    for exchange in asked.exchanges:
+        turns.append(
+            ("assistant", "\n".join(_beginning(question, call.name) + call.arguments + "}" for call in exchange.calls))
+        )
+        told = zip(exchange.calls, exchange.told, strict=True)
+        turns.append(("user", "\n\n".join(f"{call.name}: {text}" for call, text in told)))
     return (
         "".join(f"<|im_start|>{role}\n{_plain(text)}<|im_end|>\n" for role, text in turns) + "<|im_start|>assistant\n"
     )
+
+
+def _ways_to_answer(question: Question, asked: Messages) -> Iterator[str]:
+    """What the model may write, in few words: it has read few schemas in its life."""
+    if asked.tools:
+        yield "Tools:"
+        for tool in asked.tools:
+            arguments = ", ".join(_argument(name, member) for name, member in tool.schema.get("properties", {}).items())
+            yield f"- {tool.name}({arguments}): {tool.description}"
+        yield f"To use a tool, write {_beginning(question, 'name')}{{…}}}}."
+    if members := ", ".join(question.schema.get("properties", {})):
+        yield f"Answer in JSON: {members}."
+
+
+def _argument(name: str, schema: object) -> str:
+    kind = schema.get("type") if isinstance(schema, Mapping) else None
+    return f"{name}: {kind}" if isinstance(kind, str) else name
+
+
+def _calls(question: Question, tools: Iterable[ToolSpec]) -> dict[str, ToolSpec]:
+    """What each call begins with, up to its arguments."""
+    return {_beginning(question, tool.name): tool for tool in tools}
+
+
+def _beginning(question: Question, tool: str) -> str:
+    key = "tool"
+    while key in question.schema.get("properties", {}):  # so that no answer begins as a call does
+        key += "_"
+    return f'{{"{key}": {json.dumps(tool, ensure_ascii=False)}, "arguments": '
 
 
 def _plain(text: str) -> str:
@@ -169,23 +205,31 @@ def _plain(text: str) -> str:
     return _SPECIAL_TOKEN.sub("< ", text)
 
 
-def _answer(chunks: list[dict[str, Any]], context_tokens: int) -> Answer:
-    text: list[str] = []
+def _answer(chunks: list[dict[str, Any]], calls: Mapping[str, ToolSpec], context_tokens: int) -> Answer:
+    said: list[str] = []
     usage: dict[str, int] = {}
     for chunk in chunks:
         if error := chunk.get("error"):
             too_long = error.get("type") == "exceed_context_size_error"
             raise ModelError(_too_long(context_tokens) if too_long else "The embedded model refused the request.")
-        text += [choice.get("text", "") for choice in chunk.get("choices", [])]
+        said += [choice.get("text", "") for choice in chunk.get("choices", [])]
         usage = chunk.get("usage") or usage
     if not usage:
-        raise ModelError("The embedded model broke off without an answer.")
+        raise ModelError("The embedded model broke off without an answer.", retryable=True)
+    text = "".join(said)
+    call = next((_call(text, begins, tool) for begins, tool in calls.items() if text.startswith(begins)), None)
     return Answer(
-        text="".join(text),
+        text="" if call else text,
+        calls=(call,) if call else (),
         input_tokens=usage["prompt_tokens"],
         output_tokens=usage["completion_tokens"],
         model=MODEL_NAME,
     )
+
+
+def _call(text: str, begins: str, tool: ToolSpec) -> ToolCall:
+    """The call as it was written; one that was cut off has arguments that are no JSON."""
+    return ToolCall(name=tool.name, arguments=text.removeprefix(begins).removesuffix("}"))
 
 
 def _too_long(context_tokens: int) -> str:

@@ -116,3 +116,52 @@ def test_pattern_becomes_rule(pattern: str, body: str) -> None:
 def test_pattern_that_a_grammar_cannot_say_is_left_to_the_validation(pattern: str) -> None:
     """Better any string, and a strict check afterwards, than a wrong rule."""
     assert gbnf(pattern) is None
+
+
+def optional(*required: str, **members: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": members, "required": list(required)}
+
+
+NULL = {"type": "null"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "body"),
+    [
+        (optional("a", a=NULL), r'"{" "\"a\": " null "}"'),
+        (optional("a", b=NULL, a=NULL), r'"{" "\"a\": " null (", " "\"b\": " null)? "}"'),
+        (optional(a=NULL), r'"{" ("\"a\": " null)? "}"'),
+        (
+            optional(a=NULL, b=NULL),
+            r'"{" ("\"a\": " null (", " "\"b\": " null)? | "\"b\": " null)? "}"',
+        ),
+    ],
+)
+def test_member_that_is_not_required_may_be_left_out(schema: dict[str, Any], body: str) -> None:
+    """Tools of others have many optional arguments, of which some exclude each other."""
+    assert rule(schema) == body
+
+
+def test_call_is_one_of_the_choices_beside_the_answer() -> None:
+    """Either the whole answer or one whole call, each with definitions of its own."""
+    node = {"$defs": {"N": closed(v={"type": "integer"})}, "$ref": "#/$defs/N"}
+    text = grammar(node, {"{call a ": node, "{call b ": closed()})
+    rules = dict(line.split(" ::= ", 1) for line in text.splitlines())
+    assert rules["root"] == '(def-N-0 | "{call a " call-0-N-0 "}" | "{call b " "{}" "}")'
+    assert rules["def-N-0"] == rules["call-0-N-0"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": []},
+        {"$ref": "#/definitions/N"},
+        {"type": 7},
+        {"allOf": [7]},
+        {"maxItems": "x", "type": "array"},
+    ],
+    ids=str,
+)
+def test_arguments_that_a_grammar_cannot_follow_may_be_any_object(schema: dict[str, Any]) -> None:
+    """Another program's schema is not ours to mend, and its contract is checked afterwards."""
+    assert '"{call " object "}"' in grammar(closed(), {"{call ": schema})
