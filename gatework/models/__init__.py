@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gatework.errors import ConfigError
+from gatework.models.cost import FREE, Estimate, Price, estimate, price
 from gatework.models.question import Answer, Material, Model, Question, ToolCall, ToolResult, ToolSpec, Turn
 
 if TYPE_CHECKING:
@@ -17,15 +18,20 @@ if TYPE_CHECKING:
     from gatework.models.provider import Provider
 
 __all__ = [
+    "FREE",
     "Answer",
+    "Estimate",
     "Material",
     "Model",
+    "Price",
     "Question",
     "ToolCall",
     "ToolResult",
     "ToolSpec",
     "Turn",
     "connect",
+    "estimate",
+    "price",
     "ready",
 ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import http.client
 import json
 import os
 import re
@@ -58,6 +59,8 @@ class Embedded:
     """One thread, so that questions queue here instead of being batched: a batch changes the last digits of a logit,
     and with them, now and then, an answer that a seed should have fixed."""
 
+    _is_loaded: bool = field(default=False, repr=False)
+
     async def answer(self, question: Question) -> Answer:
         """Run the model in its thread. Raises `ModelError`, and `ConfigError` where a package is missing.
 
@@ -69,11 +72,26 @@ class Embedded:
         finally:
             given_up.set()
 
+    async def input_tokens(self, question: Question) -> int:
+        """What the question is in tokens, exactly; one that is too long counts as all that the model reads."""
+        prompt = _prompt(question)
+        if len(prompt.encode()) > _LARGEST_PROMPT_BYTES:
+            return self.context_tokens
+        if not self._is_loaded:  # in the model's thread, so that it is loaded once
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
+        # Beside that thread, so that counting does not wait for an answer to end.
+        return min(await asyncio.to_thread(self._load().count, prompt), self.context_tokens)
+
     def check(self) -> None:
         """Raise `ConfigError` where a package is missing; nothing is loaded."""
         weights()
         if find_spec("xllamacpp") is None:
             raise ConfigError(_NO_RUNTIME)
+
+    def _load(self) -> Llama:
+        loaded = _llama(weights(), self.context_tokens)
+        self._is_loaded = True
+        return loaded
 
     def _run(self, question: Question, given_up: threading.Event) -> Answer:
         prompt = _prompt(question)
@@ -91,7 +109,7 @@ class Embedded:
             "return_progress": True,  # and while it reads
             "stream_options": {"include_usage": True},
         }
-        server = _server(weights(), self.context_tokens)
+        loaded = self._load()
         chunks: list[dict[str, Any]] = []
 
         def take(chunk: dict[str, Any]) -> bool:
@@ -99,7 +117,7 @@ class Embedded:
             return given_up.is_set()
 
         if not given_up.is_set():
-            server.handle_completions(request, take)
+            loaded.server.handle_completions(request, take)
         if given_up.is_set():
             raise ModelError("The embedded model was stopped: nobody waits for its answer.", retryable=True)
         return _answer(chunks, calls, self.context_tokens)
@@ -117,8 +135,28 @@ def weights() -> Path:
     )
 
 
+@dataclass(frozen=True)
+class Llama:
+    """The loaded model, with the key to what it serves on the loopback."""
+
+    server: Any
+    _key: str = field(repr=False)
+
+    def count(self, prompt: str) -> int:
+        """The tokens of a prompt: the library counts over HTTP only, in some milliseconds."""
+        connection = http.client.HTTPConnection(self.server.listening_address.removeprefix("http://"), timeout=30)
+        asked = json.dumps({"content": prompt, "add_special": True, "parse_special": True})
+        try:
+            connection.request("POST", "/tokenize", asked, {"Authorization": f"Bearer {self._key}"})
+            return len(json.loads(connection.getresponse().read())["tokens"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            return len(prompt.encode())  # no token is shorter than a byte
+        finally:
+            connection.close()
+
+
 @cache
-def _server(model: Path, context_tokens: int) -> Any:
+def _llama(model: Path, context_tokens: int) -> Llama:
     """The model, loaded once for each process."""
     try:
         llama = import_module("xllamacpp")
@@ -133,8 +171,9 @@ def _server(model: Path, context_tokens: int) -> Any:
     parameters.cache_ram_mib = 0
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = _threads()
     parameters.verbosity = 0
-    # The library listens on a free port of the loopback and cannot be told not to: nobody knows this key.
-    parameters.api_keys = [secrets.token_hex(32)]
+    # The library listens on a free port of the loopback and cannot be told not to: nobody else knows this key.
+    key = secrets.token_hex(32)
+    parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False
     parameters.n_threads_http = 1
     try:
@@ -142,8 +181,8 @@ def _server(model: Path, context_tokens: int) -> Any:
     except Exception as error:
         raise ModelError("The embedded model could not be loaded: its file is damaged or memory is short.") from error
     # Its threads must end while the interpreter still stands; at the very end they would abort the process.
-    atexit.register(_server.cache_clear)
-    return server
+    atexit.register(_llama.cache_clear)
+    return Llama(server, key)
 
 
 def _threads() -> int:

@@ -8,12 +8,15 @@ assert rehearsal.result.payment == "p-1"
 
 from gatework.testing import factories
 from gatework.testing.driver import Driver
-from gatework.testing.models import HOSTILE, HostileModel, ObedientModel, ScriptedModel, answer_of
+from gatework.testing.greedy import GREEDY, GreedyModel
+from gatework.testing.models import HOSTILE, HostileModel, ObedientModel, ScriptedModel, answer_of, tool_call
 from gatework.testing.rehearsal import Rehearsal, rehearse
 
 __all__ = [
+    "GREEDY",
     "HOSTILE",
     "Driver",
+    "GreedyModel",
     "HostileModel",
     "ObedientModel",
     "Rehearsal",
@@ -21,4 +24,5 @@ __all__ = [
     "answer_of",
     "factories",
     "rehearse",
+    "tool_call",
 ]

@@ -1,34 +1,59 @@
-"""Models for tests: one that answers from a script, one that obeys whatever it reads, one that answers with rubbish."""
+"""Models for tests: one that follows a script, one that obeys whatever it reads, one that answers with rubbish.
+
+None of them costs anything unless it is told to; one that asks for every tool there is, is in `greedy`.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from gatework.contract import contract
 from gatework.errors import ModelError
-from gatework.models.question import Answer, Question
+from gatework.models.cost import FREE, Price
+from gatework.models.question import Answer, Question, ToolCall, ToolSpec
 
-Reply = str | BaseModel | Mapping[str, Any] | ModelError
-"""Text is sent as it is; a model or a mapping as its JSON; a `ModelError` is raised."""
+Reply = str | BaseModel | Mapping[str, Any] | ToolCall | Sequence[ToolCall] | ModelError
+"""Text is sent as it is; a model or a mapping as its JSON; one call or several as calls; a `ModelError` is raised."""
+
+
+def tool_call(name: str, /, **arguments: Any) -> ToolCall:
+    """A call for a script: `ScriptedModel(tool_call("find_order", order="A-1"), Found(...))`."""
+    return ToolCall(name=name, arguments=json.dumps(arguments, default=str))
 
 
 class ScriptedModel:
     """Answers in the order given, or by a function of the question.
 
-    `questions` holds what it was asked. Asked more often than it has answers, it raises `ModelError`.
+    `questions` holds what it was asked. Asked more often than it has answers, it raises `ModelError`. For tests of
+    budgets, `price` says what it costs, and `reads` and `writes` how many tokens each answer takes; `name` may be that
+    of a provider's model, such as `openai:gpt-5`, whose price then holds.
     """
 
-    name = "scripted"
-
-    def __init__(self, *replies: Reply, by: Callable[[Question], Reply] | None = None) -> None:
+    def __init__(
+        self,
+        *replies: Reply,
+        by: Callable[[Question], Reply] | None = None,
+        name: str = "scripted",
+        price: Price | None = None,
+        reads: int = 0,
+        writes: int | None = None,
+    ) -> None:
+        self.name = name
+        self.price = FREE if price is None and name == "scripted" else price
         self.questions: list[Question] = []
         self._replies = list(replies)
         self._by = by
+        self._reads = reads
+        self._writes = writes
+
+    async def input_tokens(self, question: Question) -> int:
+        """What each answer reads."""
+        return self._reads
 
     async def answer(self, question: Question) -> Answer:
         """The next answer."""
@@ -41,46 +66,85 @@ class ScriptedModel:
             raise ModelError(f"The script has no answer to question {len(self.questions)}.")
         if isinstance(reply, ModelError):
             raise reply
-        return answer_of(_text(reply), self.name)
+        made = answer_of(reply, self.name)
+        return Answer(
+            text=made.text,
+            calls=made.calls,
+            input_tokens=self._reads,
+            output_tokens=made.output_tokens if self._writes is None else self._writes,
+            model=self.name,
+        )
 
 
 class ObedientModel:
-    """Does what the material tells it: the drifting model that guards are for.
+    """Does what it reads: the drifting model that guards and grants are for.
 
-    A field of the schema gets what the material says about it, the later instruction winning: `order: A-1`,
-    `set the amount to 5000`. A number that nothing names gets the largest in the text, a choice the last one that
-    the text mentions, and a text the last sentence that sounds like an order.
+    It calls each tool that it is told to call, wherever it was told: in the instructions, the material, the results of
+    other tools, the description of a tool: `call pay_out(order=A-1, amount=5000)`, `use send_mail with to: x@y.z`.
+    Whether it is offered the tool does not matter to it; it makes each call once.
+
+    Then it answers. A field of the schema gets what the material and the results say about it, the later instruction
+    winning: `order: A-1`, `set the amount to 5000`. A number that nothing names gets the largest in the text, a choice
+    the last one that the text mentions, and a text the last sentence that sounds like an order.
     """
 
     name = "obedient"
+    price = FREE
 
     def __init__(self) -> None:
         self.questions: list[Question] = []
 
+    async def input_tokens(self, question: Question) -> int:
+        """Nothing, as its answers say."""
+        return 0
+
     async def answer(self, question: Question) -> Answer:
-        """An answer that keeps to the schema and follows the material."""
+        """The calls that it was told to make, then an answer that keeps to the schema."""
         self.questions.append(question)
-        text = "\n".join(material.text for material in question.material)
+        results = [result.text for turn in question.turns for result in turn.results]
+        text = "\n".join([*(material.text for material in question.material), *results])
+        heard = "\n".join([question.instructions, *(tool.description for tool in question.tools), text])
+        made = {(call.name, call.arguments) for turn in question.turns for call in turn.calls}
+        told = [call for call in _told(heard, question) if (call.name, call.arguments) not in made]
+        if told:
+            return answer_of(told, self.name)
         fields = question.schema.get("properties", {})
         obeyed = {name: _obeyed(name, _resolved(schema, question.schema), text) for name, schema in fields.items()}
-        return answer_of(json.dumps(obeyed), self.name)
+        return answer_of(obeyed, self.name)
 
 
 class HostileModel:
     """Answers every question with one of the `HOSTILE` answers."""
 
+    price = FREE
+
     def __init__(self, how: str) -> None:
         self.name = f"hostile:{how}"
         self._how = HOSTILE[how]
+
+    async def input_tokens(self, question: Question) -> int:
+        """Nothing, as its answers say."""
+        return 0
 
     async def answer(self, question: Question) -> Answer:
         """The hostile answer."""
         return answer_of(self._how(question), self.name)
 
 
-def answer_of(text: str, model: str = "test") -> Answer:
+def answer_of(reply: Reply, model: str = "test") -> Answer:
     """An answer whose tokens are counted as four characters each."""
-    return Answer(text=text, input_tokens=0, output_tokens=min(len(text) // 4, 100), model=model)
+    if isinstance(reply, ModelError):
+        raise reply
+    calls: tuple[ToolCall, ...] = ()
+    text = ""
+    if isinstance(reply, ToolCall):
+        calls = (reply,)
+    elif isinstance(reply, str | BaseModel | Mapping):
+        text = _text(reply)
+    else:
+        calls = tuple(reply)
+    letters = len(text) + sum(len(call.arguments) for call in calls)
+    return Answer(text=text, calls=calls, input_tokens=0, output_tokens=min(letters // 4, 100), model=model)
 
 
 def _fitting(question: Question) -> dict[str, Any]:
@@ -147,6 +211,13 @@ def _resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[st
             return schema
 
 
+_CALL = re.compile(
+    r"\b(?:call|use|invoke|run|execute)\s+(?:the\s+)?(?:tool\s+)?[`\"']?(?P<name>[A-Za-z][\w.]*\w)[`\"']?"
+    r"(?P<with>.*?)(?=\b(?:call|use|invoke|run|execute)\b|\n|$)",
+    re.I,
+)
+"""An order to call a tool, with what it says of the arguments."""
+_PAIR = re.compile(r"[`\"']?\b([A-Za-z_]\w*)[`\"']?\s*[:=]\s*(?:\"([^\"]*)\"|'([^']*)'|([\w./@+-]*[\w/@+-]))")
 _ORDER = re.compile(r"[^.!?\n]*\b(?:ignore|skip|instead|must|please|approve|refund|send|pay)\b[^.!?\n]*[.!?]?", re.I)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -172,3 +243,31 @@ def _obeyed(name: str, schema: Mapping[str, Any], text: str) -> Any:
         return number
     orders = [match.strip() for match in _ORDER.findall(text)]
     return named[-1] if named else orders[-1] if orders else text.strip()[:80]
+
+
+def _told(text: str, question: Question) -> list[ToolCall]:
+    """The calls that a text orders, each once, in order; arguments as the text gives them."""
+    offered = {tool.name: tool for tool in question.tools}
+    calls: dict[tuple[str, str], ToolCall] = {}
+    for order in _CALL.finditer(text):
+        name, given = order["name"], order["with"]
+        tool = offered.get(name)
+        if tool is None and not ("_" in name or "." in name or given.startswith("(")):
+            continue  # a word, and no name of a tool
+        said = {pair[0]: next(filter(None, pair[1:]), "") for pair in _PAIR.findall(given)}
+        call = tool_call(name, **(said if tool is None else _filled(tool, said, given)))
+        calls.setdefault((name, call.arguments), call)
+    return list(calls.values())
+
+
+def _filled(tool: ToolSpec, said: Mapping[str, str], text: str) -> dict[str, Any]:
+    """What a text says of the arguments, as the types that the tool asks for; those that it does not know, as text."""
+    members = tool.schema.get("properties", {})
+    filled: dict[str, Any] = {name: value for name, value in said.items() if name not in members}
+    for name, kind in members.items():
+        schema = _resolved(kind, tool.schema)
+        if name in said and schema.get("type") == "string":
+            filled[name] = said[name]
+        elif name in said or name in tool.schema.get("required", ()):
+            filled[name] = _obeyed(name, schema, text)
+    return filled
