@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 
 from gatework import canonical
 from gatework.canonical import Json
-from gatework.expr import Compare, Condition, Const, Ref, Source, parts, refs, render
+from gatework.expr import Compare, Condition, Const, Kind, Ref, Source, parts, refs, render
 from gatework.labels import Label, combined
 
 
@@ -27,16 +27,24 @@ class _Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(_Data):
-    """What one attempt of a stage may spend on model calls."""
+    """What a stage may spend over all its attempts, or a run over all its stages. What is left out has no limit."""
 
-    model_calls: int
+    model_calls: int | None = None
     """Number of requests to the model."""
-    tokens: int
+    tokens: int | None = None
     """Tokens read and written together, over all requests."""
+    money: str | None = None
+    """What the model's provider asks for them, in US dollars, as a decimal number such as `0.25`."""
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    """Tool → number of its calls."""
+    seconds: float | None = None
+    """Time at work, guards included; waiting for people and for workers is not in it."""
+    output_bytes: int | None = None
+    """Largest output, as canonical JSON."""
 
 
 DEFAULT_BUDGET = Budget(model_calls=1, tokens=16_000)
-"""What an attempt may spend where the plan does not say."""
+"""What each attempt of a stage adds where the plan does not say what the stage may spend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +58,57 @@ class GuardUse(_Data):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limit(_Data):
+    """What one argument of a tool must be. Every limit of a use must hold."""
+
+    argument: str
+    rule: Literal["is", "at_most", "at_least", "one_of", "matches"]
+    """`matches`: the whole text fits the pattern."""
+    value: Source
+    """A value of the plan that is not untrusted, or a constant: for `one_of` a list, for `matches` a pattern."""
+    kind: Kind | None = None
+    """How the sides are compared; None for values that are only ever the same or not, by canonical JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolUse(_Data):
-    """An effect that a stage may call."""
+    """A tool that a stage may call, and with what."""
 
     name: str
-    once: str
-    """The argument that is its business key."""
-    probe: bool
-    """Whether it can be asked what became of a key."""
+    kind: Literal["tool", "effect"] = "tool"
+    """An effect changes the outside world, and happens once for each key."""
+    arguments: str = ""
+    """Contract digest of the arguments, as one JSON object."""
+    result: str = ""
+    """Contract digest of what it gives."""
+    limits: tuple[Limit, ...] = ()
+    once: str = ""
+    """The argument that is the business key of an effect."""
+    probe: bool = False
+    """Whether an effect can be asked what became of a key."""
+    untrusted: bool = False
+    """Whether its result is outside text."""
+    private: bool = False
+    """Whether its result must not leave."""
+    egress: bool = False
+    """Whether its arguments can carry data out."""
+    approver: str = ""
+    """Role of the person who is asked before each call; empty asks nobody."""
+    queue: str = ""
+    """Task queue of the workers that run it; empty for that of the run."""
+    timeout_seconds: float = 60.0
+    """Longest time of one call."""
+    descriptor: str = ""
+    """Digest of what another program, such as an MCP server, says of the tool; empty for one of our own."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether each call is an activity of its own, which the workflow asks for."""
+        return self.kind == "effect" or bool(self.approver or self.queue)
+
+    @property
+    def reads(self) -> tuple[Ref, ...]:
+        return tuple(limit.value for limit in self.limits if isinstance(limit.value, Ref))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +160,8 @@ class Work(_Data):
 
     @property
     def reads(self) -> tuple[Ref, ...]:
-        return tuple(p.source for p in self.params if isinstance(p.source, Ref))
+        inputs = tuple(p.source for p in self.params if isinstance(p.source, Ref))
+        return (*inputs, *(ref for tool in self.tools for ref in tool.reads))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +200,8 @@ class Plan(_Data):
     """Name of the node whose output is the run's."""
     contracts: Mapping[str, Json] = field(default_factory=dict)
     """Contract digest → sealed JSON Schema."""
+    budget: Budget | None = None
+    """What a run may spend over all its stages."""
     acknowledged: tuple[str, ...] = ()
     """Nodes whose output is left unused on purpose."""
     format: Literal[1] = 1
@@ -314,4 +368,4 @@ def _json(value: object) -> Json:
     return value
 
 
-__all__ = ["Approval", "Budget", "Const", "GuardUse", "Input", "Node", "Param", "Plan", "ToolUse", "Work", "faults"]
+__all__ = ["Approval", "Budget", "Const", "GuardUse", "Input", "Limit", "Node", "Param", "Plan", "ToolUse", "Work", "faults"]
