@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
+from gatework.journal import Call, Entry
 from gatework.verdict import Word
 
 
@@ -47,6 +49,7 @@ class Finished:
     """The verdicts on the inputs, which let the stage run."""
     evidence: Mapping[str, Json] = field(default_factory=dict)
     """How the output came about: models, digests of prompts, tools called. Not read by the machine."""
+    spent: Spent = field(default_factory=Spent)
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["finished"] = "finished"
@@ -67,9 +70,9 @@ class Stopped:
     kind: Literal["stopped"] = "stopped"
 
 
-FailureKind = Literal["contract", "refused", "timeout", "error", "block", "unknown"]
+FailureKind = Literal["contract", "refused", "timeout", "error", "block"]
 """`contract`: the output breaks it. `refused`: the machine did not take the result. `timeout`: too late.
-`error`: the code or what it stands on broke. `block`: the stage refuses. `unknown`: an effect in doubt."""
+`error`: the code or what it stands on broke. `block`: the stage refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +85,8 @@ class Failed:
     inputs: str
     failure: FailureKind
     reason: str
-    sent: bool = False
-    """Whether an effect may have reached the outside world."""
     evidence: Mapping[str, Json] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["failed"] = "failed"
@@ -104,7 +106,52 @@ class Migrated:
     kind: Literal["migrated"] = "migrated"
 
 
-Result = Finished | Stopped | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """An attempt stands still: it waits for calls that run apart, or has only reached a point worth keeping."""
+
+    plan: str
+    node: str
+    attempt: int
+    inputs: str
+    turn: int
+    """How many entries its journal had when it was started."""
+    entries: tuple[Entry, ...]
+    """What came to the journal since."""
+    calls: tuple[Call, ...]
+    """What must be answered before it goes on, in order; empty where it only goes on."""
+    before: tuple[Given, ...] = ()
+    """The verdicts on the inputs, which let the stage run."""
+    spent: Spent = field(default_factory=Spent)
+    ended_ms: int = 0
+    """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    kind: Literal["suspended"] = "suspended"
+
+
+ActedOutcome = Literal["done", "found", "refused", "failed", "unknown"]
+"""`done`: it gave its result. `found`: it had happened already, and this is the recorded result. `refused`: the tool
+said no. `failed`: it broke and is known not to have changed anything. `unknown`: an effect in doubt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """A call that runs apart came to an end."""
+
+    plan: str
+    node: str
+    attempt: int
+    call: str
+    """`Call.id`."""
+    outcome: ActedOutcome
+    result: Sealed | None = None
+    """With `done` and `found`: what the tool gave, which keeps to the contract in the plan."""
+    reason: str = ""
+    ended_ms: int = 0
+    """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    kind: Literal["acted"] = "acted"
+
+
+Result = Finished | Stopped | Failed | Suspended
 """What comes of an attempt."""
 
 Action = Literal["approve", "reject", "retry", "edit", "abort"]
@@ -145,4 +192,4 @@ class Cancelled:
     kind: Literal["cancelled"] = "cancelled"
 
 
-Event = Begun | Result | Decided | Expired | Cancelled
+Event = Begun | Result | Acted | Decided | Expired | Cancelled

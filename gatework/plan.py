@@ -368,4 +368,17 @@ def _json(value: object) -> Json:
     return value
 
 
-__all__ = ["Approval", "Budget", "Const", "GuardUse", "Input", "Limit", "Node", "Param", "Plan", "ToolUse", "Work", "faults"]
+__all__ = [
+    "Approval",
+    "Budget",
+    "Const",
+    "GuardUse",
+    "Input",
+    "Limit",
+    "Node",
+    "Param",
+    "Plan",
+    "ToolUse",
+    "Work",
+    "faults",
+]

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gatework import canonical
+from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
 from gatework.events import Action, Given
+from gatework.journal import Call, Entry
 from gatework.labels import Label
+from gatework.plan import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +23,15 @@ class Held:
     label: Label
     by_hand: bool = False
     """Whether a person put it there."""
+    private: bool = False
+    """Whether something that must not leave had a hand in it."""
 
 
-GateKind = Literal["approval", "escalated", "blocked", "exhausted", "failed", "unknown"]
+GateKind = Literal["approval", "call", "escalated", "blocked", "exhausted", "failed", "unknown"]
 
 ALLOWED: Mapping[GateKind, tuple[Action, ...]] = {
     "approval": ("approve", "reject", "edit", "abort"),
+    "call": ("approve", "reject", "abort"),
     "escalated": ("approve", "reject", "edit", "abort"),
     "blocked": ("retry", "edit", "abort"),
     "exhausted": ("retry", "edit", "abort"),
@@ -79,6 +85,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """An effect that was asked for: what it was, and what became of it."""
+
+    node: str
+    tool: str
+    arguments: str
+    """Digest of the arguments, written in the one way that the types of the contract have for a value."""
+    outcome: Literal["asked", "done", "found", "refused", "failed", "unknown"]
+    """`asked` until it is answered."""
+    result: Sealed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that a run knows. Values, not history: the ledger holds that."""
 
@@ -96,8 +115,18 @@ class State:
     """Digest of the inputs on which a person lets the node at `at` run, past the guards that look at inputs."""
     edited: Sealed | None = None
     """A person's value for the node at `at`, until it is held or the node runs again."""
-    effects: Mapping[str, bool] = field(default_factory=dict)
-    """Node that holds an effect and has worked, or was given its value by a person → whether it may have been sent."""
+    journal: tuple[Entry, ...] = ()
+    """What the attempt at `at` was answered so far."""
+    pending: tuple[Call, ...] = ()
+    """The calls that the attempt at `at` waits for; the first one is due."""
+    let_call: str = ""
+    """Id of the pending call that a person lets happen."""
+    acts: Mapping[str, Done] = field(default_factory=dict)
+    """Key of an effect → what became of it, over all attempts and edits."""
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """Node → what all its attempts spent."""
+    renewed: Spent = field(default_factory=Spent)
+    """What the node at `at` had spent when a person last gave it a fresh budget."""
     gates: int = 0
     gate: Gate | None = None
     outcome: Outcome | None = None
@@ -121,13 +150,31 @@ class Run:
     """Where set, the stage does not work: the guards look at this value."""
     let_in: bool = False
     """Whether a person lets the stage run on these inputs, past the guards that look at them."""
+    journal: tuple[Entry, ...] = ()
+    """What it was answered so far; it runs again from its start."""
+    limits: Mapping[str, Sealed] = field(default_factory=dict)
+    """Node → value, of those that limits in the grant refer to."""
+    allowance: Budget = field(default_factory=Budget)
+    """What it may spend: the smaller of what is left to the stage and to the run."""
 
     @property
     def inputs_digest(self) -> str:
         return inputs_digest(self.inputs)
 
 
-Due = Run | Gate | Outcome
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One call of a tool is due, apart from the attempt that asked for it."""
+
+    plan: str
+    node: str
+    attempt: int
+    call: Call
+    again: bool = False
+    """Whether it was sent before, with an outcome that nobody knows: its probe is asked first."""
+
+
+Due = Run | Act | Gate | Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +182,19 @@ class Receipt:
     """What the machine accepted, by digests. The driver chains receipts into the ledger."""
 
     kind: Literal[
-        "begun", "output", "stopped", "refused", "failed", "approved", "asked", "decided", "migrated", "ended"
+        "begun",
+        "output",
+        "stopped",
+        "suspended",
+        "acting",
+        "acted",
+        "refused",
+        "failed",
+        "approved",
+        "asked",
+        "decided",
+        "migrated",
+        "ended",
     ]
     node: str = ""
     attempt: int = 0
