@@ -6,9 +6,12 @@ from gatework.constructs import all_of, any_of, approve, endorse, not_, present
 from gatework.errors import GateworkError, PlanError
 from gatework.guard import guard
 from gatework.labels import Approved, Endorsed, Untrusted
+from gatework.limit import at_least, at_most, between, matches, one_of
 from gatework.plan import Budget
-from gatework.stage import Stage, role, stage
-from gatework.tool import IdempotencyKey, effect
+from gatework.roles import role
+from gatework.secret import Secret, secret
+from gatework.stage import Stage, stage
+from gatework.tool import IdempotencyKey, effect, tool
 from gatework.verdict import Block, Escalate, Pass, Retry, Verdict
 from gatework.workflow import Workflow, workflow
 
@@ -23,6 +26,7 @@ __all__ = [
     "Pass",
     "PlanError",
     "Retry",
+    "Secret",
     "Stage",
     "Untrusted",
     "Verdict",
@@ -31,13 +35,20 @@ __all__ = [
     "any_of",
     "approve",
     "ask",
+    "at_least",
+    "at_most",
+    "between",
     "effect",
     "endorse",
     "guard",
     "labelled",
+    "matches",
     "not_",
+    "one_of",
     "present",
     "role",
+    "secret",
     "stage",
+    "tool",
     "workflow",
 ]

@@ -1,4 +1,4 @@
-"""What was spent of a budget, and what is left of it. Pure: reserving before a call and settling after are the cell's."""
+"""What was spent of a budget, and what is left of it. Pure: the cell reserves before a call and settles after it."""
 
 from __future__ import annotations
 

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from gatework import canonical
 from gatework.canonical import Json
-from gatework.contract import contract
-from gatework.errors import BudgetError, ConfigError, ContractError, GateworkError, GrantError
+from gatework.errors import BudgetError, ConfigError, GateworkError, GrantError
 from gatework.plan import DEFAULT_BUDGET, Work
 from gatework.verdict import Block, short
 
 if TYPE_CHECKING:
     from gatework.models.question import Answer, Model, Question
-    from gatework.tool import Effect
+    from gatework.tool import Effect, Tool
 
 _current: ContextVar[Cell] = ContextVar("gatework_cell")
 
@@ -45,7 +44,7 @@ class Cell:
     model_source: Callable[[], Model] | None = None
     """Gives what `ask` reaches; called only when a stage asks."""
     seed: int = 0
-    granted: Mapping[str, Effect[Any, Any]] = field(default_factory=dict)
+    granted: Mapping[str, Tool[Any, Any]] = field(default_factory=dict)
     calls: list[Json] = field(default_factory=list)
     """Each model call: model, digests of question and answer, tokens."""
     effects: list[Json] = field(default_factory=list)
@@ -123,37 +122,39 @@ class Cell:
 
     # -- effects -----------------------------------------------------------------------------------
 
-    async def perform(self, effect: Effect[Any, Any], arguments: Mapping[str, Any]) -> Any:
-        """Do an effect under its key; where it can be asked about, it is asked first."""
+    async def call(self, tool: Tool[Any, Any], data: Json) -> Json:
+        """Call a tool with arguments as JSON. An effect is done under its key, and asked about first if it can be."""
+        from gatework.tool import Effect
+
         self._must_be_open()
-        if self.granted.get(effect.name) is not effect:
-            raise GrantError(f"{self.node.name} does not hold {effect.name}; the plan grants it {self._holdings}.")
-        data = {
-            name: _json(effect.arguments[name].type, value, f"argument {name} of {effect.name}")
-            for name, value in arguments.items()
-        }
-        key = canonical.digest("effect", [self.lineage, self.node.name, effect.name, data[effect.once]])
+        if self.granted.get(tool.name) is not tool:
+            raise GrantError(f"{self.node.name} does not hold {tool.name}; the plan grants it {self._holdings}.")
+        if not isinstance(tool, Effect):
+            result = await tool.run(data)
+            if isinstance(result, Block):
+                raise Refusal(short(result.reason))
+            return result
+        key = canonical.digest("effect", [self.lineage, self.node.name, tool.name, data[tool.once]])
         record = {
-            "tool": effect.name,
+            "tool": tool.name,
             "key": key,
             "arguments": canonical.digest("arguments", data),
             "outcome": "unknown",
         }
         if key in self.keys:
-            raise GrantError(f"{self.node.name} calls {effect.name} twice for one {effect.once}.")
+            raise GrantError(f"{self.node.name} calls {tool.name} twice for one {tool.once}.")
         self.keys.add(key)
         self._say("intended", record)
-        if effect.probe is not None:
-            found = await effect.probe(key)
+        if tool.probe is not None:
+            found = await tool.probed(key)
             if found is not None:
-                known = _json(effect.declared.result.type, found, f"result of the probe of {effect.name}")
-                _must_agree(effect, data, known)
+                _must_agree(tool, data, found)
                 self.effects.append({**record, "outcome": "found"})
                 self._say("found", record)
                 return found
         self.effects.append(record)
         try:
-            result = await effect.function(key, **arguments)
+            result = await tool.run(data, key)
         except BaseException:
             self._say("unknown", record)
             raise
@@ -163,7 +164,6 @@ class Cell:
             raise Refusal(short(result.reason))
         record["outcome"] = "done"
         self._say("done", record)
-        _json(effect.declared.result.type, result, f"result of {effect.name}")
         return result
 
     def _say(self, outcome: str, record: Mapping[str, Json]) -> None:
@@ -183,14 +183,7 @@ class Cell:
 
     @property
     def _holdings(self) -> str:
-        return ", ".join(sorted(self.granted)) or "no effect"
-
-
-def _json(kind: Any, value: object, boundary: str) -> Json:
-    try:
-        return canonical.loads(contract(kind).write(value))
-    except ContractError as error:
-        raise error.at(boundary) from None
+        return ", ".join(sorted(self.granted)) or "no tool"
 
 
 def _must_agree(effect: Effect[Any, Any], data: Mapping[str, Json], known: Json) -> None:

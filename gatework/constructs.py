@@ -10,7 +10,8 @@ from gatework import expr, trace
 from gatework.errors import PlanError
 from gatework.labels import Approved, Endorsed, Labelled, Untrusted
 from gatework.plan import Approval
-from gatework.stage import EXPIRY, TIMEOUT, Endorser, Role
+from gatework.roles import Role
+from gatework.stage import EXPIRY, TIMEOUT, Endorser
 from gatework.verdict import Block
 
 A = TypeVar("A")

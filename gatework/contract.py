@@ -98,6 +98,44 @@ class Contract(Generic[T]):
             raise ContractError(f"not a valid {name_of(self.annotation)}") from None
 
 
+class JsonContract:
+    """The contract of JSON values without a Python type, by a JSON Schema from elsewhere; as strict as `Contract`.
+
+    Raises `TypeError` where the schema says nothing of a value, or cannot be checked in a time known beforehand.
+    """
+
+    def __init__(self, document: Mapping[str, Json]) -> None:
+        self.schema: Mapping[str, Json] = sealed_schema(dict(document))
+        self.described: Mapping[str, Json] = sealed_schema(dict(document), prose=True)
+        try:
+            self.digest = canonical.digest("contract", self.schema)
+            self._sealed = Schema(self.schema)
+            problem = next(self._sealed.faults(), "")
+        except (ContractError, RecursionError):
+            problem = "it is no JSON Schema"
+        if problem:
+            raise TypeError(problem)
+
+    def read(self, data: bytes) -> Json:
+        """The value in JSON bytes. Raises `ContractError`."""
+        value = canonical.loads(data, max_values=MAX_VALUES)
+        self._sealed.check(value)
+        return value
+
+    def copy(self, data: bytes) -> Json:
+        """One more value from bytes that this contract has read or written before."""
+        return json.loads(data)
+
+    def write(self, value: Json) -> bytes:
+        """The canonical bytes of a value. Raises `ContractError`."""
+        self._sealed.check(value)
+        return canonical.dumps(value)
+
+    def accept(self, data: bytes) -> bytes:
+        """The canonical bytes of a value that came from outside as JSON."""
+        return canonical.dumps(self.read(data))
+
+
 class _Generator(GenerateJsonSchema):
     """pydantic's own, but it says what text a decimal is, and that fields with a default are written out too."""
 

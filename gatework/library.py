@@ -14,10 +14,10 @@ from gatework.errors import PlanError
 from gatework.guard import Guard, as_guard
 from gatework.lock import Locked
 from gatework.perform import Code
-from gatework.plan import Plan, Work
+from gatework.plan import Plan, ToolUse, Work
 from gatework.schema import Schema
 from gatework.stage import Definition, Endorser, Stage
-from gatework.tool import Effect
+from gatework.tool import Tool
 from gatework.workflow import Workflow
 
 
@@ -149,7 +149,7 @@ def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str,
         code[node.runs] = Code(
             definition=definition,
             guards={use.name: guards.get(use.name) or _guard(locked, use.name) for use in (*node.before, *node.guards)},
-            tools={use.name: tools.get(use.name) or _tool(locked, use.name) for use in node.tools},
+            tools={use.name: _fit(tools.get(use.name) or _tool(locked, use.name), use) for use in node.tools},
         )
     return code
 
@@ -177,11 +177,36 @@ def _guard(locked: Locked, name: str) -> Guard[Any, Any]:
     return as_guard(_find(locked, f"guard:{name}"))
 
 
-def _tool(locked: Locked, name: str) -> Effect[Any, Any]:
-    found = _find(locked, f"tool:{name}")
-    if not isinstance(found, Effect):
-        raise _Unfit(f"{name} is no effect any more")
+def _tool(locked: Locked, name: str) -> Tool[Any, Any]:
+    """The tool of that name: the one that was declared in its module, by whatever variable, or stands at its place."""
+    module = locked.code.get(f"tool:{name}", "").partition(":")[0]
+    try:
+        inside = vars(importlib.import_module(module)).values() if module else ()
+    except ImportError:
+        inside = ()
+    found = next((one for one in inside if isinstance(one, Tool) and one.name == name), None)
+    found = found or _find(locked, f"tool:{name}")
+    if not isinstance(found, Tool):
+        raise _Unfit(f"{name} is no tool any more")
     return found
+
+
+def _fit(tool: Tool[Any, Any], use: ToolUse) -> Tool[Any, Any]:
+    """The tool, once it is the one that the plan grants."""
+    now = tool.use
+    for what in ("kind", "arguments", "result", "once", "descriptor"):
+        if getattr(now, what) != getattr(use, what):
+            raise _Unfit(f"{use.name} has another {_TOLD.get(what, what)} than when the plan was sealed")
+    for flag in ("untrusted", "private", "egress"):
+        # What it was not known to do then, the plan has no rule against.
+        if getattr(now, flag) and not getattr(use, flag):
+            raise _Unfit(f"{use.name} is {flag}, which it was not when the plan was sealed")
+    if use.probe and not now.probe:
+        raise _Unfit(f"{use.name} has no probe any more")
+    return tool
+
+
+_TOLD = {"arguments": "contract of its arguments", "result": "contract of its result", "once": "business key"}
 
 
 def _find(locked: Locked, key: str) -> Any:

@@ -18,13 +18,15 @@ from typing import Any, Literal
 from gatework import canonical, wire
 from gatework.changes import Change, changes, weakens
 from gatework.errors import ConfigError, ContractError, PlanError
-from gatework.plan import Plan, faults
+from gatework.faults import faults
+from gatework.plan import Plan
 from gatework.stage import Definition, Stage
+from gatework.tool import Tool
 from gatework.workflow import Workflow
 
 MAX_LOCK_BYTES = 64 * 1024 * 1024
 
-_PLACE = re.compile(r"\w+(\.\w+)*:(\w+\.|<locals>\.)*\w+")
+_PLACE = re.compile(r"\w+(\.\w+)*:(\w+\.|<locals>\.)*[\w-]+")
 """Module and name of a function; nothing that the import of a module would read otherwise."""
 
 
@@ -188,7 +190,7 @@ def paths(workflow: Workflow[Any, Any]) -> Mapping[str, str]:
     for definition in workflow.definitions.values():
         found[f"stage:{definition.name}"] = _stage_path(definition)
         found.update({f"guard:{guard.name}": _path(guard.function) for guard in definition.checks})
-        found.update({f"tool:{tool.name}": _path(tool.function) for tool in definition.tools})
+        found.update({f"tool:{tool.name}": _tool_path(tool) for tool in definition.tools})
     return dict(sorted(found.items()))
 
 
@@ -197,6 +199,12 @@ def _stage_path(definition: Definition) -> str:
     if isinstance(definition, Stage) and definition.adopted:
         return f"{definition.home}:{definition.name}"
     return _path(definition.function)
+
+
+def _tool_path(tool: Tool[..., Any]) -> str:
+    """A tool under another name than its function's, or of another program, is known by its name in its module."""
+    place = tool.interface.place
+    return place if place.rpartition(":")[2].rpartition(".")[2] == tool.name else f"{tool.interface.home}:{tool.name}"
 
 
 def _path(function: Any) -> str:

@@ -33,17 +33,17 @@ from gatework.signature import shown_path
 from gatework.stage import Definition
 from gatework.state import Run
 from gatework.threads import Threads
-from gatework.tool import Effect
+from gatework.tool import Tool
 from gatework.verdict import ANSWERS, Block, Verdict, short
 
 
 @dataclass(frozen=True)
 class Code:
-    """What a node runs: its function, with the guards and effects that the plan names."""
+    """What a node runs: its function, with the guards and tools that the plan names."""
 
     definition: Definition
     guards: Mapping[str, Guard[Any, Any]]
-    tools: Mapping[str, Effect[Any, Any]]
+    tools: Mapping[str, Tool[Any, Any]]
 
 
 async def perform(

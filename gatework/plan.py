@@ -1,23 +1,21 @@
 """The plan: the sealed order of stages with their contracts, labels, guards and grants, as plain data.
 
-A plan is named by the digest of its canonical JSON. `faults` states the rules that hold of every plan,
-whether it was traced from a function or read from a lock file.
+A plan is named by the digest of its canonical JSON. What must hold of every plan is in `gatework.faults`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal
 
 from gatework import canonical
 from gatework.canonical import Json
-from gatework.expr import Compare, Condition, Const, Kind, Ref, Source, parts, refs, render
-from gatework.labels import Label, combined
+from gatework.expr import Condition, Const, Kind, Ref, Source, refs
+from gatework.labels import Label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +143,7 @@ class Work(_Data):
     guards: tuple[GuardUse, ...] = ()
     """Guards that look at the output."""
     tools: tuple[ToolUse, ...] = ()
+    """Its grant: what it may call, and nothing else."""
     attempts: int = 1
     """Attempts before a person is asked."""
     timeout_seconds: float = 60.0
@@ -157,6 +156,11 @@ class Work(_Data):
     queue: str = ""
     """Task queue of the workers that run it; empty for that of the run."""
     kind: Literal["stage", "endorse"] = "stage"
+
+    @property
+    def effects(self) -> tuple[ToolUse, ...]:
+        """The tools by which it may change the outside world."""
+        return tuple(use for use in self.tools if use.kind == "effect")
 
     @property
     def reads(self) -> tuple[Ref, ...]:
@@ -230,134 +234,17 @@ class Plan(_Data):
         return self.input.contract if name == self.input.name else self.nodes[self.index[name]].contract
 
 
-def faults(plan: Plan) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with a plan, as (node, problem, fix); nothing where it keeps every rule."""
-    known = {plan.input.name}
-    used: set[str] = {plan.result}
-    for name in (plan.name, plan.input.name, *(node.name for node in plan.nodes)):
-        if not name.isidentifier():
-            yield name, f"{name!r} is no name.", "Use letters, digits and _."
-    if plan.input.label is Label.APPROVED:
-        yield plan.input.name, "nobody has approved what a run starts from.", "Label it Untrusted or Endorsed."
-    for node in plan.nodes:
-        if node.name in known:
-            yield node.name, f"two nodes are named {node.name}.", "Rename the variable, or use stage.as_('other')(…)."
-        for ref in node.reads:
-            if ref.node not in known:
-                yield node.name, f"{node.name} uses {ref.node}, which does not come before it.", "Order the calls."
-            used.add(ref.node)
-        if known.issuperset(ref.node for ref in node.reads):
-            yield from _label_faults(plan, node)
-        yield from _limit_faults(node)
-        known.add(node.name)
-    if plan.result not in known - {plan.input.name}:
-        yield plan.result, "the result is not the output of a stage.", "Return what a stage gave."
-    for node in plan.nodes:
-        if node.name not in used and node.name not in plan.acknowledged:
-            yield (
-                node.name,
-                f"nothing uses the output of {node.name}.",
-                f"Use it, return it, or write `_ = {node.name}(…)` to say that it is meant so.",
-            )
-    sealed = {plan.input.contract, *(node.contract for node in plan.nodes)}
-    sealed.update(param.contract for node in plan.nodes if isinstance(node, Work) for param in node.params)
-    for digest in sorted(sealed - set(plan.contracts)):
-        yield plan.name, f"the contract {digest[:12]} is not in the plan.", "Seal the plan again."
-    for digest, schema in plan.contracts.items():
-        if canonical.digest("contract", schema) != digest:
-            yield plan.name, f"the contract {digest[:12]} has another digest.", "Seal the plan again."
-
-
-def _label_faults(plan: Plan, node: Node) -> Iterator[tuple[str, str, str]]:
-    if isinstance(node, Approval):
-        yield from _approval_faults(plan, node)
-        return
-    labels = []
-    for param in node.params:
-        label = plan.label(param.source.node) if isinstance(param.source, Ref) else Label.PLAIN
-        labels.append(label)
-        if not label.meets(param.label):
-            yield node.name, f"{node.runs} asks for {param.label} {param.name} and gets {label}.", _way_up(param.label)
-    if node.kind == "endorse":
-        if labels != [Label.UNTRUSTED] or node.label is not Label.ENDORSED:
-            yield node.name, f"{node.name} endorses what is not untrusted.", "Endorse one untrusted value."
-    elif combined(labels) not in (Label.PLAIN, node.label):
-        yield node.name, f"{node.runs} makes {node.label} of {combined(labels)}.", "Labels are contagious; keep them."
-    elif node.label is Label.APPROVED:
-        yield node.name, f"{node.runs} approves by itself.", "Only approve(…) makes Approved."
-    if node.tools:
-        if Label.UNTRUSTED in labels:
-            yield node.name, f"{node.runs} holds an effect and reads untrusted data.", "Endorse or approve it first."
-        if not {Label.ENDORSED, Label.APPROVED} & set(labels):
-            yield node.name, f"{node.runs} holds an effect without any labelled input.", "Pass it what was endorsed."
-
-
-def _limit_faults(node: Node) -> Iterator[tuple[str, str, str]]:
-    """Numbers that would let a node run or wait for no time or for ever, and names that do not say which."""
-    limits = [node.expires_seconds]
-    if isinstance(node, Work):
-        guards = (*node.before, *node.guards)
-        limits += [node.attempts, node.timeout_seconds, *(use.timeout_seconds for use in guards)]
-        limits += [node.budget.model_calls, node.budget.tokens] if node.budget else []
-        inputs = [param.name for param in node.params]
-        for names in (inputs, *([use.name for use in uses] for uses in (node.before, node.guards, node.tools))):
-            for twice in sorted({name for name in names if names.count(name) > 1}):
-                yield node.name, f"{node.runs} names {twice} twice.", "Name it once."
-        for use in guards:
-            for lacking in sorted(set(use.binds.values()) - set(inputs)):
-                yield node.name, f"the guard {use.name} asks for {lacking}, which {node.runs} lacks.", "Name an input."
-        for use in node.before:
-            if not use.binds:
-                yield node.name, f"the guard {use.name} looks at no input of {node.runs}.", "Let it take an input."
-        if not is_queue(node.queue or "ours"):
-            yield node.name, f"{node.name} runs on a task queue without a usable name.", QUEUE_FIX
-    if not all(0 < limit < math.inf for limit in limits):
-        yield node.name, f"{node.name} has a limit that is none.", "Give attempts, times and budgets above zero."
-
-
-def _approval_faults(plan: Plan, node: Approval) -> Iterator[tuple[str, str, str]]:
-    label = plan.label(node.value.node)
-    if node.value.path or any(ref.path for ref in node.show):
-        yield node.name, f"{node.name} is about a part of a value.", "Approve and show whole values."
-    if not node.role:
-        yield node.name, f"{node.name} does not say who decides.", "Name a role."
-    if label is Label.APPROVED:
-        yield node.name, f"{node.value.node} is approved already.", "Pass the approved value on."
-    if label is Label.PLAIN:
-        yield node.name, f"{node.value.node} has no label to approve.", "Approve an untrusted or endorsed value."
-    if node.label is not Label.APPROVED or node.contract != plan.contract(node.value.node):
-        yield node.name, f"{node.name} does not approve what it gives on.", "Seal the plan again."
-    if node.when is None:
-        return
-    if label is Label.UNTRUSTED:
-        yield node.name, "an untrusted value decides on its own approval.", "Endorse it first, or drop when=."
-    if any(_constant(part) for part in parts(node.when)):
-        yield node.name, f"the condition {render(node.when)} is a constant.", "Compare a value of the plan."
-    for ref in refs(node.when):
-        if plan.label(ref.node) is Label.UNTRUSTED:
-            yield node.name, f"the untrusted {render(ref)} decides whether a person is asked.", "Use endorsed values."
-
-
-def _constant(part: Condition) -> bool:
-    """Whether a part of a condition is the same whatever the values are."""
-    return not any(True for _ in refs(part)) or (isinstance(part, Compare) and part.left == part.right)
-
-
-def _way_up(demanded: Label) -> str:
-    return {
-        Label.ENDORSED: "Use endorse(…, by=…), or approve(…).",
-        Label.APPROVED: "Use approve(…, by=role(…)).",
-        Label.PLAIN: "Declare the parameter with the label; a label cannot be taken off.",
-        Label.UNTRUSTED: "Pass the untrusted value itself.",
-    }[demanded]
-
-
 QUEUE_FIX = "Use up to 100 letters, digits and the marks . _ - after the first."
 
 
 def is_queue(name: str) -> bool:
     """Whether a name may be that of a task queue: one that looks the same in a log, a shell and a URL."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
+
+
+def is_role(name: str) -> bool:
+    """Whether a name may be that of a role."""
+    return name.replace("-", "").replace("_", "").isalnum()
 
 
 def _json(value: object) -> Json:
@@ -380,5 +267,4 @@ __all__ = [
     "Plan",
     "ToolUse",
     "Work",
-    "faults",
 ]

@@ -78,10 +78,13 @@ def shown_path(path: str) -> str:
     return path if relative.startswith("..") else relative
 
 
-def read(function: Callable[..., Any], what: str, *, contracts: bool = True) -> Signature:
-    """The signature of a stage, guard, endorser or effect. Raises `PlanError` where it is not fully declared.
+def read(
+    function: Callable[..., Any], what: str, *, contracts: bool = True, beside: tuple[type, ...] = ()
+) -> Signature:
+    """The signature of a stage, guard, endorser or tool. Raises `PlanError` where it is not fully declared.
 
     `contracts` says whether its values cross a boundary; those of a guard do not, and its result stays whole.
+    Parameters of the types `beside` are passed by the engine itself, and cross none.
     """
     place = where(function)
     name = getattr(function, "__name__", "")
@@ -111,7 +114,8 @@ def read(function: Callable[..., Any], what: str, *, contracts: bool = True) -> 
     label, inner = _result(hints["return"], what, name, place) if contracts else split(hints["return"])
     read_ = Signature(name, place, params, Declared("output", label, inner), signature)
     if contracts:
-        for declared in (*params.values(), read_.result):
+        crossing = [param for param in params.values() if param.type not in beside]
+        for declared in (*crossing, read_.result):
             try:
                 _ = declared.contract
             except TypeError as error:

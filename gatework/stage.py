@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_args, overload
-
-from pydantic import BaseModel
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from gatework import trace
 from gatework.adopted import awaitable, is_adopted
+from gatework.declared import check_limits, grants, holds, stage_signature
 from gatework.errors import PlanError
 from gatework.guard import Guard, as_guard
-from gatework.labels import Endorsed, Label, Untrusted, combined
-from gatework.plan import QUEUE_FIX, Budget, Work, is_queue
-from gatework.signature import MISSING, Signature, caller, calling_module, must_be_async, read
-from gatework.tool import Effect
+from gatework.labels import Endorsed, Label, Untrusted
+from gatework.plan import Budget, Limit, ToolUse, Work
+from gatework.roles import Role
+from gatework.signature import caller, calling_module, must_be_async, read
+from gatework.tool import Granted, Tool
 from gatework.verdict import Block, Verdict
 
 P = ParamSpec("P")
@@ -30,20 +30,6 @@ EXPIRY = timedelta(days=7)
 """How long a run waits for a person unless the plan says otherwise."""
 
 
-class Role:
-    """Who may answer when a run waits."""
-
-    def __init__(self, name: str) -> None:
-        if not name.replace("-", "").replace("_", "").isalnum():
-            raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.", where=caller())
-        self.name = name
-
-
-def role(name: str) -> Role:
-    """The people who go by a role, such as `role("finance")`."""
-    return Role(name)
-
-
 class Stage(Generic[P, O]):
     """A unit of work with typed inputs and output, guards and a grant. Called in a plan, it becomes a node."""
 
@@ -53,7 +39,7 @@ class Stage(Generic[P, O]):
         *,
         guards: Sequence[Any] = (),
         before: Sequence[Any] = (),
-        tools: Sequence[Effect[Any, Any]] = (),
+        tools: Sequence[Tool[..., Any] | Granted] = (),
         attempts: int = 1,
         timeout: timedelta = TIMEOUT,
         budget: Budget | None = None,
@@ -62,9 +48,10 @@ class Stage(Generic[P, O]):
         on: str = "",
         node_name: str = "",
         home: str = "",
+        narrowed: Sequence[Granted] = (),
     ) -> None:
         self.function = awaitable(function)
-        self.declared = _checked(self.function, tools)
+        self.declared = stage_signature(self.function, tools)
         self.adopted = is_adopted(function)
         """Whether the function stands elsewhere than its stage, and is known by the stage's name there."""
         self.home = home or calling_module()
@@ -72,7 +59,11 @@ class Stage(Generic[P, O]):
         self.name = self.declared.name
         self.guards = tuple(as_guard(guard) for guard in guards)
         self.before = tuple(as_guard(guard) for guard in before)
-        self.tools = tuple(tools)
+        self.grants = grants(tools, self.name, self.declared.where)
+        """Its tools, with the limits that it is declared with."""
+        self.tools = tuple(granted.tool for granted in self.grants)
+        self.narrowed = tuple(narrowed)
+        """Further limits, of the call in a plan."""
         self.attempts = attempts
         self.timeout = timeout
         self.budget = budget
@@ -84,7 +75,7 @@ class Stage(Generic[P, O]):
         for names in ([part.name for part in parts] for parts in (self.before, self.guards, self.tools)):
             for twice in {name for name in names if names.count(name) > 1}:
                 raise PlanError(f"{self.name} names {twice} twice.", fix="Name it once.", where=place)
-        _check_limits(self.name, place, attempts, timeout, expires, on, budget)
+        check_limits(self.name, place, attempts, timeout, expires, on, budget)
         self.guard_uses = tuple(guard.use(self.declared) for guard in self.guards)
         self.before_uses = tuple(guard.use_before(self.declared) for guard in self.before)
 
@@ -100,6 +91,9 @@ class Stage(Generic[P, O]):
             builder.param(declared, bound.arguments.get(name, declared.default), f"{name} of {self.name}")
             for name, declared in self.declared.params.items()
         )
+        for tool in self.tools:
+            for boundary in (tool.interface.arguments, tool.interface.result):
+                builder.seal(boundary)
         node = Work(
             name=builder.name(self.name, self.node_name),
             runs=self.name,
@@ -108,7 +102,7 @@ class Stage(Generic[P, O]):
             contract=builder.seal(self.declared.result.contract),
             before=self.before_uses,
             guards=self.guard_uses,
-            tools=tuple(tool.use for tool in self.tools),
+            tools=self.tool_uses,
             attempts=self.attempts,
             timeout_seconds=self.timeout.total_seconds(),
             budget=self.budget,
@@ -123,15 +117,45 @@ class Stage(Generic[P, O]):
         """Its guards, those of inputs first."""
         return (*self.before, *self.guards)
 
+    @property
+    def tool_uses(self) -> tuple[ToolUse, ...]:
+        """Its grant, with every limit."""
+        return tuple(
+            replace(granted.use, limits=granted.limits + _limits_on(granted.tool, self.narrowed))
+            for granted in self.grants
+        )
+
     def as_(self, node_name: str) -> Stage[P, O]:
         """The same stage under another name in the plan, where it is called more than once."""
         if not node_name.isidentifier():
             raise PlanError(f"{node_name!r} is no name of a node.", fix="Use letters, digits and _.", where=caller())
+        return self._copy(node_name, self.narrowed)
+
+    def limited(self, *narrower: Granted) -> Stage[P, O]:
+        """The same stage with further limits on its tools: `pay.limited(refund_order.only(order=owed.value.order))`.
+
+        Every limit that it has is kept. In a plan, limits may be values of the plan that are not untrusted.
+        Raises `PlanError` where the stage does not hold a tool.
+        """
+        if not narrower:
+            _refuse(f"{self.name}.limited() limits nothing.", "Pass tool.only(…).")
+        for granted in narrower:
+            if not isinstance(granted, Granted):
+                _refuse(f"{self.name} is limited by what is no grant.", "Pass tool.only(…), with what it limits.")
+            if not any(granted.tool is tool for tool in self.tools):
+                held = ", ".join(tool.name for tool in self.tools) or "none"
+                _refuse(
+                    f"{self.name} does not hold {granted.tool.name}, so its call cannot be limited.",
+                    f"Limit a tool that it holds ({held}), or grant it with tools=.",
+                )
+        return self._copy(self.node_name, (*self.narrowed, *narrower))
+
+    def _copy(self, node_name: str, narrowed: Sequence[Granted]) -> Stage[P, O]:
         return Stage(
             self.function,
             guards=self.guards,
             before=self.before,
-            tools=self.tools,
+            tools=self.grants,
             attempts=self.attempts,
             timeout=self.timeout,
             budget=self.budget,
@@ -140,7 +164,17 @@ class Stage(Generic[P, O]):
             on=self.on,
             node_name=node_name,
             home=self.home,
+            narrowed=narrowed,
         )
+
+
+def _limits_on(tool: Tool[..., Any], narrowed: Sequence[Granted]) -> tuple[Limit, ...]:
+    return tuple(limit for granted in narrowed if granted.tool is tool for limit in granted.limits)
+
+
+def _refuse(problem: str, fix: str) -> NoReturn:
+    builder = trace.building()
+    raise PlanError(problem, fix=fix, where=(builder.here()[0] if builder else "") or caller())
 
 
 class Endorser:
@@ -150,6 +184,7 @@ class Endorser:
     before: tuple[()] = ()
     checks: tuple[()] = ()
     tools: tuple[()] = ()
+    grants: tuple[()] = ()
 
     def __init__(
         self,
@@ -177,9 +212,9 @@ class Endorser:
             raise PlanError(
                 f"the endorser {self.name} takes or gives a label.", fix="Endorsers see plain values.", where=place
             )
-        _check_limits(self.name, caller(), attempts, timeout, expires, on)
+        check_limits(self.name, caller(), attempts, timeout, expires, on)
         self.claim = next(iter(self.declared.params.values()))
-        if _holds(self.declared.result.type, self.claim.type):
+        if holds(self.declared.result.type, self.claim.type):
             raise PlanError(
                 f"the endorser {self.name} gives back the type it takes.",
                 fix="Fill a model of its own from your records, so that nothing of the claim comes through.",
@@ -258,7 +293,7 @@ _CheckOfInputs = Callable[..., Verdict | Awaitable[Verdict]]
 def stage(
     *,
     before: Sequence[_CheckOfInputs] = (),
-    tools: Sequence[Effect[..., Any]] = (),
+    tools: Sequence[Tool[..., Any] | Granted] = (),
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
@@ -272,7 +307,7 @@ def stage(
     /,
     *guards: _Check[T],
     before: Sequence[_CheckOfInputs] = (),
-    tools: Sequence[Effect[..., Any]] = (),
+    tools: Sequence[Tool[..., Any] | Granted] = (),
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
@@ -283,7 +318,7 @@ def stage(
 def stage(
     *guards: Any,
     before: Sequence[_CheckOfInputs] = (),
-    tools: Sequence[Effect[..., Any]] = (),
+    tools: Sequence[Tool[..., Any] | Granted] = (),
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
@@ -294,7 +329,8 @@ def stage(
     """Declare a stage: an async function with typed inputs and output, run as one activity.
 
     `guards` look at the output, in order; those in `before` at the inputs that they name, before the stage works.
-    `tools` are the effects that the stage may call. `attempts` counts the tries before a person of `operator` is
+    `tools` are those that the stage may call, each with the limits of `tool.only(…)`, if any; no other can be called.
+    `budget` is what it may spend over all its attempts. `attempts` counts the tries before a person of `operator` is
     asked, for at most `expires`. `timeout` bounds one attempt, guards included. `on` names the task queue whose
     workers run it, where those of the run must not.
     Raises `PlanError` at import where types, labels or guards do not fit.
@@ -311,65 +347,3 @@ def stage(
         "on": on,
     }
     return _Guarded(options) if guards else _Unguarded(options)
-
-
-def _holds(annotation: Any, claim: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """Whether values of a type hold a claim as it was made: are one, or have one inside."""
-    if annotation in seen:
-        return False
-    if annotation == claim:
-        return True
-    inner = list(get_args(annotation))
-    if inspect.isclass(claim) and issubclass(claim, BaseModel):
-        # Simple types, such as the str of an order's number, are in every model; they are filled anew.
-        inner += [field.annotation for field in getattr(annotation, "model_fields", {}).values()]
-    return any(_holds(part, claim, (*seen, annotation)) for part in inner)
-
-
-def _check_limits(
-    name: str, place: str, attempts: int, timeout: timedelta, expires: timedelta, on: str, budget: Budget | None = None
-) -> None:
-    bounds = (attempts, *((budget.model_calls, budget.tokens) if budget else ()))
-    if min(bounds) < 1 or min(timeout, expires) <= timedelta():
-        raise PlanError(
-            f"{name}: attempts and budget are at least one, timeout and expires longer than nothing.",
-            fix="Correct them.",
-            where=place,
-        )
-    if on and not is_queue(on):
-        raise PlanError(f"{name} runs on {on!r}, which is no name of a task queue.", fix=QUEUE_FIX, where=place)
-
-
-def _checked(function: Callable[..., Awaitable[Any]], tools: Sequence[Effect[Any, Any]]) -> Signature:
-    """A stage's signature, once the rules of labels hold of it."""
-    declared = read(function, "the stage")
-    place = declared.where
-    must_be_async(function, declared)
-    labels = {param.name: param.label for param in declared.params.values()}
-    given = declared.result.label
-    wanted = combined(labels.values())
-    if given is Label.APPROVED:
-        raise PlanError(f"{declared.name} returns Approved.", fix="Only approve(…) makes that.", where=place)
-    if wanted is not Label.PLAIN and given is not wanted:
-        raise PlanError(
-            f"{declared.name} takes {wanted} data and returns {given}.",
-            fix=f"Return {wanted.capitalize()}[…]: labels are contagious.",
-            where=place,
-        )
-    for param in declared.params.values():
-        if param.label is not Label.PLAIN and param.default is not MISSING:
-            raise PlanError(f"{declared.name}: {param.name} has a default.", fix="Remove it.", where=place)
-    for tool in tools:
-        if not isinstance(tool, Effect):
-            raise PlanError(f"{declared.name} is given a tool that is none.", fix="Use @effect(once=…).", where=place)
-    if tools and Label.UNTRUSTED in labels.values():
-        raise PlanError(
-            f"{declared.name} holds an effect and takes untrusted data.", fix="Take Endorsed or Approved.", where=place
-        )
-    if tools and not {Label.ENDORSED, Label.APPROVED} & set(labels.values()):
-        raise PlanError(
-            f"{declared.name} holds an effect without any labelled input.",
-            fix="Take what it acts on as Endorsed or Approved.",
-            where=place,
-        )
-    return declared

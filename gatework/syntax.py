@@ -17,7 +17,9 @@ from types import FunctionType
 from typing import Any, NoReturn
 
 from gatework.errors import PlanError
+from gatework.limit import limits_of
 from gatework.signature import caller, shown_path
+from gatework.tool import Granted, Tool
 from gatework.trace import Position
 
 _FIXES: Mapping[type[ast.AST], tuple[str, str]] = {
@@ -211,12 +213,20 @@ class _Checker:
                 "A plan calls stages and gatework's constructs; make it a stage.",
             )
         self.names.of[_position(node)] = ""
+        self._limits(node.func)
         for argument in node.args:
             self._expression(argument)
         for keyword in node.keywords:
             if keyword.arg is None:
                 self._refuse(node, "a starred argument.", "Name each argument.")
             self._expression(keyword.value)
+
+    def _limits(self, node: ast.expr) -> None:
+        """What stands between a stage and its call, as in `pay.limited(refund.only(order=…))(owed)`."""
+        while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                self._expression(argument)
+            node = node.func.value
 
     def _comparison(self, node: ast.Compare) -> None:
         for operator in node.ops:
@@ -239,9 +249,14 @@ class _Checker:
                 return next((scope[name] for scope in self._scopes if name in scope), None)
             case ast.Attribute(value=value, attr=attribute):
                 owner = self._target(value)
+                if isinstance(owner, Tool | Granted):  # refund.only(order=…), and only that
+                    return limits_of if attribute == "only" else None
                 return getattr(owner, attribute, None) if inspect.ismodule(owner) else None
-            case ast.Call(func=ast.Attribute(value=value, attr="as_")):  # extract.as_("first")(mail)
+            case ast.Call(func=ast.Attribute(value=value, attr="as_" | "limited")):  # extract.as_("first")(mail)
                 return self._target(value)
+            case ast.Call(func=ast.Attribute(value=value, attr="only")):  # refund.only(…).only(…)
+                owner = self._target(value)
+                return owner if isinstance(owner, Tool | Granted) else None
             case _:
                 return None
 

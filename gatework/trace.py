@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from gatework import canonical, expr
 from gatework.canonical import Json
-from gatework.contract import Contract, name_of
+from gatework.contract import Contract, JsonContract, name_of
 from gatework.errors import ContractError, PlanError
 from gatework.expr import Const, Ref, Source
 from gatework.kinds import choices_of, kind_of
@@ -137,8 +137,8 @@ class Builder:
         self.contracts: dict[str, Json] = {}
         self.definitions: dict[str, Any] = {}
         """Stage or endorser by its name."""
-        self._parts: dict[tuple[str, str], Any] = {}
-        """Guard or effect by what it is and its name."""
+        self._parts: dict[tuple[str, str], tuple[Any, str]] = {}
+        """Guard or tool by what it is and its name, with its place."""
 
     @contextmanager
     def tracing(self) -> Generator[Builder]:
@@ -203,16 +203,16 @@ class Builder:
         known = self.definitions.setdefault(definition.name, definition)
         if (type(known), known.function) != (type(definition), definition.function):
             self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
-        if (known.before, known.guards, known.tools) != (definition.before, definition.guards, definition.tools):
+        if (known.before, known.guards, known.grants) != (definition.before, definition.guards, definition.grants):
             # The same function, declared a stage twice: runs would be held to one of the two.
             self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
-        for kind, part in (
-            *(("guard", g) for g in definition.checks),
-            *(("effect", t) for t in definition.tools),
+        for kind, part, where in (
+            *(("guard", g, g.declared.where) for g in definition.checks),
+            *(("tool", t, t.where) for t in definition.tools),
         ):
-            other = self._parts.setdefault((kind, part.name), part)
+            other, there = self._parts.setdefault((kind, part.name), (part, where))
             if other.function is not part.function:
-                self._refuse_twice(f"the {kind} {part.name}", other.declared.where, part.declared.where)
+                self._refuse_twice(f"the {kind} {part.name}", there, where)
 
     def _refuse_twice(self, name: str, one: str, other: str) -> NoReturn:
         raise PlanError(
@@ -221,7 +221,7 @@ class Builder:
             where=self.here()[0],
         )
 
-    def seal(self, sealed: Contract[Any]) -> str:
+    def seal(self, sealed: Contract[Any] | JsonContract) -> str:
         """Keep a contract's schema in the plan; its digest."""
         self.contracts[sealed.digest] = sealed.schema
         return sealed.digest
@@ -297,30 +297,40 @@ def _comparison(sign: expr.Comparison, left: Traced, right: object) -> TracedCon
         if kind_of(right._type) != kind:
             _refuse(f"{_show(left)} and {_show(right)} are of different kinds.", "Compare like with like.")
         return TracedCondition(expr.Compare(sign, left._ref, right._ref, kind))
-    if kind_of(type(right)) != kind or (isinstance(right, float) and Decimal in members(left._type)):
-        _refuse(f"{_show(left)} is compared with a {type(right).__name__}.", f"Write a {name_of(left._type)}.")
-    if kind == "time" and isinstance(right, datetime) != (datetime in members(left._type)):
-        _refuse(f"{_show(left)} is a {name_of(left._type)}.", "Compare days with days, and times with times.")
-    return TracedCondition(expr.Compare(sign, left._ref, Const(_data(left, right)), kind))
+    return TracedCondition(expr.Compare(sign, left._ref, Const(constant(left._type, right, _show(left))), kind))
 
 
-def _data(left: Traced, right: object) -> Json:
-    """The JSON of a constant that a value is compared with."""
-    data = right.value if isinstance(right, enum.Enum) else right
-    choices = choices_of(left._type)
+def constant(annotation: Any, value: object, what: str) -> Json:
+    """The JSON of a constant that `what`, values of a type, is compared with. Raises `PlanError`."""
+    kind = kind_of(annotation)
+    if kind_of(type(value)) != kind or (isinstance(value, float) and Decimal in members(annotation)):
+        _refuse(f"{what} is compared with a {type(value).__name__}.", f"Write a {name_of(annotation)}.")
+    if kind == "time" and isinstance(value, datetime) != (datetime in members(annotation)):
+        _refuse(f"{what} is a {name_of(annotation)}.", "Compare days with days, and times with times.")
+    data = value.value if isinstance(value, enum.Enum) else value
+    choices = choices_of(annotation)
     if choices and data not in choices:
-        _refuse(f"{_show(left)} is never {data!r}.", f"It is one of {', '.join(map(str, choices))}.")
+        _refuse(f"{what} is never {data!r}.", f"It is one of {', '.join(map(str, choices))}.")
     if isinstance(data, Decimal):
         if not data.is_finite():
-            _refuse(f"{_show(left)} is compared with a number that is not finite.", "Write a number.")
+            _refuse(f"{what} is compared with a number that is not finite.", "Write a number.")
         return str(data)
     if isinstance(data, date):
         return data.isoformat()
     try:
         canonical.check(data)
     except ContractError as error:
-        _refuse(f"{_show(left)} is compared with {error.reason}.", "Use a value that JSON can hold.")
+        _refuse(f"{what} is compared with {error.reason}.", "Use a value that JSON can hold.")
     return data
+
+
+def limiting(value: Traced, what: str) -> tuple[Ref, Any]:
+    """Where a value that limits an argument comes from, and its type. Raises `PlanError`."""
+    if value._label is Label.UNTRUSTED:
+        _refuse(f"{what} is limited by the untrusted {_show(value)}.", "Use a value that was endorsed or approved.")
+    if not value._stripped:
+        _refuse(f"{_show(value)} is labelled.", f"Limit {what} by {_show(value)}.value, or a field of it.")
+    return value._ref, value._type
 
 
 def condition(value: object, what: str) -> expr.Condition:

@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast, overload
 
-from gatework import canonical, constructs, syntax, trace
+from gatework import canonical, constructs, limit, syntax, trace
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError, PlanError
+from gatework.faults import faults
 from gatework.labels import Endorsed, Label, Labelled, Untrusted
-from gatework.plan import Input, Plan, faults
+from gatework.plan import Budget, Input, Plan
 from gatework.signature import Declared, accepts, read, where
 from gatework.stage import Definition, Stage
 from gatework.trace import Builder
@@ -26,6 +27,12 @@ _CONSTRUCTS = (
     constructs.all_of,
     constructs.any_of,
     constructs.not_,
+    limit.at_most,
+    limit.at_least,
+    limit.between,
+    limit.one_of,
+    limit.matches,
+    limit.limits_of,
 )
 
 
@@ -35,7 +42,9 @@ class Workflow(Generic[I, O]):
     `run` stands for it in `client.execute_workflow(refund.run, Mail(…), …)`.
     """
 
-    def __init__(self, function: Callable[..., Any], *, key: Callable[[I], str] | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, key: Callable[[I], str] | None = None, budget: Budget | None = None
+    ) -> None:
         names = syntax.check(function, _callable_in_plan)
         self.function = function
         self.name = function.__name__
@@ -63,6 +72,7 @@ class Workflow(Generic[I, O]):
             nodes=tuple(builder.nodes),
             result=trace.ref_of(last).node,
             contracts=dict(sorted(builder.contracts.items())),
+            budget=budget,
             acknowledged=tuple(builder.acknowledged),
         )
         self.definitions: Mapping[str, Definition] = builder.definitions
@@ -149,8 +159,9 @@ def _callable_in_plan(target: object) -> bool:
 class _Keyed(Generic[I]):
     """What `workflow(key=…)` gives: a decorator for workflows that start from what the key is computed of."""
 
-    def __init__(self, key: Callable[[I], str]) -> None:
+    def __init__(self, key: Callable[[I], str], budget: Budget | None) -> None:
         self._key = key
+        self._budget = budget
 
     @overload
     def __call__(self, function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
@@ -161,7 +172,25 @@ class _Keyed(Generic[I]):
     @overload
     def __call__(self, function: Callable[[I], O], /) -> Workflow[I, O]: ...
     def __call__(self, function: Any, /) -> Any:
-        return Workflow(function, key=self._key)
+        return Workflow(function, key=self._key, budget=self._budget)
+
+
+class _Unkeyed:
+    """What `workflow(budget=…)` gives: a decorator for workflows of which every run is one of its own."""
+
+    def __init__(self, budget: Budget | None) -> None:
+        self._budget = budget
+
+    @overload
+    def __call__(self, function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I], O], /) -> Workflow[I, O]: ...
+    def __call__(self, function: Any, /) -> Any:
+        return Workflow(function, budget=self._budget)
 
 
 @overload
@@ -173,12 +202,16 @@ def workflow(function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
 @overload
 def workflow(function: Callable[[I], O], /) -> Workflow[I, O]: ...
 @overload
-def workflow(*, key: Callable[[I], str]) -> _Keyed[I]: ...
-def workflow(function: Any = None, /, *, key: Any = None) -> Any:
+def workflow(*, key: Callable[[I], str], budget: Budget | None = None) -> _Keyed[I]: ...
+@overload
+def workflow(*, budget: Budget) -> _Unkeyed: ...
+def workflow(function: Any = None, /, *, key: Any = None, budget: Budget | None = None) -> Any:
     """Seal a plan. The function is read once, now; its body is the small language of plans.
 
     `key` gives what names a run in the business: a function of the input, without its label. Inputs of one key are one
-    run, whoever starts it.
+    run, whoever starts it. `budget` is what one run may spend over all its stages.
     Raises `PlanError`, naming the line and the fix, where the plan breaks a rule.
     """
-    return _Keyed(key) if function is None else Workflow(function)
+    if function is not None:
+        return Workflow(function)
+    return _Unkeyed(budget) if key is None else _Keyed(key, budget)

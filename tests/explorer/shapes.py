@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatework.expr import Compare, Condition, Const, Ref
+from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Plan, faults
+from gatework.plan import Plan
 from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, plan_of, stage
 
 INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}

@@ -9,7 +9,8 @@ import pytest
 
 from gatework import wire
 from gatework.expr import Const, render
-from gatework.plan import Approval, Plan, Work, faults
+from gatework.faults import faults
+from gatework.plan import Approval, Plan, Work
 from tests.unit.defining import Definitions
 
 OWED = "claim = extract(mail)\nowed = endorse(claim, by=look_up)\n"

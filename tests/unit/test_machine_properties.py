@@ -13,9 +13,10 @@ from gatework import machine, wire
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Cancelled, Decided, Event, Expired
 from gatework.expr import Ref
+from gatework.faults import faults
 from gatework.labels import Label
 from gatework.ledger import Entry, broken_at, extended
-from gatework.plan import Plan, faults
+from gatework.plan import Plan
 from gatework.state import Due, Gate, Outcome, Receipt, Run, State
 from gatework.testing.factories import START, Draft, plan_of
 from tests.explorer.events import Menu, beginnings, forged_beginnings

@@ -12,7 +12,8 @@ import pytest
 
 from gatework import canonical, wire
 from gatework.errors import ContractError
-from gatework.plan import Plan, faults
+from gatework.faults import faults
+from gatework.plan import Plan
 from tests.unit.defining import Definitions
 
 BODY = """

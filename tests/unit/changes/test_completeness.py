@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from gatework.changes import _INPUT, _PLAN, Bearing, approval, changes, weakens, work
 from gatework.expr import Compare, Const, Ref
+from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, GuardUse, Input, Node, Param, Plan, ToolUse, Work, faults
+from gatework.plan import Approval, Budget, GuardUse, Input, Node, Param, Plan, ToolUse, Work
 from gatework.testing.factories import Draft, approve, effect, endorse, plan_of, stage
 from tests.explorer.shapes import KINDS, draft
 from tests.unit.defining import Definitions
