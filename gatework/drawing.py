@@ -61,7 +61,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  {ids.get(plan.result, before)} --> out"
     for label, style in _CLASSES.items():
         yield f"  classDef {label} {style}"
-    holding = [ids[node.name] for node in plan.nodes if isinstance(node, Work) and node.tools]
+    holding = [ids[node.name] for node in plan.nodes if isinstance(node, Work) and node.effects]
     if holding:
         yield "  classDef effect stroke-width:4px"
         yield f"  class {','.join(holding)} effect"
@@ -73,7 +73,7 @@ def _node(here: str, shape: str, label: Label, lines: list[str]) -> str:
 
 
 def _shape(node: Node) -> str:
-    return "approve" if isinstance(node, Approval) else "effect" if node.tools else node.kind
+    return "approve" if isinstance(node, Approval) else "effect" if node.effects else node.kind
 
 
 def _arrows(node: Node, ids: dict[str, str], here: str) -> Iterator[str]:
@@ -105,9 +105,12 @@ def _said(node: Node) -> Iterator[str]:
     for use in node.guards:
         yield _text(f"guard {words.name(use.name)}")
     for tool in node.tools:
-        yield _text(f"effect {words.name(tool.name)}, once for each {words.name(tool.once)}")
+        shown = [said for said in words.tool(tool) if said not in ("with a probe", "without a probe")]
+        yield _text(", ".join((f"{tool.kind} {words.name(tool.name)}", *shown)))
     if node.queue:
         yield _text(f"on the task queue {words.name(node.queue)}")
+    if node.budget:
+        yield _text(f"at most {words.spending(node.budget)}")
     if node.attempts > 1:
         yield words.count(node.attempts, "attempt")
 

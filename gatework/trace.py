@@ -208,9 +208,9 @@ class Builder:
             self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
         for kind, part, where in (
             *(("guard", g, g.declared.where) for g in definition.checks),
-            *(("tool", t, t.where) for t in definition.tools),
+            *((t.kind, t, t.where) for t in definition.tools),
         ):
-            other, there = self._parts.setdefault((kind, part.name), (part, where))
+            other, there = self._parts.setdefault(("guard" if kind == "guard" else "tool", part.name), (part, where))
             if other.function is not part.function:
                 self._refuse_twice(f"the {kind} {part.name}", there, where)
 

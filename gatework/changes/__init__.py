@@ -15,7 +15,7 @@ from gatework.changes.bearing import Bearing, Change
 from gatework.changes.pair import Pair, Rules, Said, by_field, renamed
 from gatework.expr import Ref
 from gatework.labels import Label
-from gatework.plan import Approval, Input, Node, Plan, Work
+from gatework.plan import Approval, Budget, Input, Node, Plan, Work
 
 _WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
 
@@ -109,7 +109,7 @@ def _added(pair: Pair, node: Node) -> Said:
         return
     said = f"stage {name} added"
     may = [f"call {words.names(use.name for use in node.tools)}"] if node.tools else []
-    may += [f"spend {work.spending(node.budget)}"] if node.budget else []
+    may += [f"spend {words.spending(node.budget)}"] if node.budget else []
     # By itself it takes nothing from the plan; what reads its output is said at the reader.
     yield (f"{said}, which may {words.listed(may)}", _WEAKENS) if may else (said, _NEITHER)
 
@@ -142,12 +142,18 @@ def _acknowledged(pair: Pair, old: Plan, new: Plan) -> Said:
         yield "what is left unused on purpose stands in another order", _NEITHER
 
 
+def _plan_budget(pair: Pair, old: Plan, new: Plan) -> Said:
+    if old.budget != new.budget:
+        yield from work.spending("budget of a run", old.budget or Budget(), new.budget or Budget())
+
+
 _PLAN: Rules = {
     "name": _plan_name,
     "input": None,
     "nodes": None,
     "result": _result,
     "contracts": None,
+    "budget": _plan_budget,
     "acknowledged": _acknowledged,
     "format": None,
 }
@@ -183,7 +189,9 @@ def _contracts(plan: Plan) -> Iterator[str]:
     yield plan.input.contract
     for node in plan.nodes:
         yield node.contract
-        yield from (param.contract for param in node.params) if isinstance(node, Work) else ()
+        if isinstance(node, Work):
+            yield from (param.contract for param in node.params)
+            yield from (digest for use in node.tools for digest in (use.arguments, use.result))
 
 
 # -- the order -------------------------------------------------------------------------------------
@@ -203,8 +211,8 @@ def _order(pair: Pair) -> Iterator[Change]:
         passed = [other for other in was[:before] if places[other] > places[name]]
         if passed and isinstance(node, Work) and node.tools:
             overtaking = True
-            effects = words.names(use.name for use in node.tools)
-            said = f"{words.name(name)} runs before {words.names(passed)}, which could have stopped {effects}"
+            tools = words.names(use.name for use in node.tools)
+            said = f"{words.name(name)} runs before {words.names(passed)}, which could have stopped {tools}"
             yield Change(where=name, what=said, bearing=_WEAKENS)
     if not overtaking:
         said = f"nodes reordered: {words.names(now)}; it was {words.names(was)}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from gatework.canonical import Json
 from gatework.expr import All, AnyOf, Compare, Condition, Const, Not, Present, Ref, render
+from gatework.plan import Budget, Limit, ToolUse
 
 MAX_SHOWN = 120
 """Longest value or condition in a sentence, in characters."""
@@ -62,6 +63,53 @@ def _tame(data: Any) -> Any:
     if isinstance(data, Compare | Present | All | AnyOf | Not):
         return replace(data, **{f.name: _tame(getattr(data, f.name)) for f in fields(data) if f.name != "op"})
     return data
+
+
+def limit(data: Limit) -> str:
+    """A limit on an argument as `amount at most owed.amount`."""
+    given = data.value
+    what = value(given.data) if isinstance(given, Const) else field(given)
+    return f"{name(data.argument)} {_RULES.get(data.rule, data.rule)} {what}"
+
+
+_RULES = {
+    "is": "equal to",
+    "at_most": "at most",
+    "at_least": "at least",
+    "one_of": "one of",
+    "matches": "matching",
+}
+
+
+def tool(use: ToolUse) -> tuple[str, ...]:
+    """What a plan says of a tool besides its name, a phrase each."""
+    said = []
+    if use.kind == "effect":
+        said += [f"once for each {name(use.once)}", "with a probe" if use.probe else "without a probe"]
+    said += ["gives outside text"] if use.untrusted else []
+    said += ["gives what must not leave"] if use.private else []
+    said += ["can carry data out"] if use.egress else []
+    said += [f"{name(use.approver)} approves each call"] if use.approver else []
+    said += [f"on the task queue {name(use.queue)}"] if use.queue else []
+    said += [f"pinned to {use.descriptor[:12]} of another program"] if use.descriptor else []
+    said += [f"with {limit(one)}" for one in use.limits]
+    return tuple(said)
+
+
+def spending(budget: Budget) -> str:
+    """What a budget allows."""
+    return listed(spent(budget)) or "without any limit"
+
+
+def spent(budget: Budget) -> list[str]:
+    """The limits of a budget, a phrase each."""
+    said = [count(budget.model_calls, "model call")] if budget.model_calls is not None else []
+    said += [count(budget.tokens, "token")] if budget.tokens is not None else []
+    said += [f"{name(budget.money)} dollars"] if budget.money is not None else []
+    said += [f"{count(calls, 'call')} of {name(tool)}" for tool, calls in sorted(budget.tool_calls.items())]
+    said += [f"{time(budget.seconds)} of work"] if budget.seconds is not None else []
+    said += [f"{count(budget.output_bytes, 'byte')} of output"] if budget.output_bytes is not None else []
+    return said
 
 
 def names(items: Iterable[str]) -> str:

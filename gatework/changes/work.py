@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
-from gatework.changes import words
+from gatework.changes import tools, words
 from gatework.changes.bearing import Bearing, grown
 from gatework.changes.pair import Pair, Rules, Said, by_field
 from gatework.expr import Const, Ref, Source
 from gatework.labels import Label, combined
-from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, ToolUse, Work
+from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, Work
 
 _WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
 
@@ -28,7 +29,7 @@ def name(pair: Pair, old: Node, new: Node) -> Said:
     if old.name == new.name:
         return
     said = f"{words.name(old.name)} is now named {words.name(new.name)}"
-    if isinstance(new, Work) and new.tools:
+    if isinstance(new, Work) and new.effects:
         # The key of an effect holds the name of its node.
         yield f"{said}, and the keys of its effects with it: a run that is moved here may do them again", _UNCLEAR
     else:
@@ -93,23 +94,45 @@ def _operator(pair: Pair, old: Work, new: Work) -> Said:
 
 
 def _budget(pair: Pair, old: Work, new: Work) -> Said:
-    # No budget in the plan is the default one.
-    was, now = old.budget or DEFAULT_BUDGET, new.budget or DEFAULT_BUDGET
-    if old.budget == new.budget:
-        return
+    if old.budget != new.budget:
+        yield from spending(f"budget of {words.name(new.name)}", _allowed(old), _allowed(new))
+
+
+def _allowed(node: Work) -> Budget:
+    """What a stage may spend over all its attempts."""
+    if node.budget is not None:
+        return node.budget
+    calls, tokens = DEFAULT_BUDGET.model_calls, DEFAULT_BUDGET.tokens
+    assert calls is not None
+    assert tokens is not None
+    return Budget(model_calls=calls * node.attempts, tokens=tokens * node.attempts)
+
+
+def spending(what: str, was: Budget, now: Budget) -> Said:
+    """How a budget changed. Every part of it is a limit, and one that is left out is none."""
     if was == now:
-        yield f"budget of {words.name(new.name)} is written otherwise and is the same", _NEITHER
+        yield f"{what} is written otherwise and is the same", _NEITHER
         return
-    # Every field of a budget is a limit.
-    bearings = {grown(getattr(was, f.name), getattr(now, f.name)) for f in dataclasses.fields(Budget)}
-    verb = "widened" if _WEAKENS in bearings else "narrowed"
-    bearing = _WEAKENS if _WEAKENS in bearings else _STRENGTHENS
-    yield f"budget of {words.name(new.name)} {verb} from {spending(was)} to {spending(now)}", bearing
+    one, other = _amounts(was), _amounts(now)
+    bearings = {grown(one.get(key, math.inf), other.get(key, math.inf)) for key in one.keys() | other.keys()}
+    verb = "widened" if _WEAKENS in bearings else "narrowed" if _STRENGTHENS in bearings else "rewritten"
+    bearing = _WEAKENS if _WEAKENS in bearings else _STRENGTHENS if _STRENGTHENS in bearings else _NEITHER
+    yield f"{what} {verb} from {words.spending(was)} to {words.spending(now)}", bearing
 
 
-def spending(budget: Budget) -> str:
-    """What a budget allows."""
-    return f"{words.count(budget.model_calls, 'model call')} and {words.count(budget.tokens, 'token')}"
+def _amounts(budget: Budget) -> Mapping[str, float]:
+    """Every limit of a budget as a number, whatever the plan says there."""
+    fields = dataclasses.asdict(budget)
+    calls = fields.pop("tool_calls")
+    given = {**fields, **{f"calls of {tool}": calls[tool] for tool in calls}}
+    found = {}
+    for key, amount in given.items():
+        if amount is not None:
+            try:
+                found[key] = float(amount)
+            except ValueError:  # no number; taken for one that is as large as can be
+                found[key] = math.inf
+    return found
 
 
 def _guards(pair: Pair, old: Work, new: Work) -> Said:
@@ -180,26 +203,10 @@ def _tools(pair: Pair, old: Work, new: Work) -> Said:
         if name not in was:
             yield f"grant of {of} widened: it may now call {words.name(name)}", _WEAKENS
         else:
-            yield from by_field(pair, was[name], use, TOOL, f"{words.name(name)} of {of}")
+            yield from by_field(pair, was[name], use, tools.RULES, f"{words.name(name)} of {of}")
     kept = [name for name in was if name in now]
     if kept != [name for name in now if name in was]:
-        yield f"effects of {of} are listed in another order", _NEITHER
-
-
-def _once(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
-    if old.once != new.once:
-        ours, theirs = words.name(old.once), words.name(new.once)
-        yield f"{words.name(new.name)} happens once for each {theirs}, it was once for each {ours}", _UNCLEAR
-
-
-def _probe(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
-    if old.probe != new.probe:
-        how = "can now" if new.probe else "can no longer"
-        said = f"{words.name(new.name)} {how} be asked what became of a key"
-        yield said, _STRENGTHENS if new.probe else _WEAKENS
-
-
-TOOL: Rules = {"name": None, "once": _once, "probe": _probe}
+        yield f"tools of {of} are listed in another order", _NEITHER
 
 
 # -- inputs ----------------------------------------------------------------------------------------

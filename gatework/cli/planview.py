@@ -40,6 +40,8 @@ def plan_view(plan: Plan, about: str = "") -> RenderableType:
         if details:
             parts.append(Padding(_pairs(details), (0, 0, 0, _INDENT), expand=False))
     parts += [Text(), _pairs([("gives", words.name(plan.result))])]
+    if plan.budget:
+        parts.append(_pairs([("budget", ", ".join(words.spent(plan.budget)))]))
     if plan.acknowledged:
         parts.append(_pairs([("unused", words.names(plan.acknowledged))]))
     parts.append(Text(_usual(), style="dim"))
@@ -124,8 +126,7 @@ def _details(node: Node) -> Iterator[tuple[str, str]]:
     if node.guards:
         yield "guards", ", ".join(map(_guard, node.guards))
     for tool in node.tools:
-        probe = "with a probe" if tool.probe else "without a probe"
-        yield "effect", f"{words.name(tool.name)}, once for each {words.name(tool.once)}, {probe}"
+        yield tool.kind, ", ".join((words.name(tool.name), *words.tool(tool)))
     if node.queue:
         yield "queue", words.name(node.queue)
     limits = list(_limits(node))
@@ -150,14 +151,12 @@ def _limits(node: Work) -> Iterator[str]:
     if node.timeout_seconds != _USUAL.timeout_seconds:
         yield f"{words.time(node.timeout_seconds)} each"
     if node.budget:
-        yield words.count(node.budget.model_calls, "model call")
-        yield words.count(node.budget.tokens, "token")
+        yield from words.spent(node.budget)
 
 
 def _usual() -> str:
     return (
         f"Unless said otherwise: {words.count(_USUAL.attempts, 'attempt')} of {words.time(_USUAL.timeout_seconds)}, "
-        f"{words.count(DEFAULT_BUDGET.model_calls, 'model call')} and {words.count(DEFAULT_BUDGET.tokens, 'token')} "
-        f"each; {_USUAL.operator} is asked where it waits, for {words.time(_USUAL.expires_seconds)}; "
-        f"a guard has {words.time(_GUARD_SECONDS)}."
+        f"{words.spending(DEFAULT_BUDGET)} each; {_USUAL.operator} is asked where it waits, "
+        f"for {words.time(_USUAL.expires_seconds)}; a guard has {words.time(_GUARD_SECONDS)}."
     )

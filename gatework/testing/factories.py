@@ -13,9 +13,9 @@ from typing import Literal
 from gatework import canonical
 from gatework.canonical import Json, Sealed
 from gatework.events import Action, Begun, Cancelled, Decided, Expired, Failed, FailureKind, Finished, Given, Stopped
-from gatework.expr import Condition, Const, Ref
+from gatework.expr import Condition, Const, Kind, Ref
 from gatework.labels import Label, combined
-from gatework.plan import Approval, GuardUse, Input, Node, Param, Plan, ToolUse, Work
+from gatework.plan import Approval, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
 from gatework.state import Gate, Run
 from gatework.verdict import Word
 
@@ -24,6 +24,16 @@ START = "start"
 
 CONSTANT = "constant"
 """What the contract of constants is named by."""
+
+RESULT = "result"
+"""What the contract of the results of tools is named by."""
+
+_ARGUMENTS: Json = {
+    "type": "object",
+    "properties": {"order": {"type": "string"}, "amount": {"type": ["integer", "string"]}},
+    "required": ["order", "amount"],
+    "additionalProperties": False,
+}
 
 SALT = bytes(range(16))
 
@@ -56,13 +66,16 @@ def plan_of(*drafts: Draft, start: Label = Label.UNTRUSTED, name: str = "plan", 
     for draft in drafts:
         nodes.append(draft(known))
         known[nodes[-1].name] = Value(nodes[-1].label, nodes[-1].contract)
-    names = (START, CONSTANT, *(node.name for node in nodes))
+    names = [START, CONSTANT, *(node.name for node in nodes)]
+    held = any(isinstance(node, Work) and node.tools for node in nodes)
+    names += [RESULT] if held else []
     return Plan(
         name=name,
         input=Input(name=START, label=start, contract=_contract(START)),
         nodes=tuple(nodes),
         result=result or nodes[-1].name,
-        contracts={_contract(name): _schema(name) for name in names},
+        contracts={_contract(name): _schema(name) for name in names}
+        | ({canonical.digest("contract", _ARGUMENTS): _ARGUMENTS} if held else {}),
         acknowledged=tuple(node.name for node in nodes),
     )
 
@@ -79,17 +92,20 @@ def stage(
 ) -> Draft:
     """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
 
+    held = tuple(tools)
+
     def draft(known: Known) -> Work:
         params = tuple(_param(position, read, known) for position, read in enumerate(reads or (START,)))
+        outside = [Label.UNTRUSTED] if any(use.untrusted for use in held) else []
         return Work(
             name=name,
             runs=f"do_{name}",
             params=params,
-            label=Label.ENDORSED if kind == "endorse" else combined(param.label for param in params),
+            label=Label.ENDORSED if kind == "endorse" else combined([*(param.label for param in params), *outside]),
             contract=_contract(name),
             before=tuple(GuardUse(name=guard, binds={"it": "p0"}, timeout_seconds=1.0) for guard in before),
             guards=tuple(GuardUse(name=guard, binds={}, timeout_seconds=1.0) for guard in guards),
-            tools=tuple(tools),
+            tools=held,
             attempts=attempts,
             operator=operator,
             kind=kind,
@@ -115,9 +131,43 @@ def effect(
     return stage(name, *reads, before=before, tools=[tool(probe=probe)], guards=guards, attempts=attempts)
 
 
-def tool(name: str = "pay", *, probe: bool = False) -> ToolUse:
-    """The use of an effect at a node."""
-    return ToolUse(name=name, once="order", probe=probe)
+def tool(
+    name: str = "pay",
+    *,
+    kind: Literal["tool", "effect"] = "effect",
+    probe: bool = False,
+    limits: Iterable[Limit] = (),
+    untrusted: bool = False,
+    private: bool = False,
+    egress: bool = False,
+    approver: str = "",
+    queue: str = "",
+) -> ToolUse:
+    """A tool at a node, by default an effect. It takes an `order` and an `amount`, and gives any JSON."""
+    return ToolUse(
+        name=name,
+        kind=kind,
+        arguments=canonical.digest("contract", _ARGUMENTS),
+        result=_contract(RESULT),
+        limits=tuple(limits),
+        once="order" if kind == "effect" else "",
+        probe=probe,
+        untrusted=untrusted,
+        private=private,
+        egress=egress,
+        approver=approver,
+        queue=queue,
+    )
+
+
+def limit(
+    argument: str,
+    rule: Literal["is", "at_most", "at_least", "one_of", "matches"],
+    value: str | Ref | Const,
+    kind: Kind | None = None,
+) -> Limit:
+    """A limit on an argument of a tool; a text names a value of the plan."""
+    return Limit(argument=argument, rule=rule, value=Ref(value) if isinstance(value, str) else value, kind=kind)
 
 
 def approve(

@@ -73,7 +73,7 @@ STAGES = {
     ),
     "no budget": (
         "@stage(budget=Budget(model_calls=0, tokens=5))  # here\nasync def work(text: str) -> Letter: ...",
-        "at least one",
+        "work: its budget has model_calls that are not a whole number above zero",
         "Correct",
     ),
     "no name of a role": ("role('the boss')  # here", "no name of a role", "Use letters"),
@@ -350,7 +350,7 @@ def test_endorsement_without_limits_is_refused(limit: str, defining: Definitions
     source = f"claim = extract(mail)\n    return endorse(claim, by=look_up, {limit})"
     defining.refused(
         f"@workflow\ndef plan(mail: Untrusted[Mail]) -> Endorsed[Owed]:\n    {source}  # here",
-        "attempts and budget are at least one",
+        "attempts are at least one",
         "Correct",
     )
 

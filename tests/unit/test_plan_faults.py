@@ -181,7 +181,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
         put("nodes", AGREED, "expires_seconds", to=0.0),
         "agreed has a limit that is none",
     ),
-    "no budget": (put("nodes", CLAIM, "budget", to={"model_calls": 0, "tokens": 9}), "claim has a limit that is none"),
+    "no budget": (
+        put("nodes", CLAIM, "budget", to={"model_calls": 0, "tokens": 9}),
+        "the budget of extract has model_calls that are not",
+    ),
     "a guard without time": (
         put("nodes", CLAIM, "guards", 0, "timeout_seconds", to=0.0),
         "claim has a limit that is none",

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatework.changes import _INPUT, _PLAN, Bearing, approval, changes, weakens, work
+from gatework.changes import _INPUT, _PLAN, Bearing, approval, changes, tools, weakens, work
 from gatework.expr import Compare, Const, Ref
 from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, GuardUse, Input, Node, Param, Plan, ToolUse, Work
+from gatework.plan import Approval, Budget, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
 from gatework.testing.factories import Draft, approve, effect, endorse, plan_of, stage
 from tests.explorer.shapes import KINDS, draft
 from tests.unit.defining import Definitions
@@ -29,7 +29,13 @@ EMPTY = {
     "budget": Budget(model_calls=9, tokens=9),
     "before": GuardUse(name="more", binds={}, timeout_seconds=1.0),
     "guards": GuardUse(name="more", binds={}, timeout_seconds=1.0),
-    "tools": ToolUse(name="more", once="order", probe=False),
+    "tools": ToolUse(name="more", kind="effect", once="order"),
+    "limits": Limit(argument="amount", rule="at_most", value=Const("9"), kind="number"),
+    "model_calls": 9,
+    "tokens": 9,
+    "money": "0.5",
+    "seconds": 9.0,
+    "output_bytes": 9,
     "show": Ref("owed"),
     "when": Compare("gt", Ref("owed", ("amount",)), Const(9), "number"),
 }
@@ -55,11 +61,13 @@ def mutants(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield "[turned]", tuple(reversed(data))
         yield "[+]", (*data, data[0] if data else EMPTY.get(name, "more"))
     elif isinstance(data, Mapping):
-        yield "{+}", {**data, "more": "more"}
+        yield "{+}", {**data, "more": 9 if name == "tool_calls" else "more"}
         for key in data:
             yield f"{{-{key[:8]}}}", {name: value for name, value in data.items() if name != key}
             if isinstance(data[key], str):
                 yield f"{{{key}}}", {**data, key: data[key] + "x"}
+            elif isinstance(data[key], int):
+                yield f"{{{key}}}", {**data, key: data[key] + 1}
     elif isinstance(data, Enum):
         yield from (("", other) for other in type(data) if other is not data)
     elif isinstance(data, bool):
@@ -94,11 +102,20 @@ return send(letter, receipt)
 @pytest.fixture
 def traced(defining: Definitions) -> Plan:
     plan: Plan = defining.plan(BODY).plan
-    budget = Budget(model_calls=2, tokens=100)
+    budget = Budget(model_calls=2, tokens=100, money="0.25", tool_calls={"look": 3}, seconds=9.5, output_bytes=100)
     claim, *rest = plan.nodes
     assert isinstance(claim, Work)
-    nodes = (replace(claim, budget=budget), *rest)
-    return replace(plan, nodes=nodes, acknowledged=("letter",))
+    nodes = [replace(claim, budget=budget), *rest]
+    at = plan.index["receipt"]
+    receipt = nodes[at]
+    assert isinstance(receipt, Work)
+    limits = (
+        Limit(argument="order", rule="is", value=Ref("agreed", ("order",)), kind="text"),
+        Limit(argument="amount", rule="at_most", value=Const("100"), kind="number"),
+        Limit(argument="amount", rule="one_of", value=Const(["50", "60"]), kind="number"),
+    )
+    nodes[at] = replace(receipt, tools=(replace(receipt.tools[0], limits=limits),))
+    return replace(plan, nodes=tuple(nodes), acknowledged=("letter",), budget=budget)
 
 
 def test_change_of_any_field_is_never_silent(traced: Plan) -> None:
@@ -142,7 +159,7 @@ def test_every_field_of_plan_data_has_words_of_its_own() -> None:
         Approval: approval.RULES,
         Param: work.param_rules(PLAIN),
         GuardUse: work.GUARD,
-        ToolUse: work.TOOL,
+        ToolUse: tools.RULES,
     }.items():
         assert {f.name for f in dataclasses.fields(kind)} == set(rules), kind.__name__
 
@@ -226,11 +243,19 @@ def weakened(plan: Plan) -> Iterator[tuple[str, Plan]]:
             for tool in node.tools:
                 asked = tuple(replace(t, probe=False) if t == tool else t for t in node.tools)
                 yield f"{tool.name} without its probe", put(replace(node, tools=asked))
+                for limits, how in ((), "any"), (tool.limits[:1], "fewer"):
+                    if limits != tool.limits:
+                        looser = tuple(replace(t, limits=limits) if t == tool else t for t in node.tools)
+                        yield f"{tool.name} with {how} limits", put(replace(node, tools=looser))
                 more = replace(tool, name="another")
                 yield f"{node.name} may do more", put(replace(node, tools=(*node.tools, more)))
             yield f"{node.name} tries more often", put(replace(node, attempts=node.attempts + 1))
             yield f"{node.name} takes longer", put(replace(node, timeout_seconds=node.timeout_seconds + 1))
-            for budget in (Budget(model_calls=2, tokens=1), Budget(model_calls=1, tokens=20_000)):
+            for budget in (
+                Budget(model_calls=9, tokens=1),
+                Budget(model_calls=1, tokens=90_000),
+                Budget(model_calls=1),
+            ):
                 yield f"{node.name} spends more", put(replace(node, budget=budget))
             if node.kind == "endorse":
                 yield f"{node.name} by nobody's records", put(replace(node, kind="stage"))
