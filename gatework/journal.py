@@ -6,10 +6,14 @@ answers and results of tools that are in it are handed out once more, nothing is
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gatework import canonical
 from gatework.canonical import Json, Sealed
+from gatework.plan import ToolUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +38,58 @@ class Entry:
     kind: Literal["model", "tool"]
     id: str
     """What was asked: `Call.id`, or the digest of the question and how many such questions were asked before."""
-    outcome: Literal["answered", "done", "found", "refused"]
-    """Of a model: `answered`. Of a tool: `done`, `found` (an effect that had happened already), or `refused`."""
+    outcome: Literal["answered", "done", "found", "refused", "failed"]
+    """Of a model: `answered`. Of a tool: `done`, `found` (an effect that had happened already), `refused`, or `failed`
+    (it broke, and nothing has changed)."""
     data: Sealed | None = None
-    """The answer of the model as JSON (text, calls, tokens), or the result of the tool; None where it was refused."""
+    """The answer of the model as JSON (text, calls, tokens), or the result of the tool; None where it gave none."""
     reason: str = ""
-    """Why it was refused, in our words: what a model is told."""
+    """Why it was refused or failed: what a model is told."""
     tool: str = ""
+
+
+def key_of(use: ToolUse, arguments: Json, *, node: str, lineage: str) -> str:
+    """The key of an effect's call, the same for ever: of the run, the node, the tool and the business key.
+
+    Empty for a tool that is none. `arguments` keep to the tool's contract.
+    """
+    if use.kind != "effect":
+        return ""
+    return canonical.digest("effect", [lineage, node, use.name, arguments[use.once]])
+
+
+class Journal:
+    """The journal of an attempt that runs again: what it was answered before, and what it is answered now."""
+
+    def __init__(self, entries: Sequence[Entry] = ()) -> None:
+        self._known = {entry.id: entry for entry in entries}
+        self._asked: Counter[str] = Counter()
+        self.since: list[Entry] = []
+        """What came to it in this run, oldest first."""
+
+    def occurrence(self, domain: str, asked: Json, *, once: bool = False) -> str:
+        """What names a request: itself, and how many of the same were made before in this run.
+
+        One that is made `once` is the same request each time.
+        """
+        request = canonical.digest(domain, asked)
+        count = 0 if once else self._asked[request]
+        self._asked[request] += 1
+        return canonical.digest(domain, [request, count])
+
+    def find(self, request: str) -> Entry | None:
+        """What was answered to a request, in this run or before."""
+        return self._known.get(request)
+
+    def add(self, entry: Entry) -> None:
+        """Keep an answer."""
+        self._known[entry.id] = entry
+        self.since.append(entry)
+
+    @property
+    def size_bytes(self) -> int:
+        """What all its data takes as JSON."""
+        return sum(len(canonical.dumps(entry.data.data)) for entry in self._known.values() if entry.data is not None)
+
+    def __len__(self) -> int:
+        return len(self._known)
