@@ -1,201 +1,395 @@
 """The cell: what one running stage can reach, and the record of what it reached for.
 
-A stage's function sees it only through `ask` and the effects it calls; both find it in a context variable.
+A stage's function sees it only through `ask` and the tools it calls; both find it in a context variable. Every call
+passes here: is the tool granted, do the limits of the plan admit these arguments, is there budget left, was it answered
+before. What must run apart is not done here: the stage stands still, and is run again once it is answered.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from gatework import canonical
-from gatework.canonical import Json
-from gatework.errors import BudgetError, ConfigError, GateworkError, GrantError
-from gatework.plan import DEFAULT_BUDGET, Work
-from gatework.verdict import Block, short
+from gatework import acting, canonical, grant
+from gatework.canonical import Json, Sealed
+from gatework.errors import ConfigError, ContractError, GateworkError, GrantError, ToolError
+from gatework.journal import Call, Entry, Journal, key_of
+from gatework.models.question import Answer, Question, ToolCall
+from gatework.plan import Limit, ToolUse, Work
+from gatework.purse import Purse
+from gatework.state import Act, Run
 
 if TYPE_CHECKING:
-    from gatework.models.question import Answer, Model, Question
-    from gatework.tool import Effect, Tool
+    from gatework.models.question import Model
+    from gatework.tool import Tool
 
-_current: ContextVar[Cell] = ContextVar("gatework_cell")
+REFUSALS = 3
+"""How many calls of a model may be refused in an attempt; one more blocks the stage."""
+
+MAX_RECORDED = 200
+"""Most calls of each kind that the receipt of an attempt tells of."""
+
+_ROUNDS = 10
+"""Turns of the event loop in which what runs side by side in a stage may reach its own next call."""
+
+_REACHES = 10
+"""How often a stage that is over may reach for something before it is held where it is: it catches whatever is said."""
+
+_current: ContextVar[Cell | None] = ContextVar("gatework_cell", default=None)
 
 
 class Refusal(GateworkError):
-    """An effect refused with a `Block`; the stage that called it stops with the same reason."""
+    """A tool or a person said no to a call of the stage's own code; the stage stops with the same reason."""
 
     code = "block"
+
+
+class Suspension(asyncio.CancelledError):
+    """The stage stands still until what it waits for is answered; nothing it does until then counts."""
 
 
 @dataclass
 class Cell:
     """What one attempt of a node may do, and what it did."""
 
+    run: Run
     node: Work
     lineage: str
     """What names the run across retries, continue-as-new and reset."""
-    attempt: int
-    inputs: Mapping[str, object] = field(default_factory=dict)
-    """The labelled values that the stage was called with, by parameter."""
-    feedback: tuple[str, ...] = ()
+    tries: int = 1
+    """How often Temporal has run this, this time included."""
     model_source: Callable[[], Model] | None = None
     """Gives what `ask` reaches; called only when a stage asks."""
     seed: int = 0
-    granted: Mapping[str, Tool[Any, Any]] = field(default_factory=dict)
-    calls: list[Json] = field(default_factory=list)
-    """Each model call: model, digests of question and answer, tokens."""
-    effects: list[Json] = field(default_factory=list)
-    """Each effect: tool, key, digest of its arguments, what became of it."""
-    model_calls: int = 0
-    tokens: int = 0
-    closed: bool = False
-    keys: set[str] = field(default_factory=set)
-    """Keys of the effects that were called for."""
+    granted: Mapping[str, Tool[..., Any]] = field(default_factory=dict)
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    """The labelled values that the stage was called with, by parameter."""
+    due: list[Call] = field(default_factory=list)
+    """The calls that must be answered before the stage goes on."""
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.run.journal)
+        self.purse = Purse(self.run.allowance, node=self.node.name, tries=self.tries)
+        self._uses = {use.name: use for use in self.node.tools}
+        self._questions: list[Json] = []
+        self._calls: list[Json] = []
+        self._refused: list[Json] = []
+        self._keys: dict[str, tuple[str, Json]] = {}
+        """Key of an effect → the call that was made under it."""
+        self._one_question = asyncio.Lock()
+        self._answered = False
+        """Whether the model has answered in this activity; a second question waits for the next."""
+        self._busy = 0
+        """Calls and questions that are under way here."""
+        self._still = False
+        self._over = False
+        self._reaches = 0
+        self._loop = asyncio.get_running_loop()
+        self._held: list[asyncio.Future[NoReturn]] = []
+        self.standing: asyncio.Future[None] = self._loop.create_future()
+        """Done once the stage can go no further, and nothing is under way."""
 
     @contextmanager
     def entered(self) -> Generator[Cell]:
-        """Run a stage's function inside this cell, which closes behind it: what it left running reaches nothing."""
+        """Run a stage's function inside this cell."""
         token = _current.set(self)
         try:
             yield self
         finally:
             _current.reset(token)
-            self.closed = True
+
+    def close(self) -> None:
+        """The stage is over: what it left running reaches nothing."""
+        self._over = True
+        for held in self._held:
+            held.cancel()
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether an effect was begun and did not say what became of it."""
-        return any(entry["outcome"] == "unknown" for entry in self.effects)
-
-    @property
-    def sent(self) -> bool:
-        """Whether an effect has reached the outside world, or may have."""
-        return any(entry["outcome"] in ("unknown", "done", "found") for entry in self.effects)
+    def feedback(self) -> tuple[str, ...]:
+        """Why earlier attempts were refused."""
+        return self.run.feedback
 
     @property
     def evidence(self) -> dict[str, Json]:
-        """How the output came about, for the receipt."""
-        evidence: dict[str, Json] = {}
-        if self.calls:
-            evidence["calls"] = list(self.calls)
-        if self.effects:
-            evidence["effects"] = list(self.effects)
-        return evidence
+        """How the output came about, for the receipt: by digests, and in our words."""
+        kinds = {"calls": self._questions, "tools": self._calls, "refused": self._refused}
+        evidence: dict[str, Json] = {kind: list(found[:MAX_RECORDED]) for kind, found in kinds.items() if found}
+        more = sum(max(len(found) - MAX_RECORDED, 0) for found in kinds.values())
+        return {**evidence, "more": more} if more else evidence
 
     # -- the model ---------------------------------------------------------------------------------
 
     async def answer(self, question: Question) -> Answer:
-        """The model's answer to a question, within the budget."""
-        self._must_be_open()
-        if self.model_source is None:
-            raise ConfigError(f"{self.node.name} asks a model, and the worker has none; set GATEWORK_MODEL.")
-        self._reserve(question.max_output_tokens)
-        answer = await self.model_source().answer(question)
-        self._settle(question.max_output_tokens, answer.input_tokens + answer.output_tokens)
-        self.calls.append(
+        """The model's answer to a question, within the budget; the one in the journal, if it was asked before."""
+        await self._must_be_open()
+        # Whichever worker answers: its seed makes no other question of it.
+        digest = canonical.digest("question", {**asdict(question), "seed": 0})
+        request = self.journal.occurrence("asked", [self.node.name, digest])
+        entry = self.journal.find(request)
+        if entry is None:
+            async with self._one_question:
+                if self._answered or self._still:
+                    # A worker that dies loses one answer at most.
+                    await self._stand_still()
+                entry = await self._asked(question, request)
+        answer = _answer_in(entry)
+        self._questions.append(
             {
                 "model": answer.model,
                 "seed": question.seed,
                 "temperature": question.temperature,
-                "question": canonical.digest("question", asdict(question)),
-                "answer": canonical.digest("answer", answer.text.encode("utf-8", "backslashreplace").decode()),
+                "question": digest,
+                "answer": canonical.digest("answer", [_printable(answer.text), *_written(answer.calls)]),
                 "input_tokens": answer.input_tokens,
                 "output_tokens": answer.output_tokens,
+                **({"asked_for": len(answer.calls)} if answer.calls else {}),
             }
         )
         return answer
 
-    def _reserve(self, tokens: int) -> None:
-        budget = self.node.budget or DEFAULT_BUDGET
-        if self.model_calls + 1 > budget.model_calls:
-            raise BudgetError(f"{self.node.name} has made the {budget.model_calls} model calls of its budget.")
-        if self.tokens + tokens > budget.tokens:
-            raise BudgetError(f"{self.node.name} has no room for {tokens} tokens in its budget of {budget.tokens}.")
-        self.model_calls += 1
-        self.tokens += tokens
-
-    def _settle(self, reserved: int, spent: int) -> None:
-        self.tokens += max(spent, 0) - reserved
-
-    # -- effects -----------------------------------------------------------------------------------
-
-    async def call(self, tool: Tool[Any, Any], data: Json) -> Json:
-        """Call a tool with arguments as JSON. An effect is done under its key, and asked about first if it can be."""
-        from gatework.tool import Effect
-
-        self._must_be_open()
-        if self.granted.get(tool.name) is not tool:
-            raise GrantError(f"{self.node.name} does not hold {tool.name}; the plan grants it {self._holdings}.")
-        if not isinstance(tool, Effect):
-            result = await tool.run(data)
-            if isinstance(result, Block):
-                raise Refusal(short(result.reason))
-            return result
-        key = canonical.digest("effect", [self.lineage, self.node.name, tool.name, data[tool.once]])
-        record = {
-            "tool": tool.name,
-            "key": key,
-            "arguments": canonical.digest("arguments", data),
-            "outcome": "unknown",
-        }
-        if key in self.keys:
-            raise GrantError(f"{self.node.name} calls {tool.name} twice for one {tool.once}.")
-        self.keys.add(key)
-        self._say("intended", record)
-        if tool.probe is not None:
-            found = await tool.probed(key)
-            if found is not None:
-                _must_agree(tool, data, found)
-                self.effects.append({**record, "outcome": "found"})
-                self._say("found", record)
-                return found
-        self.effects.append(record)
-        try:
-            result = await tool.run(data, key)
-        except BaseException:
-            self._say("unknown", record)
-            raise
-        if isinstance(result, Block):
-            record["outcome"] = "refused"
-            self._say("refused", record)
-            raise Refusal(short(result.reason))
-        record["outcome"] = "done"
-        self._say("done", record)
-        return result
-
-    def _say(self, outcome: str, record: Mapping[str, Json]) -> None:
-        """Log what becomes of an effect at once: should the worker die, nothing else will know."""
-        from gatework.logs.emit import say  # with the words for all events, which definitions do not need
-        from gatework.logs.story import short_digest
-
-        digests = {"key": short_digest(record["key"]), "digest": short_digest(record["arguments"])}
-        say(
-            f"effect.{outcome}",
-            {"stage": self.node.name, "attempt": self.attempt, "tool": str(record["tool"]), **digests},
+    async def _asked(self, question: Question, request: str) -> Entry:
+        if self.model_source is None:
+            raise ConfigError(f"{self.node.name} asks a model, and the worker has none; set GATEWORK_MODEL.")
+        model = self.model_source()
+        reading = _most_tokens(question)
+        reserved = self.purse.take_question(
+            reading + question.max_output_tokens, _price(model, reading, question.max_output_tokens)
         )
+        with self._at_work():
+            answer = await model.answer(question)
+            used = max(answer.input_tokens, 0), max(answer.output_tokens, 0)
+            self.purse.settle(reserved, sum(used), _price(model, *used))
+            said: Json = {
+                "text": _printable(answer.text),
+                "calls": _written(answer.calls),
+                "input_tokens": answer.input_tokens,
+                "output_tokens": answer.output_tokens,
+                "model": answer.model,
+            }
+            entry = Entry(kind="model", id=request, outcome="answered", data=Sealed.of(said, os.urandom(16)))
+            self.journal.add(entry)
+            self._answered = True
+        return entry
 
-    def _must_be_open(self) -> None:
-        if self.closed:
-            raise GrantError(f"{self.node.name} has ended; nothing it left running may reach further.")
+    # -- tools -------------------------------------------------------------------------------------
 
-    @property
-    def _holdings(self) -> str:
-        return ", ".join(sorted(self.granted)) or "no tool"
+    async def call(self, tool: Tool[..., Any], arguments: Json) -> Json:
+        """A call by the stage's own code: the result of the tool. `arguments` keep to its contract.
+
+        Raises `GrantError` outside of the grant or its limits, `Refusal` where the tool or a person says no, and
+        `ToolError` where the tool broke.
+        """
+        await self._must_be_open()
+        use = self.use_of(tool)
+        if why := grant.refusal(use, arguments, self._plan_value):
+            self._refused.append({"tool": use.name, "reason": why})
+            raise GrantError(f"{self.node.name}: {why}.")
+        entry = await self._entry(use, tool, arguments, by_model=False)
+        if entry.data is None:
+            # What is said of outside text may be outside text.
+            said = f"{use.name} said no" if use.untrusted and entry.outcome == "refused" else entry.reason
+            raise (Refusal if entry.outcome == "refused" else ToolError)(said)
+        return entry.data.data
+
+    async def call_for_model(self, tool: Tool[..., Any], arguments: Json, limits: tuple[Limit, ...] = ()) -> Entry:
+        """A call that a model chose, held to further limits; what came of it, a refusal included.
+
+        `arguments` keep to the tool's contract. Raises `GrantError` where the model was refused too often.
+        """
+        await self._must_be_open()
+        use = self.use_of(tool)
+        narrowed = ToolUse(name=use.name, limits=(*use.limits, *limits))
+        if why := grant.refusal(narrowed, arguments, self._plan_value):
+            return self.refuse(why, use.name)
+        entry = await self._entry(use, tool, arguments, by_model=True)
+        if use.approver and entry.outcome == "refused":
+            self._count_refusal(entry.reason, use.name)
+        return entry
+
+    def refuse(self, why: str, tool: str = "") -> Entry:
+        """Refuse a call of a model before anything happens. Raises `GrantError` where that was once too often."""
+        self._count_refusal(why, tool)
+        return Entry(kind="tool", id="", outcome="refused", reason=why, tool=tool)
+
+    def _count_refusal(self, why: str, tool: str) -> None:
+        self._refused.append({"tool": tool, "reason": why})
+        if len(self._refused) > REFUSALS:
+            raise GrantError(
+                f"{self.node.name}: the model was refused {len(self._refused)} calls, the last since {why}."
+            )
+
+    def use_of(self, tool: Tool[..., Any]) -> ToolUse:
+        """How the plan grants a tool to this stage. Raises `GrantError` where it does not."""
+        if self.granted.get(tool.name) is not tool:
+            holds = ", ".join(sorted(self.granted)) or "no tool"
+            raise GrantError(f"{self.node.name} does not hold {tool.name}; the plan grants it {holds}.")
+        return self._uses[tool.name]
+
+    def _plan_value(self, node: str) -> Json:
+        return self.run.limits[node].data
+
+    async def _entry(self, use: ToolUse, tool: Tool[..., Any], arguments: Json, *, by_model: bool) -> Entry:
+        """What a granted call was answered: in the journal, or now."""
+        key = key_of(use, arguments, node=self.node.name, lineage=self.lineage)
+        asked = [self.node.name, use.name, arguments]
+        request = self.journal.occurrence("call", asked, once=bool(key))
+        if key:
+            request, arguments = self._same_effect(use, tool, key, request, arguments)
+        entry = self.journal.find(request)
+        if entry is None:
+            call = Call(id=request, tool=use.name, arguments=arguments, key=key, by_model=by_model)
+            if use.apart or self._still:
+                await self._stand_still(call if use.apart else None)
+            entry = await self._made(use, tool, call)
+        self._calls.append(
+            {
+                "tool": use.name,
+                "call": request,
+                "arguments": canonical.digest("arguments", arguments),
+                "outcome": entry.outcome,
+                "by": "model" if by_model else "stage",
+                **({"key": key} if key else {}),
+            }
+        )
+        return entry
+
+    async def _made(self, use: ToolUse, tool: Tool[..., Any], call: Call) -> Entry:
+        self.purse.take_call(use.name)
+        run = self.run
+        with self._at_work(), _outside():
+            acted = await acting.act(use, tool, Act(plan=run.plan, node=run.node, attempt=run.attempt, call=call))
+            assert acted.outcome != "unknown"  # only of effects, which run apart
+            entry = Entry(
+                kind="tool",
+                id=call.id,
+                outcome=acted.outcome,
+                data=acted.result,
+                reason=acted.reason,
+                tool=use.name,
+            )
+            self.journal.add(entry)
+        return entry
+
+    def _same_effect(
+        self, use: ToolUse, tool: Tool[..., Any], key: str, request: str, arguments: Json
+    ) -> tuple[str, Json]:
+        """The call that was made under a key, if it is the same. Raises `GrantError` where it is another."""
+        earlier, before = self._keys.setdefault(key, (request, arguments))
+        # The same may be written in two ways: 12.5 and 12.50.
+        if earlier != request and tool.interface.values(before) != tool.interface.values(arguments):
+            raise GrantError(
+                f"{self.node.name} calls {use.name} for one {use.once} twice, with different arguments; "
+                "call it once, or for another."
+            )
+        return earlier, before
+
+    # -- standing still ----------------------------------------------------------------------------
+
+    async def _stand_still(self, call: Call | None = None) -> NoReturn:
+        """Go no further here: until a call is answered, or only until the next activity."""
+        if call is not None and all(call.id != one.id for one in self.due):
+            self.purse.take_call(call.tool, apart=True)
+            self.due.append(call)
+        self._still = True
+        self._look_soon()
+        held: asyncio.Future[NoReturn] = self._loop.create_future()
+        self._held.append(held)
+        await held
+        raise Suspension
+
+    @contextmanager
+    def _at_work(self) -> Generator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._look_soon()
+
+    def _look_soon(self, rounds: int = _ROUNDS) -> None:
+        """Say that the stage stands, once nothing is under way and what runs beside had time to come as far."""
+        if not self._still or self._busy or self.standing.done():
+            return
+        if rounds:
+            self._loop.call_soon(self._look_soon, rounds - 1)
+        else:
+            self.standing.set_result(None)
+
+    async def _must_be_open(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise GrantError(f"{self.node.name} reaches for something from another thread; await it where it runs.")
+        if not self._over:
+            return
+        self._reaches += 1
+        if self._reaches > _REACHES:
+            # It catches whatever it is told, and would turn for ever.
+            await self._loop.create_future()
+        if self._still:
+            raise Suspension
+        raise GrantError(f"{self.node.name} has ended; nothing it left running may reach further.")
 
 
-def _must_agree(effect: Effect[Any, Any], data: Mapping[str, Json], known: Json) -> None:
-    """Refuse a recorded result that names another argument than the call: the key was used for something else."""
-    for name, value in data.items():
-        if isinstance(known, dict) and name in known and known[name] != value:
-            raise Refusal(f"{effect.name} was done before with another {name} for the same {effect.once}")
+@contextmanager
+def _outside() -> Generator[None]:
+    """Run a tool outside of the cell that called it: a tool reaches nothing through it."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def current() -> Cell:
     """The cell of the stage that is running. Raises `GrantError` outside of one."""
+    cell = _current.get()
+    if cell is None:
+        raise GrantError("ask and tools work only inside a stage that an execution runs.")
+    return cell
+
+
+# -- questions and answers as JSON -----------------------------------------------------------------
+
+
+def _written(calls: tuple[ToolCall, ...]) -> list[Json]:
+    return [{"name": _printable(call.name), "arguments": _printable(call.arguments)} for call in calls]
+
+
+def _answer_in(entry: Entry) -> Answer:
     try:
-        return _current.get()
-    except LookupError:
-        raise GrantError("ask and effects work only inside a stage that an execution runs.") from None
+        said: Any = entry.data.data if entry.data is not None else None
+        return Answer(
+            text=said["text"],
+            input_tokens=said["input_tokens"],
+            output_tokens=said["output_tokens"],
+            model=said["model"],
+            calls=tuple(ToolCall(name=call["name"], arguments=call["arguments"]) for call in said["calls"]),
+        )
+    except (TypeError, KeyError):
+        raise ContractError("is no answer of a model", boundary="an entry of the journal") from None
+
+
+def _printable(text: str) -> str:
+    """Text that JSON can hold: a lone surrogate is written out, which no contract then takes for what it was."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _most_tokens(question: Question) -> int:
+    """About how many tokens a model reads for a question, rather more than fewer.
+
+    Words take a token for about four letters. What is not ASCII may take one for each byte.
+    """
+    data = canonical.dumps(asdict(question))
+    plain = sum(byte < 128 for byte in data)
+    return plain // 3 + len(data) - plain
+
+
+def _price(model: Model, input_tokens: int, output_tokens: int) -> Decimal | None:
+    """What a model's provider asks, in US dollars; None where nobody knows."""
+    price: Any = getattr(model, "price", None)
+    return price(input_tokens, output_tokens) if price is not None else None

@@ -88,6 +88,18 @@ class BudgetError(GateworkError):
     code = "budget"
 
 
+class ToolError(GateworkError):
+    """A tool that a stage called broke, or was late, and has changed nothing."""
+
+    code = "tool"
+
+
+class NotDone(GateworkError):
+    """Raised by an effect, or any tool, that knows that nothing has happened: it may be tried again."""
+
+    code = "not_done"
+
+
 class ModelError(GateworkError):
     """The model cannot be reached, or cannot answer."""
 

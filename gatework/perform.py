@@ -1,7 +1,7 @@
 """Running one attempt of a node: inputs in past their guards, the work inside its cell, the output out past its own.
 
-What comes back is the machine's event. Whatever goes wrong is a `Failed` that says so; only cancellation
-before any effect, and the end of the process, leave without one.
+What comes back is the machine's event: also where the stage stands still until calls are answered that run apart.
+Whatever goes wrong is a `Failed` that says so; only cancellation and the end of the process leave without one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,23 +17,30 @@ from typing import Any
 from pydantic import ValidationError
 
 from gatework import canonical
+from gatework.acting import LINGER
 from gatework.answers import Call, Late, answers
 from gatework.canonical import Json, Sealed
 from gatework.cell import Cell, Refusal
 from gatework.contract import Contract, contract, first_error
 from gatework.errors import BudgetError, ContractError, GateworkError, GrantError
-from gatework.events import Failed, FailureKind, Finished, Given, Result, Stopped
+from gatework.events import Failed, FailureKind, Finished, Given, Result, Stopped, Suspended
 from gatework.guard import Guard
 from gatework.labels import CLASSES, Label
 from gatework.logs.emit import say_broke
+from gatework.logs.text import place_of
 from gatework.models.question import Model
 from gatework.plan import GuardUse, Plan, Work
-from gatework.signature import shown_path
 from gatework.stage import Definition
 from gatework.state import Run
 from gatework.threads import Threads
 from gatework.tool import Tool
 from gatework.verdict import ANSWERS, Block, Verdict, short
+
+MAX_JOURNAL = 500
+"""Most answers that an attempt may be given before it ends: it may never end otherwise."""
+
+MAX_JOURNAL_BYTES = 1_000_000
+"""Most that they may take as JSON; Temporal refuses blobs of more than 2 MiB."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Code:
 
     definition: Definition
     guards: Mapping[str, Guard[Any, Any]]
-    tools: Mapping[str, Tool[Any, Any]]
+    tools: Mapping[str, Tool[..., Any]]
 
 
 async def perform(
@@ -52,54 +58,34 @@ async def perform(
     code: Code,
     *,
     lineage: str,
+    tries: int = 1,
+    waited: float = 0.0,
     model: Callable[[], Model] | None = None,
     seed: int = 0,
     threads: Threads | None = None,
 ) -> Result:
-    """Run one attempt. `lineage` names the run across retries and resets; `model` gives what `ask` reaches.
+    """Run one attempt, or go on with one. `lineage` names the run across retries and resets.
 
-    Guards that are not async think on `threads`.
+    `tries` is how often Temporal has run this, this time included, and `waited` how many seconds ago it did so first:
+    what earlier tries may have spent counts. `model` gives what `ask` reaches. Guards that are not async think on
+    `threads`.
     """
     node = plan.nodes[plan.index[run.node]]
     assert isinstance(node, Work)
-    attempt = _Attempt(run, node, code, threads or Threads())
     cell = Cell(
+        run=run,
         node=node,
         lineage=lineage,
-        attempt=run.attempt,
-        feedback=run.feedback,
+        tries=tries,
         model_source=model,
         seed=seed,
         granted={use.name: code.tools[use.name] for use in node.tools},
     )
-    deadline = asyncio.timeout(node.timeout_seconds)
-    late = f"{node.name} took longer than {node.timeout_seconds:g} s"
+    attempt = _Attempt(run, node, code, cell, threads or Threads(), waited if tries > 1 else 0.0)
     try:
-        async with deadline:
-            ended = await attempt.ended(cell)
-        # A stage that waved its cancellation off has an output, and no time to have it in.
-        return attempt.failed(cell, "timeout", late) if deadline.expired() else ended
-    except _Refused as refused:
-        return attempt.failed(cell, "block", refused.reason)
-    except (Refusal, BudgetError, GrantError) as error:
-        return attempt.failed(cell, "block", error.message)
-    except ContractError as error:
-        return attempt.failed(cell, "contract", str(error))
-    except ValidationError as error:
-        return attempt.failed(cell, "contract", str(first_error(error).at(f"a model built in {node.name}")))
-    except GateworkError as error:
-        return attempt.failed(cell, "error", error.message)
-    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the promise of this module
-        if isinstance(error, asyncio.CancelledError) and _being_cancelled():
-            if not cell.effects:
-                raise
-            # What became of its effects must be known, also of a run that ends now.
-            return attempt.failed(cell, "error", f"{node.name} was cancelled")
-        if isinstance(error, TimeoutError) and deadline.expired():
-            return attempt.failed(cell, "timeout", late)
-        # The message may carry outside text, so it goes nowhere.
-        say_broke("stage.broke", error, {"stage": node.name, "attempt": run.attempt})
-        return attempt.failed(cell, "error", f"{type(error).__name__} at {_place(error)}; the worker's log says more")
+        return await attempt.ended()
+    finally:
+        cell.close()
 
 
 class _Refused(Exception):
@@ -109,18 +95,69 @@ class _Refused(Exception):
         self.reason = reason
 
 
+class _Still(Exception):
+    """The stage stands still."""
+
+
 class _Attempt:
-    def __init__(self, run: Run, node: Work, code: Code, threads: Threads) -> None:
+    def __init__(self, run: Run, node: Work, code: Code, cell: Cell, threads: Threads, waited: float) -> None:
         self._threads = threads
         self._run = run
         self._node = node
         self._code = code
+        self._cell = cell
+        self._began = time.monotonic() - waited
         self._before: tuple[Given, ...] = ()
         self._contract: Contract[Any] = code.definition.declared.result.contract
 
-    async def ended(self, cell: Cell) -> Finished | Stopped:
+    async def ended(self) -> Result:
+        """What came of it; a `Failed` for whatever goes wrong."""
+        node = self._node
+        seconds = self._seconds_left()
+        if seconds <= 0:
+            return self._failed("block", f"{node.name} has no time left of its budget.")
+        deadline = asyncio.timeout(seconds)
+        late = f"{node.name} took longer than {seconds:g} s"
+        try:
+            async with deadline:
+                ended = await self._done()
+            # A stage that waved its cancellation off has an output, and no time to have it in.
+            return self._failed("timeout", late) if deadline.expired() else ended
+        except _Still:
+            return self._suspended()
+        except _Refused as refused:
+            return self._failed("block", refused.reason)
+        except (Refusal, BudgetError, GrantError) as error:
+            return self._failed("block", error.message)
+        except ContractError as error:
+            return self._failed("contract", str(error))
+        except ValidationError as error:
+            return self._failed("contract", str(first_error(error).at(f"a model built in {node.name}")))
+        except GateworkError as error:
+            return self._failed("error", error.message)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # the promise of this module
+            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+                raise
+            if isinstance(error, TimeoutError) and deadline.expired():
+                return self._failed("timeout", late)
+            # The message may carry outside text, so it goes nowhere.
+            say_broke("stage.broke", error, {"stage": node.name, "attempt": self._run.attempt})
+            reason = f"{type(error).__name__} at {place_of(error)}; the worker's log says more"
+            return self._failed("error", reason)
+
+    def _seconds_left(self) -> float:
+        """How long it may take: one attempt's time, or what is left of the budget."""
+        allowed = self._run.allowance.seconds
+        timeout = self._node.timeout_seconds
+        return timeout if allowed is None else min(timeout, allowed - self._seconds())
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    async def _done(self) -> Finished | Stopped:
         run, node = self._run, self._node
         inputs = {param.name: self._bytes(param.name) for param in node.params}
+        self._check_limits()
         if run.edited is None:
             # A person who lets these inputs in has seen what the guards said of them.
             asked = () if run.let_in else node.before
@@ -134,9 +171,7 @@ class _Attempt:
                     verdicts=self._before,
                     ended_ms=_now_ms(),
                 )
-            data = await self._work(cell, inputs)
-            if cell.in_doubt:
-                raise GateworkError(f"{node.name} went on after an effect that did not say what became of it")
+            data = await self._work(inputs)
             output = Sealed.of_bytes(data, os.urandom(16))
         else:
             # A person's value: the stage does not work, its guards look.
@@ -155,11 +190,29 @@ class _Attempt:
             output=output,
             verdicts=verdicts,
             before=self._before,
-            evidence=cell.evidence,
+            evidence=self._cell.evidence,
+            spent=self._cell.purse.spent(self._seconds()),
             ended_ms=_now_ms(),
         )
 
-    def failed(self, cell: Cell, kind: FailureKind, reason: str) -> Failed:
+    def _suspended(self) -> Suspended | Failed:
+        run, journal = self._run, self._cell.journal
+        if len(journal) + len(self._cell.due) > MAX_JOURNAL or journal.size_bytes > MAX_JOURNAL_BYTES:
+            return self._failed("block", f"{run.node} was answered too much before it ended; let it ask for less.")
+        return Suspended(
+            plan=run.plan,
+            node=run.node,
+            attempt=run.attempt,
+            inputs=run.inputs_digest,
+            turn=len(run.journal),
+            entries=tuple(journal.since),
+            calls=tuple(self._cell.due),
+            before=self._before,
+            spent=self._cell.purse.spent(self._seconds()),
+            ended_ms=_now_ms(),
+        )
+
+    def _failed(self, kind: FailureKind, reason: str) -> Failed:
         run = self._run
         let_on: dict[str, Json] = {"before": [asdict(given) for given in self._before]} if self._before else {}
         return Failed(
@@ -167,10 +220,10 @@ class _Attempt:
             node=run.node,
             attempt=run.attempt,
             inputs=run.inputs_digest,
-            failure="unknown" if cell.in_doubt else kind,
+            failure=kind,
             reason=short(reason),
-            sent=cell.sent,
-            evidence={**cell.evidence, **let_on},
+            evidence={**self._cell.evidence, **let_on},
+            spent=self._cell.purse.spent(self._seconds()),
             ended_ms=_now_ms(),
         )
 
@@ -183,10 +236,18 @@ class _Attempt:
             raise error.at(f"input {name} of {self._node.name}") from None
         return data
 
+    def _check_limits(self) -> None:
+        """Raise `ContractError` unless the values of the plan that limits refer to are what they should be."""
+        for name, sealed in self._run.limits.items():
+            try:
+                sealed.opened()
+            except ContractError as error:
+                raise error.at(f"{name}, which limits the tools of {self._node.name},") from None
+
     def _of(self, name: str) -> Contract[Any]:
         return contract(self._code.definition.declared.params[name].type)
 
-    async def _work(self, cell: Cell, inputs: Mapping[str, bytes]) -> bytes:
+    async def _work(self, inputs: Mapping[str, bytes]) -> bytes:
         """Call the function on freshly parsed inputs; the canonical bytes of its output."""
         declared = self._code.definition.declared
         values = {}
@@ -194,15 +255,53 @@ class _Attempt:
             value = self._of(param.name).copy(inputs[param.name])
             wrap = CLASSES.get(declared.params[param.name].label) if self._node.kind == "stage" else None
             values[param.name] = wrap(value) if wrap else value
-        cell.inputs = values
-        with cell.entered():
-            output = await self._code.definition.function(**values)
+        self._cell.inputs = values
+        output = await self._called(values)
         if isinstance(output, Block):
             raise _Refused(output.reason)
+        most = self._run.allowance.output_bytes
         try:
-            return self._contract.write(self._unlabelled(output))
+            data = self._contract.write(self._unlabelled(output))
+            if most is not None and len(data) > most:
+                raise ContractError(f"takes {len(data)} bytes, and its budget is {most}")
         except ContractError as error:
             raise error.at(f"output of {self._node.name}") from None
+        return data
+
+    async def _called(self, values: Mapping[str, Any]) -> object:
+        """What the function gives. Raises what it raises, and `_Still` where it can go no further.
+
+        It runs as a task of its own, since one that stands still may catch whatever it is told, and go on.
+        """
+        cell = self._cell
+        standing: asyncio.Future[Any] = cell.standing
+        task: asyncio.Future[Any] = asyncio.ensure_future(self._contained(values))
+        try:
+            await asyncio.wait([task, standing], return_when=asyncio.FIRST_COMPLETED)
+            ended = task.done()
+        finally:
+            cell.close()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=LINGER)
+        if not ended:
+            raise _Still
+        output, error = task.result()
+        if error is not None:
+            raise error
+        if cell.due:
+            # It did not wait for what it asked for. Nothing that was asked for is dropped, so it is run again.
+            raise _Still
+        return output
+
+    async def _contained(self, values: Mapping[str, Any]) -> tuple[object, BaseException | None]:
+        with self._cell.entered():
+            try:
+                return await self._code.definition.function(**values), None
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # asyncio would let an exit end the worker
+                return None, error
 
     def _unlabelled(self, output: Any) -> Any:
         if self._node.kind == "endorse" or self._node.label is Label.PLAIN:
@@ -237,7 +336,7 @@ class _Attempt:
             say_broke(
                 "guard.broke", answer, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name}
             )
-            verdict = Block(f"the guard {use.name} broke: {type(answer).__name__} at {_place(answer)}")
+            verdict = Block(f"the guard {use.name} broke: {type(answer).__name__} at {place_of(answer)}")
         if not isinstance(verdict, Verdict) or type(verdict) not in ANSWERS or verdict.word is None:
             verdict = Block(f"the guard {use.name} answered with no verdict")
         assert verdict.word is not None
@@ -251,8 +350,3 @@ def _now_ms() -> int:
 def _being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__, limit=-1)
-    return f"{shown_path(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"

@@ -25,7 +25,7 @@ class Reserved:
 
 
 class Purse:
-    """What is left to one activity. Nothing is taken beyond it: `BudgetError` says what is used up, and nothing changed."""
+    """What is left to one activity. Nothing is taken beyond it: a `BudgetError` says what is used up."""
 
     def __init__(self, allowance: Budget, *, node: str, tries: int = 1) -> None:
         self._allowance = allowance
@@ -43,9 +43,8 @@ class Purse:
         if allowance.model_calls is not None and self._model_calls + calls > allowance.model_calls:
             raise BudgetError(f"{node} has no model call left of its budget.")
         if allowance.tokens is not None and self._tokens + tokens_ > allowance.tokens:
-            raise BudgetError(
-                f"{node} has {max(allowance.tokens - self._tokens, 0)} tokens left of its budget, and asks for {tokens_}."
-            )
+            left = max(allowance.tokens - self._tokens, 0)
+            raise BudgetError(f"{node} has {left} tokens left of its budget, and may use {tokens_}.")
         if allowance.money is not None and money is None:
             raise BudgetError(f"{node} has a budget of money, and nobody knows what its model costs.")
         price = (money or Decimal(0)) * self._tries

@@ -53,13 +53,13 @@ def say(name: str, fields: Fields = _NOWHERE) -> None:
         write([LogEvent.of(name, fields)], context())
 
 
-def say_broke(name: str, error: BaseException, fields: Fields) -> None:
-    """Log that code raised: its type and its stack; its message only where values are logged."""
+def say_broke(name: str, error: BaseException, fields: Fields, *, said: str | None = None) -> None:
+    """Log that code raised: its type and its stack; its message, or what is `said` of it, only where values are."""
     if not LOGGER.isEnabledFor(EVENTS[name].level):
         return
     event = LogEvent.of(name, {**fields, "error": type(error).__qualname__})
     write([event], context(), stack(error))
-    say_value("error", str(error), fields)
+    say_value("error", str(error) if said is None else said, fields)
 
 
 def say_value(of: str, value: object, fields: Fields = _NOWHERE) -> None:

@@ -64,6 +64,12 @@ def stack(error: BaseException, most: int = 8) -> str:
     return "\n  caused\n".join(reversed(parts))
 
 
+def place_of(error: BaseException) -> str:
+    """Where an exception was raised, as `file:line`."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    return f"{shown_path(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
 def _frames(error: BaseException, most: int) -> list[str]:
     return [
         safe(f"  {shown_path(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line or ''}", 300)

@@ -63,6 +63,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("stage", "attempt", "guard", "error", "stack"),
     ),
+    "tool.broke": Kind(
+        says="The code of a tool raised. The stack names files and lines, and no message of an exception.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("stage", "attempt", "tool", "error", "stack"),
+    ),
     "verdict.given": Kind(
         says="A guard answered about an output, or about inputs. At debug level where it passed.",
         level=INFO,
