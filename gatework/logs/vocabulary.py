@@ -141,6 +141,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker", "receipt"),
         fields=(*_ATTEMPT, "tool", "key", "digest"),
     ),
+    "effect.failed": Kind(
+        says="An effect is known not to have happened.",
+        level=WARNING,
+        sources=("worker", "receipt"),
+        fields=(*_ATTEMPT, "tool", "key", "digest"),
+    ),
     "effect.unknown": Kind(
         says="Nobody knows whether an effect happened. Without a tool: the worker took the knowledge with it.",
         level=WARNING,

@@ -1,23 +1,32 @@
-"""One attempt of a stage or an endorser, run as a worker would, without a server."""
+"""One attempt of a stage or an endorser, run as workers would, without a server.
+
+Where it stands still, its calls are made, and it is run again with its journal, until it ends.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
 
+from gatework import wire
+from gatework.acting import act
+from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
-from gatework.events import Failed, Finished, Result, Stopped
+from gatework.events import Failed, Finished, Result, Stopped, Suspended
 from gatework.expr import Ref
+from gatework.journal import Call, Entry
 from gatework.labels import Label
 from gatework.models.question import Model
 from gatework.perform import Code, perform
-from gatework.plan import Input, Param, Plan, Work
+from gatework.plan import DEFAULT_BUDGET, Budget, Input, Param, Plan, Work
 from gatework.stage import Endorser, Stage
-from gatework.state import Run
+from gatework.state import Act, Run
+from gatework.tool import Granted
 from tests.unit.hostile import MARK
 
 SALT = bytes(16)
@@ -54,9 +63,19 @@ async def attempt(
     edited: Json | Sealed | None = None,
     feedback: tuple[str, ...] = (),
     let_in: bool = False,
+    limits: Mapping[str, Json] | None = None,
+    allowance: Budget | None = None,
+    tries: int = 1,
+    lineage: str = "lineage",
+    journal: tuple[Entry, ...] = (),
+    stands: list[Suspended] | None = None,
+    acted: Acting | None = None,
     **changes: Any,
 ) -> Result:
-    """Run one attempt; `changes` are made to the node, such as a shorter `timeout_seconds`."""
+    """Run one attempt to its end; `changes` are made to the node, such as a shorter `timeout_seconds`.
+
+    `stands` collects where it stood still; `acted` answers its calls instead of the tools.
+    """
     plan = plan_of(definition, **changes)
     run = Run(
         plan=plan.digest,
@@ -66,17 +85,86 @@ async def attempt(
         feedback=feedback,
         edited=None if edited is None else _sealed(edited),
         let_in=let_in,
+        limits={name: _sealed(data) for name, data in (limits or {}).items()},
+        journal=journal,
+        allowance=allowance or (isinstance(definition, Stage) and definition.budget) or DEFAULT_BUDGET,
     )
+    stands = [] if stands is None else stands
+    while True:
+        event = await once(run, plan, definition, model=model, tries=tries, lineage=lineage)
+        if not isinstance(event, Suspended):
+            return event
+        assert event.turn == len(run.journal)
+        assert event.entries or event.calls
+        stands.append(event)
+        assert len(stands) < 50, "it stands still again and again"
+        answered = [await (acted or act_of(definition))(call) for call in event.calls]
+        run = dataclasses.replace(
+            run,
+            journal=(*run.journal, *event.entries, *answered),
+            allowance=less(run.allowance, event.spent),
+        )
+
+
+Acting = Callable[[Call], Awaitable[Entry]]
+"""Answers a call that an attempt waits for."""
+
+
+async def once(
+    run: Run,
+    plan: Plan,
+    definition: Stage[Any, Any] | Endorser,
+    *,
+    model: Model | None = None,
+    tries: int = 1,
+    lineage: str = "lineage",
+) -> Result:
+    """What one activity makes of an attempt."""
     code = Code(
         definition=definition,
         guards={guard.name: guard for guard in definition.checks},
-        tools={tool.name: tool for tool in definition.tools},
+        tools={granted.tool.name: granted.tool for granted in grants(definition)},
     )
-    event = await perform(run, plan, code, lineage="lineage", model=None if model is None else lambda: model)
-    assert (event.plan, event.node, event.attempt, event.inputs) == (plan.digest, run.node, number, run.inputs_digest)
+    event = await perform(
+        run, plan, code, lineage=lineage, tries=tries, model=None if model is None else lambda: model
+    )
+    found = (event.plan, event.node, event.attempt, event.inputs)
+    assert found == (plan.digest, run.node, run.attempt, run.inputs_digest)
     if isinstance(event, Failed):
         assert MARK not in json.dumps(dataclasses.asdict(event))
-    return event
+    return wire.decode(type(event), wire.encode(event), what="event")  # type: ignore[no-any-return]
+
+
+def act_of(definition: Stage[Any, Any] | Endorser) -> Acting:
+    """Makes the calls of a stage as the activities of its tools do."""
+
+    async def acted(call: Call) -> Entry:
+        [granted] = [one for one in grants(definition) if one.tool.name == call.tool]
+        due = Act(plan="", node=definition.name, attempt=1, call=call)
+        event = await act(granted.use, granted.tool, due)
+        assert event.outcome != "unknown", event.reason
+        return Entry(
+            kind="tool", id=call.id, outcome=event.outcome, data=event.result, reason=event.reason, tool=call.tool
+        )
+
+    return acted
+
+
+def less(allowance: Budget, spent: Spent) -> Budget:
+    """What is left of a budget, as the machine works it out."""
+    return dataclasses.replace(
+        allowance,
+        model_calls=None if allowance.model_calls is None else allowance.model_calls - spent.model_calls,
+        tokens=None if allowance.tokens is None else allowance.tokens - spent.tokens,
+        money=None if allowance.money is None else str(Decimal(allowance.money) - Decimal(spent.money)),
+        tool_calls={name: most - spent.tool_calls.get(name, 0) for name, most in allowance.tool_calls.items()},
+        seconds=None if allowance.seconds is None else allowance.seconds - spent.seconds,
+    )
+
+
+def grants(definition: Stage[Any, Any] | Endorser) -> tuple[Granted, ...]:
+    found = getattr(definition, "grants", definition.tools)
+    return tuple(tool if isinstance(tool, Granted) else Granted(tool) for tool in found)
 
 
 async def finished(definition: Stage[Any, Any] | Endorser, **options: Any) -> Finished:
@@ -112,7 +200,7 @@ def plan_of(definition: Stage[Any, Any] | Endorser, **changes: Any) -> Plan:
         contract=declared.result.contract.digest,
         before=definition.before_uses if isinstance(definition, Stage) else (),
         guards=guards,
-        tools=tuple(tool.use for tool in definition.tools),
+        tools=tuple(granted.use for granted in grants(definition)),
         budget=definition.budget if isinstance(definition, Stage) else None,
         timeout_seconds=5.0,
     )

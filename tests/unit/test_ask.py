@@ -109,6 +109,7 @@ async def test_label_of_an_answer_is_that_of_what_was_read() -> None:
 
     @stage(budget=Budget(model_calls=9, tokens=9_000))
     async def mix(mail: Untrusted[Mail], owed: Endorsed[Owed]) -> Untrusted[Claim]:
+        seen.clear()
         for about in (owed, [owed, owed], (), mail, [owed, mail]):
             seen.append(await ask(Claim, instructions="Read.", about=about))
         return Untrusted(seen[-1].value)

@@ -1,59 +1,613 @@
-"""What one running stage can reach."""
+"""What one running stage can reach: what the plan grants, within its limits, and nothing that it left running."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
 
-from gatework import Endorsed, IdempotencyKey, effect, stage, workflow
-from gatework.testing import rehearse
+import pytest
 
-PAID: dict[str, Paid] = {}
-
-
-class Order(BaseModel):
-    number: str
-    cents: int
-
-
-class Paid(BaseModel):
-    number: str
-    cents: int
-
-
-async def recorded(key: IdempotencyKey) -> Paid | None:
-    return PAID.get(key)
-
-
-@effect(once="number", probe=recorded)
-async def pay_out(key: IdempotencyKey, number: str, cents: int) -> Paid:
-    PAID[key] = Paid(number=number, cents=cents)
-    return PAID[key]
+from gatework import Approved, Block, Endorsed, IdempotencyKey, Stage, Untrusted, ask, stage
+from gatework.errors import GrantError, NotDone, ToolError
+from gatework.events import Suspended
+from gatework.expr import Const, Ref
+from gatework.journal import Entry
+from gatework.plan import Limit
+from gatework.roles import role
+from gatework.tool import Effect, Tool, effect, tool
+from tests.unit.attempts import Claim, Mail, Owed, Receipt, failed, finished
+from tests.unit.hostile import MARK
+from tests.unit.shops import DONE, INPUTS, Shop, looking, paying
 
 
-@stage(tools=[pay_out])
-async def settle(order: Endorsed[Order]) -> Endorsed[Paid]:
-    return Endorsed(await pay_out(order.value.number, order.value.cents))
+def outcomes(event: Any) -> list[str]:
+    return [entry["outcome"] for entry in event.evidence.get("tools", [])]
 
 
-@workflow
-def settlement(order: Endorsed[Order]) -> Endorsed[Paid]:
-    return settle(order)
+# -- effects ---------------------------------------------------------------------------------------
 
 
-async def test_effect_found_done_as_called_its_recorded_result_is_used() -> None:
-    """An effect that is known to have happened is not repeated."""
-    PAID.clear()
-    first = await rehearse(settlement, Order(number="A1", cents=500), lineage="one")
-    again = await rehearse(settlement, Order(number="A1", cents=500), lineage="one")
-    assert again.result == first.result
-    assert len(PAID) == 1
+async def test_effect_is_asked_for_and_never_made_by_the_stage() -> None:
+    """A stage's activity ends with the call it needs; another one makes it, and the stage goes on."""
+    shop, stands = Shop(), list[Suspended]()
+    event = await finished(paying(shop.refund()), inputs=INPUTS, stands=stands)
+    assert event.output.data == {"payment": "p"}
+    assert outcomes(event) == ["done"]
+    [stood] = stands
+    [call] = stood.calls
+    assert (call.tool, call.arguments, call.by_model) == ("refund_order", {"order": "7", "amount": 3}, False)
+    assert (stood.turn, stood.entries) == (0, ())
+    assert shop.keys == [call.key]
 
 
-async def test_effect_found_done_with_other_arguments_waits_for_a_person() -> None:
-    """The same key with other arguments stops and asks: the record is of something else than the call."""
-    PAID.clear()
-    await rehearse(settlement, Order(number="A1", cents=500), lineage="one")
-    again = await rehearse(settlement, Order(number="A1", cents=700), lineage="one")
-    assert again.gate.kind == "blocked"
-    assert again.gate.reasons == ("pay_out was done before with another cents for the same number",)
-    assert [paid.cents for paid in PAID.values()] == [500]
+async def test_key_of_an_effect_stays() -> None:
+    """The same node of the same run names the same effect at every attempt, whatever the amount."""
+    shop = Shop()
+    await finished(paying(shop.refund()), inputs=INPUTS)
+    await finished(paying(shop.refund()), inputs={"owed": {"order": "7", "amount": 4}}, number=2)
+    await finished(paying(shop.refund()), inputs={"owed": {"order": "8", "amount": 3}})
+    await finished(paying(shop.refund()), inputs=INPUTS, lineage="another")
+    assert shop.keys[0] == shop.keys[1]
+    assert len(set(shop.keys)) == 3
+    assert len(shop.keys[0]) == 64
+
+
+async def test_effect_that_refuses_blocks_the_stage() -> None:
+    """A refusal is a value outside and inside."""
+    event = await failed(paying(Shop(Block("Already refunded.")).refund()), inputs=INPUTS)
+    assert (event.failure, event.reason) == ("block", "Already refunded.")
+    assert outcomes(event) == ["refused"]
+
+
+async def test_effect_that_has_not_happened_is_an_error_of_the_stage() -> None:
+    """Nothing has changed, so the attempt may be made again."""
+    event = await failed(paying(Shop(NotDone("The bank is closed.")).refund()), inputs=INPUTS)
+    assert (event.failure, event.reason) == ("error", "The bank is closed.")
+    assert outcomes(event) == ["failed"]
+
+
+async def test_effect_outside_of_the_grant_is_not_done() -> None:
+    """A stage holds what the plan says, and nothing else, whatever it is called."""
+    shop, other = Shop(), Shop()
+    theirs = other.refund()
+
+    async def reach(owed: Owed) -> Receipt:
+        return await theirs(owed.order, owed.amount)
+
+    event = await failed(paying(shop.refund(), reach), inputs=INPUTS)
+    assert event.failure == "block"
+    assert "does not hold refund_order" in event.reason
+    assert other.keys == []
+
+
+async def test_tool_outside_of_a_stage_is_not_called() -> None:
+    """Neither from a script nor from a task that outlived its stage."""
+    shop = Shop()
+    refund, look = shop.refund(), shop.look()
+    for call in (refund("7", 3), look("7")):
+        with pytest.raises(GrantError, match="only inside a stage"):
+            await call
+    left: list[asyncio.Task[Any]] = []
+
+    async def leave(mail: Mail) -> str:
+        left.append(asyncio.create_task(later()))
+        return "7"
+
+    async def later() -> str:
+        await asyncio.sleep(0.01)
+        return await look("7")
+
+    await finished(looking(leave, look))
+    with pytest.raises(GrantError, match="has ended"):
+        await left[0]
+    assert shop.keys == shop.looked == []
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_effect_twice_for_one_key_is_done_once(at_once: bool) -> None:
+    """The same again is the recorded result; with other arguments it is refused. One after the other, or together."""
+
+    async def twice(first: Awaitable[Receipt], then: Callable[[], Awaitable[Receipt]]) -> Receipt:
+        if at_once:
+            return (await asyncio.gather(first, then()))[0]
+        await first
+        return await then()
+
+    same, other, two = Shop(), Shop(), Shop()
+    refund, changed, both = same.refund(), other.refund(), two.refund()
+    event = await finished(paying(refund, lambda _: twice(refund("7", 3), lambda: refund("7", 3))), inputs=INPUTS)
+    assert len(same.keys) == 1
+    assert event.output.data == {"payment": "p"}
+    stopped = await failed(paying(changed, lambda _: twice(changed("7", 3), lambda: changed("7", 4))), inputs=INPUTS)
+    assert stopped.failure == "block"
+    assert "calls refund_order for one order twice, with different arguments" in stopped.reason
+    assert len(other.keys) <= 1
+    await finished(paying(both, lambda _: twice(both("7", 3), lambda: both("8", 3))), inputs=INPUTS)
+    assert len(set(two.keys)) == 2
+
+
+async def test_effect_with_an_amount_that_is_spelled_in_two_ways_is_one() -> None:
+    """12.5 is 12.50."""
+    sent: list[Decimal] = []
+
+    @effect(once="order")
+    async def refund_order(key: IdempotencyKey, order: str, amount: Decimal) -> Receipt:
+        sent.append(amount)
+        return DONE
+
+    @stage(tools=[refund_order])
+    async def pay(owed: Approved[Owed]) -> Endorsed[Receipt]:
+        await refund_order("7", Decimal("12.5"))
+        return Endorsed(await refund_order("7", Decimal("12.50")))
+
+    await finished(pay, inputs=INPUTS)
+    assert sent == [Decimal("12.5")]
+
+
+@pytest.mark.parametrize(
+    ("order", "amount"), [(7, 3), ("7", "3"), ("7", True), ("7", 2**60), (None, 3), (f"{MARK}\ud800", 3)]
+)
+async def test_wrong_argument_never_leaves(order: Any, amount: Any) -> None:
+    """Arguments keep to their contract before anything is asked for."""
+    shop = Shop()
+    refund = shop.refund()
+    event = await failed(paying(refund, lambda _: refund(order, amount)), inputs=INPUTS, acted=never)
+    assert event.failure == "contract"
+    assert event.reason.startswith("arguments of refund_order")
+
+
+async def never(call: Any) -> Entry:
+    raise AssertionError(f"{call.tool} was asked for")
+
+
+async def test_evidence_names_tool_key_and_arguments_by_digest() -> None:
+    """A receipt shows what was done without showing what with."""
+    event = await finished(paying(Shop().refund()), inputs={"owed": {"order": MARK, "amount": 3}})
+    [entry] = event.evidence["tools"]
+    assert set(entry) == {"tool", "call", "key", "arguments", "outcome", "by"}
+    assert MARK not in str(event.evidence)
+
+
+# -- tools that run inside the stage's activity ------------------------------------------------------
+
+
+async def test_tool_is_called_where_the_stage_runs() -> None:
+    """What only looks needs no activity of its own."""
+    shop, stands = Shop(), list[Suspended]()
+    look = shop.look()
+    event = await finished(looking(lambda mail: look("7"), look), stands=stands)
+    assert event.output.data == {"order": "order 7", "amount": 3}
+    assert (outcomes(event), stands, shop.looked) == (["done"], [], ["7"])
+    assert dict(event.spent.tool_calls) == {"look_up": 1}
+
+
+async def test_stage_gets_a_copy_of_what_a_tool_gave() -> None:
+    """What a stage does to a result changes nothing of what is recorded."""
+
+    @tool
+    async def find() -> list[int]:
+        return kept
+
+    kept = [1]
+
+    async def spoil(mail: Mail) -> str:
+        (await find()).append(2)
+        return str(len(await find()))
+
+    assert (await finished(looking(spoil, find))).output.data["order"] == "1"
+
+
+async def test_tool_that_breaks_is_an_error_without_its_words() -> None:
+    """A stage may catch it and go on: nothing has changed."""
+    look = Shop(ValueError(MARK)).look()
+    event = await failed(looking(lambda mail: look("7"), look))
+    assert event.failure == "error"
+    assert event.reason.startswith("look_up broke: ValueError at tests/unit/shops.py:")
+
+    async def brave(mail: Mail) -> str:
+        try:
+            return await look("7")
+        except ToolError:
+            return "none"
+
+    assert (await finished(looking(brave, look))).output.data["order"] == "none"
+
+
+async def test_refusal_of_an_untrusted_tool_is_not_repeated() -> None:
+    """What it says is outside text, and a block's reason is shown to people as ours."""
+    ours, theirs = Shop(Block("No such order.")).look(), Shop(Block(MARK)).look(untrusted=True)
+    assert (await failed(looking(lambda mail: ours("7"), ours))).reason == "No such order."
+    assert (await failed(looking(lambda mail: theirs("7"), theirs))).reason == "look_up said no"
+
+
+async def test_tool_reaches_nothing_through_the_stage_that_calls_it() -> None:
+    """A tool's code holds no grant, asks no model, and calls no other tool."""
+    shop = Shop()
+    look = shop.look()
+
+    @tool
+    async def deputy() -> str:
+        return await look("7")
+
+    @tool
+    async def asker() -> str:
+        return (await ask(Claim, instructions="Read.")).value.order
+
+    for confused in (deputy, asker):
+        event = await failed(looking(lambda mail, confused=confused: confused(), confused, look))
+        assert event.failure == "error"
+        assert "only inside a stage" in event.reason
+    assert shop.looked == []
+
+
+@pytest.mark.parametrize("flags", [{"on": "private"}, {"approve_calls": role("ops")}])
+async def test_tool_with_its_own_queue_or_approver_runs_apart(flags: dict[str, Any]) -> None:
+    """Whose workers run it, and who is asked before, is not for the stage's worker to say."""
+    shop, stands = Shop(), list[Suspended]()
+    look = shop.look(**flags)
+
+    async def twice(mail: Mail) -> str:
+        return await look("7") + await look("7")
+
+    event = await finished(looking(twice, look), stands=stands)
+    assert event.output.data["order"] == "order 7order 7"
+    assert [len(stood.calls) for stood in stands] == [1, 1]
+    assert len({call.id for stood in stands for call in stood.calls}) == 2
+    assert all(call.key == "" for stood in stands for call in stood.calls)
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+
+def limited(used: Tool[..., Any], *limits: Limit) -> dict[str, Any]:
+    import dataclasses
+
+    return {"tools": (dataclasses.replace(used.use, limits=limits),)}
+
+
+LIMITS: dict[str, tuple[Limit, bool]] = {
+    "a constant": (Limit(argument="order", rule="is", value=Const("7"), kind="text"), True),
+    "another constant": (Limit(argument="order", rule="is", value=Const("8"), kind="text"), False),
+    "a value of the plan": (Limit(argument="order", rule="is", value=Ref("agreed", ("order",)), kind="text"), True),
+    "another value": (Limit(argument="order", rule="is", value=Ref("agreed", ("other",)), kind="text"), False),
+    "a field that is not there": (Limit(argument="order", rule="is", value=Ref("agreed", ("no",)), kind="text"), False),
+    "a value that is not there": (Limit(argument="order", rule="is", value=Ref("lost"), kind="text"), False),
+    "an amount": (Limit(argument="amount", rule="at_most", value=Const(3), kind="number"), True),
+    "a lower amount": (Limit(argument="amount", rule="at_most", value=Const(2), kind="number"), False),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+async def test_call_outside_of_its_limits_is_not_asked_for(case: str) -> None:
+    """A call of the stage's own code outside of the limits blocks at once."""
+    limit, admitted = LIMITS[case]
+    shop = Shop()
+    refund = shop.refund()
+    options: dict[str, Any] = {
+        "inputs": INPUTS,
+        "limits": {"agreed": {"order": "7", "other": "8"}},
+        **limited(refund, Limit(argument="order", rule="is", value=Const("7"), kind="text"), limit),
+    }
+    if admitted:
+        await finished(paying(refund), **options)
+    else:
+        event = await failed(paying(refund), **options)
+        assert event.failure == "block"
+        assert "refund_order" in event.reason
+        [refused] = event.evidence["refused"]
+        assert refused["tool"] == "refund_order"
+    assert len(shop.keys) == admitted
+
+
+async def test_limit_by_a_value_of_another_digest_stops_the_stage() -> None:
+    """A value that was changed on the way is not the value that holds a receipt."""
+    import dataclasses
+
+    from tests.unit.attempts import sealed
+
+    changed = dataclasses.replace(sealed({"order": "7"}), data={"order": MARK})
+    event = await failed(paying(Shop().refund()), inputs=INPUTS, limits={"agreed": changed})
+    assert (event.failure, event.reason) == (
+        "contract",
+        "agreed, which limits the tools of pay,: its digest is not that of its data",
+    )
+
+
+# -- stages that do not stand still ------------------------------------------------------------------
+
+Work = Callable[[Effect[[str, int], Receipt], Tool[[str], str]], Awaitable[Any]]
+
+
+async def catches(refund: Any, look: Any) -> Any:
+    try:
+        return await refund("7", 3)
+    except BaseException:
+        return Receipt(payment=MARK)
+
+
+async def catches_and_goes_on(refund: Any, look: Any) -> Any:
+    for _ in range(100_000):
+        try:
+            return await refund("7", 3)
+        except BaseException:
+            continue
+    return Receipt(payment=MARK)
+
+
+async def catches_and_looks(refund: Any, look: Any) -> Any:
+    try:
+        return await refund("7", 3)
+    except BaseException:
+        await look("after")
+        return Receipt(payment=MARK)
+
+
+async def cleans_up_for_long(refund: Any, look: Any) -> Any:
+    try:
+        return await refund("7", 3)
+    finally:
+        await asyncio.sleep(30)
+
+
+async def cleans_up_by_a_call(refund: Any, look: Any) -> Any:
+    try:
+        return await refund("7", 3)
+    finally:
+        await look("cleaned")
+
+
+async def gathers(refund: Any, look: Any) -> Any:
+    return (await asyncio.gather(refund("7", 3), refund("8", 3), refund("9", 3)))[0]
+
+
+async def gathers_errors(refund: Any, look: Any) -> Any:
+    found = await asyncio.gather(refund("7", 3), refund("8", 3), return_exceptions=True)
+    return next((one for one in found if isinstance(one, Receipt)), Receipt(payment=MARK))
+
+
+async def groups(refund: Any, look: Any) -> Any:
+    async with asyncio.TaskGroup() as group:
+        one, _ = group.create_task(refund("7", 3)), group.create_task(refund("8", 3))
+    return one.result()
+
+
+async def groups_and_catches(refund: Any, look: Any) -> Any:
+    try:
+        return await groups(refund, look)
+    except BaseException:
+        return Receipt(payment=MARK)
+
+
+async def leaves_a_task(refund: Any, look: Any) -> Any:
+    left.append(asyncio.create_task(lingers(look)))
+    return await refund("7", 3)
+
+
+async def lingers(look: Any) -> None:
+    while True:
+        await asyncio.sleep(0.001)
+        await look("lingering")
+
+
+async def does_not_wait(refund: Any, look: Any) -> Any:
+    left.append(asyncio.create_task(refund("7", 3)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return Receipt(payment="p")
+
+
+async def shields(refund: Any, look: Any) -> Any:
+    return await asyncio.shield(refund("7", 3))
+
+
+async def waits_for_a_moment(refund: Any, look: Any) -> Any:
+    return await asyncio.wait_for(refund("7", 3), 5)
+
+
+async def waits_as_completed(refund: Any, look: Any) -> Any:
+    for found in asyncio.as_completed([refund("7", 3), refund("8", 3)]):
+        await found
+    return Receipt(payment="p")
+
+
+async def calls_from_a_thread(refund: Any, look: Any) -> Any:
+    loop = asyncio.get_running_loop()
+    return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(refund("7", 3), loop).result(5))
+
+
+left: list[asyncio.Task[Any]] = []
+
+STAGES: dict[str, tuple[Work, int]] = {
+    "catches": (catches, 1),
+    "catches and goes on": (catches_and_goes_on, 1),
+    "catches and looks": (catches_and_looks, 1),
+    "cleans up for long": (cleans_up_for_long, 1),
+    "cleans up by a call": (cleans_up_by_a_call, 1),
+    "gathers": (gathers, 3),
+    "gathers errors": (gathers_errors, 2),
+    "groups": (groups, 2),
+    "groups and catches": (groups_and_catches, 2),
+    "leaves a task": (leaves_a_task, 1),
+    "does not wait": (does_not_wait, 1),
+    "shields": (shields, 1),
+    "waits for a moment": (waits_for_a_moment, 1),
+    "waits as completed": (waits_as_completed, 2),
+    "calls from a thread": (calls_from_a_thread, 1),
+}
+
+
+@pytest.mark.parametrize("case", STAGES)
+async def test_stage_that_stands_still_can_do_nothing_until_it_is_answered(case: str) -> None:
+    """Whatever it catches and goes on to do, each effect is done once, by nobody but who makes the calls."""
+    work, effects = STAGES[case]
+    shop, stands = Shop(), list[Suspended]()
+    refund, look = shop.refund(), shop.look()
+    left.clear()
+    options: dict[str, Any] = {"inputs": INPUTS, "stands": stands, "timeout_seconds": 3.0}
+    if case == "cleans up for long":
+        # It is left behind; once it is answered its time is up.
+        event: Any = await failed(paying(refund, lambda _: work(refund, look), refund, look), **options)
+        assert event.failure == "timeout"
+    else:
+        event = await finished(paying(refund, lambda _: work(refund, look), refund, look), **options)
+        assert event.output.data == {"payment": "p"}
+    assert len(shop.keys) == len(set(shop.keys)) == effects
+    assert [len(stood.calls) for stood in stands] == [effects]
+    looked = list(shop.looked)
+    assert "after" not in looked
+    await asyncio.sleep(0.05)
+    assert shop.looked == looked
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+async def test_calls_that_were_under_way_are_kept() -> None:
+    """What ran beside the call that must wait is not done again."""
+    shop = Shop()
+    look, refund = shop.look(), shop.refund()
+    shop.answer = DONE
+
+    @tool
+    async def slow(order: str) -> str:
+        shop.looked.append(f"slow {order}")
+        await asyncio.sleep(0.05)
+        return order
+
+    async def both(owed: Owed) -> Receipt:
+        found = await asyncio.gather(slow("a"), look("b"), refund("7", 3))
+        return found[2]
+
+    stands: list[Suspended] = []
+    await finished(paying(refund, both, refund, look, slow), inputs=INPUTS, stands=stands)
+    assert sorted(shop.looked) == ["b", "slow a"]
+    assert sorted(entry.tool for entry in stands[0].entries) == ["look_up", "slow"]
+
+
+async def test_stage_that_reorders_its_calls_gets_the_same_answers() -> None:
+    """An answer belongs to what was asked, not to when."""
+    shop, turn = Shop(), 0
+    refund = shop.refund()
+
+    async def fickle(owed: Owed) -> Receipt:
+        nonlocal turn
+        turn += 1
+        for order in ("7", "8", "9") if turn % 2 else ("9", "8", "7"):
+            await refund(order, 3)
+        return DONE
+
+    await finished(paying(refund, fickle), inputs=INPUTS)
+    assert len(shop.keys) == len(set(shop.keys)) == 3
+
+
+async def test_what_a_stage_raises_counts_more_than_what_it_asked_for() -> None:
+    """Nobody needs the call of an attempt that has failed, so it is not made."""
+    shop = Shop()
+    refund = shop.refund()
+
+    async def breaks(owed: Owed) -> Receipt:
+        task = asyncio.create_task(refund("7", 3))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        raise ValueError(MARK)
+
+    event = await failed(paying(refund, breaks), inputs=INPUTS, acted=never)
+    assert event.failure == "error"
+
+
+@pytest.mark.parametrize("how", ["run", "thread"])
+async def test_tool_is_not_reached_from_another_thread(how: str) -> None:
+    """Another event loop has none of what holds a stage; the context it was given does not help."""
+    shop = Shop()
+    look = shop.look()
+    said: list[str] = []
+
+    def reach() -> None:
+        try:
+            asyncio.run(look("7"))  # type: ignore[arg-type]
+        except GrantError as error:
+            said.append(error.message)
+
+    async def work(mail: Mail) -> str:
+        if how == "run":
+            await asyncio.to_thread(reach)
+        else:
+            thread = threading.Thread(target=reach)
+            thread.start()
+            await asyncio.to_thread(thread.join)
+        return "7"
+
+    await finished(looking(work, look))
+    assert shop.looked == []
+    assert ("another thread" if how == "run" else "only inside a stage") in said[0]
+
+
+async def test_cancelled_run_leaves_nothing_behind() -> None:
+    """A run that is cancelled while a stage works takes the stage with it."""
+    ended = asyncio.Event()
+
+    async def waits(mail: Mail) -> str:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+        return "7"
+
+    task = asyncio.create_task(finished(looking(waits)))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_refused_call_of_the_stage_is_an_answer_of_the_journal() -> None:
+    """A person who refuses a call of the stage's own code stops it with the reason given."""
+    look = Shop().look(approve_calls=role("ops"))
+
+    async def rejected(call: Any) -> Entry:
+        return Entry(kind="tool", id=call.id, outcome="refused", reason="Not today.", tool=call.tool)
+
+    event = await failed(looking(lambda mail: look("7"), look), acted=rejected)
+    assert (event.failure, event.reason) == ("block", "Not today.")
+
+
+async def test_endless_stage_is_stopped() -> None:
+    """A stage that does something new each time it is run again ends, if nothing else ends it."""
+    count = 0
+    look = Shop().look(on="elsewhere")
+
+    async def fickle(mail: Mail) -> str:
+        nonlocal count
+        count += 1
+        return await look(str(count))
+
+    journal = tuple(Entry(kind="tool", id=f"{n:064x}", outcome="refused", reason="-", tool="t") for n in range(500))
+    event = await failed(looking(fickle, look), journal=journal)
+    assert event.failure == "block"
+    assert "answered too much" in event.reason
+
+
+async def test_labels_of_what_a_stage_gives_hold_whatever_its_tools_gave() -> None:
+    """A stage cannot say of outside text that it is endorsed."""
+    look = Shop().look(untrusted=True)
+
+    async def launder(mail: Untrusted[Mail]) -> Any:
+        return Endorsed(Claim(order=await look("7"), amount=3))
+
+    @stage(tools=[look])
+    async def extract(mail: Untrusted[Mail]) -> Untrusted[Claim]:
+        return await launder(mail)  # type: ignore[no-any-return]
+
+    event = await failed(extract)
+    assert event.reason == "output of extract: must be Untrusted(…), and is a Endorsed"
+
+
+def test_every_hostile_stage_is_a_coroutine() -> None:
+    """The table would show nothing if an entry were never run."""
+    assert all(asyncio.iscoroutinefunction(work) for work, _ in STAGES.values())
+    assert isinstance(paying(Shop().refund()), Stage)
