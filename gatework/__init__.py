@@ -3,7 +3,7 @@
 from gatework.adopted import labelled
 from gatework.ask import ask
 from gatework.constructs import all_of, any_of, approve, endorse, not_, present
-from gatework.errors import GateworkError, PlanError
+from gatework.errors import GateworkError, NotDone, PlanError
 from gatework.guard import guard
 from gatework.labels import Approved, Endorsed, Untrusted
 from gatework.limit import at_least, at_most, between, matches, one_of
@@ -24,6 +24,7 @@ __all__ = [
     "GateworkError",
     "IdempotencyKey",
     "Pass",
+    "NotDone",
     "PlanError",
     "Retry",
     "Secret",

@@ -1,4 +1,4 @@
-"""The one call of a tool: strictly read, made in its time, its result held to the contract; an effect asked about first.
+"""The one call of a tool: read strictly, made in its time, its result held to the contract.
 
 Whatever goes wrong is an outcome that says so. An effect of which it is not known what became is `unknown`, and only
 an effect that was asked about, or that says so itself by `NotDone`, is known not to have happened.

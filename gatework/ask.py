@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, overload
 
-from pydantic import BaseModel
-
-from gatework import canonical, cell
-from gatework.canonical import Json
-from gatework.contract import contract
-from gatework.errors import ContractError
-from gatework.journal import Entry
-from gatework.labels import Endorsed, Label, Labelled, Untrusted
-from gatework.models.question import Answer, Material, Question, ToolCall, ToolResult, ToolSpec, Turn
+from gatework.labels import Endorsed, Labelled, Untrusted
 from gatework.tool import Granted, Tool
 
 T = TypeVar("T")
-
-MAX_CALLS = 16
-"""Most calls that a model may ask for at once."""
 
 
 # The forms overlap on purpose: what is endorsed throughout stays so, anything else is untrusted.
@@ -71,136 +56,17 @@ async def ask(
     contract (the stage is then tried again), `BudgetError`, `GrantError` for a tool that the stage does not hold or a
     model that was refused too often, and `ModelError` where no answer can be had.
     """
-    here = cell.current()
-    sealed = contract(output)
-    materials = (about,) if isinstance(about, Labelled) else tuple(about)
-    if name and len(materials) != 1:
-        raise ContractError("name= is for one value in about=, and there is another number of them")
-    offered = _Offered(tools, here)
-    turns: list[Turn] = []
-    while True:
-        question = Question(
+    from gatework.agent import Asked, answered  # with asyncio, which a definition can do without
+
+    return await answered(
+        Asked(
+            output=output,
             instructions=instructions,
-            material=tuple(_material(value, here, name) for value in materials),
-            schema=_narrowed(sealed.described, one_of or {}),
-            schema_name=output.__name__,
-            feedback=here.feedback,
+            about=(about,) if isinstance(about, Labelled) else tuple(about),
+            name=name,
+            tools=tuple(tools),
+            one_of=one_of or {},
             max_output_tokens=max_output_tokens,
-            seed=here.seed + here.run.attempt,
-            temperature=temperature if temperature is not None else (0.0 if here.run.attempt == 1 else 0.4),
-            tools=offered.specs,
-            turns=tuple(turns),
+            temperature=temperature,
         )
-        answer = await here.answer(question)
-        if not answer.calls:
-            break
-        turns.append(Turn(calls=answer.calls, results=await offered.called(answer.calls)))
-    try:
-        value = _read(output, answer, one_of or {})
-    except ContractError as error:
-        raise error.at(f"answer of the model in {here.node.name}") from None
-    untrusted = offered.untrusted or any(value.label is Label.UNTRUSTED for value in materials)
-    return Untrusted(value) if untrusted else Endorsed(value)
-
-
-def _read(output: type[T], answer: Answer, one_of: Mapping[str, Sequence[str]]) -> T:
-    value = contract(output).read(answer.text.encode())
-    for field, choices in one_of.items():
-        if getattr(value, field) not in choices:
-            raise ContractError("must be one of the choices given", field=field)
-    found: T = value
-    return found
-
-
-class _Offered:
-    """The tools that a model may call. What it writes is checked here and in the cell, whatever it was told."""
-
-    def __init__(self, tools: Sequence[Tool[..., Any] | Granted], here: cell.Cell) -> None:
-        self._here = here
-        self._boundary = f"answer of the model in {here.node.name}"
-        granted = [tool if isinstance(tool, Granted) else Granted(tool) for tool in tools]
-        self._granted = {one.tool.name: one for one in granted}
-        uses = {one.tool.name: here.use_of(one.tool) for one in granted}
-        self._outside = {name for name, use in uses.items() if use.untrusted}
-        self.untrusted = bool(self._outside)
-        """Whether what comes back may hold outside text: a tool need not be called to be of influence."""
-        self.specs = tuple(
-            ToolSpec(
-                name=one.tool.name,
-                description=one.tool.interface.description,
-                schema=one.tool.interface.asked,
-                untrusted=bool(one.tool.descriptor),
-            )
-            for one in self._granted.values()
-        )
-
-    async def called(self, calls: Sequence[ToolCall]) -> tuple[ToolResult, ...]:
-        """What the model is told of each call, made side by side. Raises what ends the stage."""
-        if len(calls) > MAX_CALLS:
-            raise ContractError(f"asks for more than {MAX_CALLS} calls at once", boundary=self._boundary)
-        told = await asyncio.gather(*map(self._called, calls), return_exceptions=True)
-        for found in told:
-            if isinstance(found, BaseException):
-                raise found
-        return tuple(found for found in told if isinstance(found, ToolResult))
-
-    async def _called(self, call: ToolCall) -> ToolResult:
-        granted = self._granted.get(call.name)
-        if granted is None:
-            offered = ", ".join(self._granted) or "none"
-            return _told(call, self._here.refuse(f"there is no such tool; the tools are {offered}"))
-        tool = granted.tool
-        try:
-            arguments = tool.interface.admitted(canonical.loads(call.arguments.encode()))
-        except ContractError as error:
-            # Where another program wrote the schema, the names in it are its words.
-            theirs = bool(tool.descriptor)
-            why = f"the arguments of {tool.name} break its schema" if theirs else str(error)
-            refused = self._here.refuse(why, tool.name)
-            return _told(call, replace(refused, reason=str(error)), untrusted=theirs)
-        entry = await self._here.call_for_model(tool, arguments, granted.limits)
-        # What is said of outside text may be outside text, too; what was refused before the tool was asked is ours.
-        return _told(call, entry, untrusted=tool.name in self._outside and bool(entry.id))
-
-
-def _told(call: ToolCall, entry: Entry, *, untrusted: bool = False) -> ToolResult:
-    if entry.data is not None:
-        return ToolResult(name=call.name, text=_text_of_json(entry.data.data), untrusted=untrusted)
-    text = f"{entry.outcome.capitalize()}: {entry.reason.rstrip('.')}."
-    return ToolResult(name=call.name, text=text, untrusted=untrusted, refused=True)
-
-
-def _material(value: Labelled[Any], here: cell.Cell, name: str) -> Material:
-    names = [name for name, given in here.inputs.items() if given is value]
-    if name and not re.fullmatch(r"[\w -]{1,60}", name):
-        raise ContractError("the name of material is a few words of letters and digits")
-    return Material(
-        name=name or (names[0] if names else type(value.value).__name__.lower()),
-        text=_text(value.value),
-        untrusted=value.label is Label.UNTRUSTED,
     )
-
-
-def _text(value: object) -> str:
-    """A value as text that a model reads: one line a field."""
-    return _text_of_json(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
-
-
-def _text_of_json(value: Json) -> str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return "\n".join(
-        f"{name}: {item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, default=str)}"
-        for name, item in value.items()
-    )
-
-
-def _narrowed(schema: Mapping[str, Json], one_of: Mapping[str, Sequence[str]]) -> Mapping[str, Json]:
-    properties = dict(schema.get("properties", {}))
-    for field, choices in one_of.items():
-        if field not in properties or not choices:
-            raise ContractError("one_of names no field with choices", field=field)
-        properties[field] = {"type": "string", "enum": list(dict.fromkeys(choices))}
-    return {**schema, "properties": properties} if one_of else schema

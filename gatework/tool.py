@@ -30,15 +30,13 @@ from typing import (
 )
 from uuid import UUID
 
-from gatework import cell, signature
-from gatework.canonical import Json
+from gatework import signature
 from gatework.contract import name_of
-from gatework.errors import ContractError, PlanError
+from gatework.errors import PlanError
 from gatework.interface import Interface, of_function
 from gatework.limit import limits_of
 from gatework.plan import QUEUE_FIX, Limit, ToolUse, is_queue
 from gatework.roles import Role
-from gatework.secret import masked, resolved, shows
 from gatework.verdict import Block
 
 P = ParamSpec("P")
@@ -72,7 +70,7 @@ class Tool(Generic[P, R]):
         self.name = interface.name
         self.where = interface.where
         self.function = interface.function
-        """What does it, without any check: for tests, and for `run`."""
+        """What does it, without any check: for tests."""
         self.untrusted = untrusted
         self.private = private
         self.egress = egress
@@ -90,6 +88,8 @@ class Tool(Generic[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it from a stage. Raises `GrantError` where the running stage does not hold it, or not so."""
+        from gatework import cell  # with asyncio, which a definition can do without
+
         here = cell.current()
         found: R = self.interface.value(await here.call(self, self.interface.bound(args, kwargs)))
         return found
@@ -118,22 +118,6 @@ class Tool(Generic[P, R]):
             timeout_seconds=self.timeout.total_seconds(),
             descriptor=self.descriptor,
         )
-
-    async def run(self, arguments: Json, key: str = "") -> Json | Block:
-        """Do it, past every check of a grant: only cells call this. The result as JSON, or the tool's own refusal.
-
-        Raises `ContractError` where arguments or result break their contract, `ConfigError` where a secret is missing.
-        """
-        values = self.interface.values(arguments)
-        secrets = {name: resolved(use.name) for name, use in self.interface.secrets.items()}
-        result = await self.function(*([IdempotencyKey(key)] if self.kind == "effect" else []), **values, **secrets)
-        held = tuple(secrets.values())
-        if isinstance(result, Block):
-            return Block(masked(result.reason, held))
-        written = self.interface.written(result)
-        if shows(written, held):
-            raise ContractError("holds a secret of the tool; return it without", boundary=f"result of {self.name}")
-        return written
 
     def _refuse(self, problem: str, fix: str) -> NoReturn:
         what = "the effect" if self.kind == "effect" else "the tool"
@@ -172,11 +156,6 @@ class Effect(Tool[P, R]):
     @property
     def use(self) -> ToolUse:
         return dataclasses.replace(super().use, once=self.once, probe=self.probe is not None)
-
-    async def probed(self, key: str) -> Json | None:
-        """What became of a key, as JSON: the recorded result, or None where it is known not to have happened."""
-        found = await self.probe(IdempotencyKey(key))
-        return None if found is None else self.interface.written(found)
 
     def _check_probe(self, probe: Any) -> None:
         asked = signature.read(probe, "the probe")

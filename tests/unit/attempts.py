@@ -26,7 +26,6 @@ from gatework.perform import Code, perform
 from gatework.plan import DEFAULT_BUDGET, Budget, Input, Param, Plan, Work
 from gatework.stage import Endorser, Stage
 from gatework.state import Act, Run
-from gatework.tool import Granted
 from tests.unit.hostile import MARK
 
 SALT = bytes(16)
@@ -123,11 +122,9 @@ async def once(
     code = Code(
         definition=definition,
         guards={guard.name: guard for guard in definition.checks},
-        tools={granted.tool.name: granted.tool for granted in grants(definition)},
+        tools={tool.name: tool for tool in definition.tools},
     )
-    event = await perform(
-        run, plan, code, lineage=lineage, tries=tries, model=None if model is None else lambda: model
-    )
+    event = await perform(run, plan, code, lineage=lineage, tries=tries, model=None if model is None else lambda: model)
     found = (event.plan, event.node, event.attempt, event.inputs)
     assert found == (plan.digest, run.node, run.attempt, run.inputs_digest)
     if isinstance(event, Failed):
@@ -139,7 +136,7 @@ def act_of(definition: Stage[Any, Any] | Endorser) -> Acting:
     """Makes the calls of a stage as the activities of its tools do."""
 
     async def acted(call: Call) -> Entry:
-        [granted] = [one for one in grants(definition) if one.tool.name == call.tool]
+        [granted] = [one for one in definition.grants if one.tool.name == call.tool]
         due = Act(plan="", node=definition.name, attempt=1, call=call)
         event = await act(granted.use, granted.tool, due)
         assert event.outcome != "unknown", event.reason
@@ -160,11 +157,6 @@ def less(allowance: Budget, spent: Spent) -> Budget:
         tool_calls={name: most - spent.tool_calls.get(name, 0) for name, most in allowance.tool_calls.items()},
         seconds=None if allowance.seconds is None else allowance.seconds - spent.seconds,
     )
-
-
-def grants(definition: Stage[Any, Any] | Endorser) -> tuple[Granted, ...]:
-    found = getattr(definition, "grants", definition.tools)
-    return tuple(tool if isinstance(tool, Granted) else Granted(tool) for tool in found)
 
 
 async def finished(definition: Stage[Any, Any] | Endorser, **options: Any) -> Finished:
@@ -200,7 +192,7 @@ def plan_of(definition: Stage[Any, Any] | Endorser, **changes: Any) -> Plan:
         contract=declared.result.contract.digest,
         before=definition.before_uses if isinstance(definition, Stage) else (),
         guards=guards,
-        tools=tuple(granted.use for granted in grants(definition)),
+        tools=tuple(granted.use for granted in definition.grants),
         budget=definition.budget if isinstance(definition, Stage) else None,
         timeout_seconds=5.0,
     )

@@ -51,7 +51,11 @@ class Bank:
 
         @effect(once="order", probe=find if probe else None, timeout=timedelta(seconds=seconds))
         async def pay_out(
-            key: IdempotencyKey, order: str, amount: Decimal, *, token: Secret = secret("BANK_TOKEN")
+            key: IdempotencyKey,
+            order: str,
+            amount: Decimal,
+            *,
+            token: Secret = secret("BANK_TOKEN"),  # noqa: B008
         ) -> Paid | Block:
             self.asked.append(("pay", key))
             return await said(self.answer, token)  # type: ignore[no-any-return]
@@ -60,7 +64,12 @@ class Bank:
 
     def tool(self, *, seconds: float = 5.0) -> Tool[[str, Decimal], Paid]:
         @tool(timeout=timedelta(seconds=seconds))
-        async def look_up(order: str, amount: Decimal, *, token: Secret = secret("BANK_TOKEN")) -> Paid | Block:
+        async def look_up(
+            order: str,
+            amount: Decimal,
+            *,
+            token: Secret = secret("BANK_TOKEN"),  # noqa: B008
+        ) -> Paid | Block:
             self.asked.append(("look", order))
             return await said(self.answer, token)  # type: ignore[no-any-return]
 
@@ -225,7 +234,10 @@ async def test_recorded_result_with_another_argument_is_refused() -> None:
     """The key was used for something else; one amount spelled in two ways is the same."""
     other = Bank(found=Paid(order="7", amount=Decimal("5")))
     acted = await made(other.effect(probe=True))
-    assert (acted.outcome, acted.reason) == ("refused", "pay_out was done before with another amount for the same order")
+    assert (acted.outcome, acted.reason) == (
+        "refused",
+        "pay_out was done before with another amount for the same order",
+    )
     alike = Bank(found=Paid(order="7", amount=Decimal("3.00")))
     assert (await made(alike.effect(probe=True))).outcome == "found"
     assert other.sent == alike.sent == 0

@@ -324,7 +324,7 @@ Work = Callable[[Effect[[str, int], Receipt], Tool[[str], str]], Awaitable[Any]]
 async def catches(refund: Any, look: Any) -> Any:
     try:
         return await refund("7", 3)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         return Receipt(payment=MARK)
 
 
@@ -332,7 +332,7 @@ async def catches_and_goes_on(refund: Any, look: Any) -> Any:
     for _ in range(100_000):
         try:
             return await refund("7", 3)
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             continue
     return Receipt(payment=MARK)
 
@@ -340,7 +340,7 @@ async def catches_and_goes_on(refund: Any, look: Any) -> Any:
 async def catches_and_looks(refund: Any, look: Any) -> Any:
     try:
         return await refund("7", 3)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         await look("after")
         return Receipt(payment=MARK)
 
@@ -377,7 +377,7 @@ async def groups(refund: Any, look: Any) -> Any:
 async def groups_and_catches(refund: Any, look: Any) -> Any:
     try:
         return await groups(refund, look)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         return Receipt(payment=MARK)
 
 
