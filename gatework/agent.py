@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from gatework import canonical, cell
 from gatework.canonical import Json
 from gatework.contract import contract
-from gatework.errors import ContractError
+from gatework.errors import ContractError, GrantError
 from gatework.journal import Entry
 from gatework.labels import Endorsed, Label, Labelled, Untrusted
 from gatework.models.question import Answer, Material, Question, ToolCall, ToolResult, ToolSpec, Turn
-from gatework.tool import Granted, Tool
+from gatework.tool import Granted, Tool, TrustedTool
 
 MAX_CALLS = 16
 """Most calls that a model may ask for at once."""
@@ -81,11 +81,15 @@ class _Offered:
     def __init__(self, tools: Sequence[Tool[..., Any] | Granted], here: cell.Cell) -> None:
         self._here = here
         self._boundary = f"answer of the model in {here.node.name}"
-        granted = [tool if isinstance(tool, Granted) else Granted(tool) for tool in tools]
-        self._granted = {one.tool.name: one for one in granted}
-        uses = {one.tool.name: here.use_of(one.tool) for one in granted}
+        every = [tool if isinstance(tool, Granted) else Granted(tool) for tool in tools]
+        self._granted = granted = {one.tool.name: one for one in every}
+        if len(granted) < len(every):
+            raise GrantError(f"{here.node.name} offers its model one tool twice; name it once, with all its limits.")
+        uses = {name: here.use_of(one.tool) for name, one in granted.items()}
         self._outside = {name for name, use in uses.items() if use.untrusted}
-        self.untrusted = bool(self._outside)
+        self.untrusted = any(
+            use.untrusted or not isinstance(granted[name].tool, TrustedTool) for name, use in uses.items()
+        )
         """Whether what comes back may hold outside text: a tool need not be called to be of influence."""
         self.specs = tuple(
             ToolSpec(

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from gatework.labels import Endorsed, Labelled, Untrusted
-from gatework.tool import Granted, Tool
+from gatework.tool import Granted, Tool, TrustedGranted, TrustedTool
 
 T = TypeVar("T")
 
 
 # The forms overlap on purpose: what is endorsed throughout stays so, anything else is untrusted.
 @overload
-async def ask(  # type: ignore[overload-overlap]
+async def ask(
     output: type[T],
     *,
     instructions: str,
     about: Endorsed[Any] | Sequence[Endorsed[Any]] = (),
     name: str = "",
+    tools: Sequence[TrustedTool[..., Any] | TrustedGranted] = (),
     one_of: Mapping[str, Sequence[str]] | None = None,
     max_output_tokens: int = 512,
     temperature: float | None = None,

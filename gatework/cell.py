@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -48,6 +48,10 @@ class Refusal(GateworkError):
     """A tool or a person said no to a call of the stage's own code; the stage stops with the same reason."""
 
     code = "block"
+
+
+class _AnotherEffect(GrantError):
+    """A key of an effect was used for something else before."""
 
 
 class Suspension(asyncio.CancelledError):
@@ -95,14 +99,9 @@ class Cell:
         self.standing: asyncio.Future[None] = self._loop.create_future()
         """Done once the stage can go no further, and nothing is under way."""
 
-    @contextmanager
-    def entered(self) -> Generator[Cell]:
-        """Run a stage's function inside this cell."""
-        token = _current.set(self)
-        try:
-            yield self
-        finally:
-            _current.reset(token)
+    def enter(self) -> None:
+        """Run what follows in this task, and in those that it starts, inside this cell."""
+        _current.set(self)
 
     def close(self) -> None:
         """The stage is over: what it left running reaches nothing."""
@@ -207,7 +206,10 @@ class Cell:
         narrowed = ToolUse(name=use.name, limits=(*use.limits, *limits))
         if why := grant.refusal(narrowed, arguments, self._plan_value):
             return self.refuse(why, use.name)
-        entry = await self._entry(use, tool, arguments, by_model=True)
+        try:
+            entry = await self._entry(use, tool, arguments, by_model=True)
+        except _AnotherEffect as error:
+            return self.refuse(error.message, use.name)
         if use.approver and entry.outcome == "refused":
             self._count_refusal(entry.reason, use.name)
         return entry
@@ -220,9 +222,7 @@ class Cell:
     def _count_refusal(self, why: str, tool: str) -> None:
         self._refused.append({"tool": tool, "reason": why})
         if len(self._refused) > REFUSALS:
-            raise GrantError(
-                f"{self.node.name}: the model was refused {len(self._refused)} calls, the last since {why}."
-            )
+            raise GrantError(f"{self.node.name}: its model was refused {len(self._refused)} calls; the last: {why}.")
 
     def use_of(self, tool: Tool[..., Any]) -> ToolUse:
         """How the plan grants a tool to this stage. Raises `GrantError` where it does not."""
@@ -279,14 +279,11 @@ class Cell:
     def _same_effect(
         self, use: ToolUse, tool: Tool[..., Any], key: str, request: str, arguments: Json
     ) -> tuple[str, Json]:
-        """The call that was made under a key, if it is the same. Raises `GrantError` where it is another."""
+        """The call that was made under a key, if it is the same. Raises `_AnotherEffect` where it is not."""
         earlier, before = self._keys.setdefault(key, (request, arguments))
         # The same may be written in two ways: 12.5 and 12.50.
         if earlier != request and tool.interface.values(before) != tool.interface.values(arguments):
-            raise GrantError(
-                f"{self.node.name} calls {use.name} for one {use.once} twice, with different arguments; "
-                "call it once, or for another."
-            )
+            raise _AnotherEffect(f"{use.name} is called twice for one {use.once}, with different arguments")
         return earlier, before
 
     # -- standing still ----------------------------------------------------------------------------
@@ -342,7 +339,8 @@ def _outside() -> Generator[None]:
     try:
         yield
     finally:
-        _current.reset(token)
+        with suppress(ValueError):  # a task that was left behind ends in no context of its own
+            _current.reset(token)
 
 
 def current() -> Cell:
@@ -363,15 +361,14 @@ def _written(calls: tuple[ToolCall, ...]) -> list[Json]:
 def _answer_in(entry: Entry) -> Answer:
     try:
         said: Any = entry.data.data if entry.data is not None else None
-        return Answer(
-            text=said["text"],
-            input_tokens=said["input_tokens"],
-            output_tokens=said["output_tokens"],
-            model=said["model"],
-            calls=tuple(ToolCall(name=call["name"], arguments=call["arguments"]) for call in said["calls"]),
-        )
+        calls = tuple(ToolCall(name=call["name"], arguments=call["arguments"]) for call in said["calls"])
+        texts = [said["text"], said["model"], *(text for call in calls for text in (call.name, call.arguments))]
+        counts = [said["input_tokens"], said["output_tokens"]]
+        if not (all(type(text) is str for text in texts) and all(type(count) is int for count in counts)):
+            raise TypeError
     except (TypeError, KeyError):
         raise ContractError("is no answer of a model", boundary="an entry of the journal") from None
+    return Answer(text=texts[0], model=texts[1], input_tokens=counts[0], output_tokens=counts[1], calls=calls)
 
 
 def _printable(text: str) -> str:

@@ -295,13 +295,13 @@ class _Attempt:
         return output
 
     async def _contained(self, values: Mapping[str, Any]) -> tuple[object, BaseException | None]:
-        with self._cell.entered():
-            try:
-                return await self._code.definition.function(**values), None
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  # asyncio would let an exit end the worker
-                return None, error
+        self._cell.enter()
+        try:
+            return await self._code.definition.function(**values), None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # asyncio would let an exit end the worker
+            return None, error
 
     def _unlabelled(self, output: Any) -> Any:
         if self._node.kind == "endorse" or self._node.label is Label.PLAIN:

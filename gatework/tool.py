@@ -23,6 +23,7 @@ from typing import (
     NewType,
     NoReturn,
     ParamSpec,
+    Self,
     TypeVar,
     get_args,
     get_origin,
@@ -127,7 +128,15 @@ class Tool(Generic[P, R]):
         return f"<{self.kind} {self.name}>"
 
 
-class Effect(Tool[P, R]):
+class TrustedTool(Tool[P, R]):
+    """A tool that gives what is ours, and no outside text."""
+
+    def only(self, /, **limits: object) -> TrustedGranted:
+        """This tool, with limits on its arguments, as `Tool.only`."""
+        return TrustedGranted(self, limits_of(self.name, self.interface.parts, limits))
+
+
+class Effect(TrustedTool[P, R]):
     """A tool that changes the outside world, once for each key. It is called without the key."""
 
     kind = "effect"
@@ -178,14 +187,18 @@ class Granted:
     tool: Tool[..., Any]
     limits: tuple[Limit, ...] = ()
 
-    def only(self, /, **limits: object) -> Granted:
+    def only(self, /, **limits: object) -> Self:
         """With further limits; those that it has are kept."""
-        return Granted(self.tool, (*self.limits, *self.tool.only(**limits).limits))
+        return type(self)(self.tool, (*self.limits, *self.tool.only(**limits).limits))
 
     @property
     def use(self) -> ToolUse:
         """The tool in a plan, with its limits."""
         return dataclasses.replace(self.tool.use, limits=self.limits)
+
+
+class TrustedGranted(Granted):
+    """A tool that gives no outside text, with limits on its arguments."""
 
 
 def _names_one_thing(interface: Interface, once: str) -> bool:
@@ -209,8 +222,15 @@ class _ToolOf:
         self._name = name
         self._flags = flags
 
-    def __call__(self, function: Callable[P, Awaitable[R | Block]], /) -> Tool[P, R]:
-        return Tool(of_function(function, "the tool", name=self._name), **self._flags)
+    def __call__(self, function: Callable[P, Awaitable[R | Block]], /) -> TrustedTool[P, R]:
+        return TrustedTool(of_function(function, "the tool", name=self._name), **self._flags)
+
+
+class _UntrustedToolOf(_ToolOf):
+    """What `tool(untrusted=True)` gives."""
+
+    def __call__(self, function: Callable[P, Awaitable[R | Block]], /) -> Tool[P, R]:  # type: ignore[override]
+        return Tool(of_function(function, "the tool", name=self._name), untrusted=True, **self._flags)
 
 
 class _EffectOf:
@@ -225,11 +245,11 @@ class _EffectOf:
 
 
 @overload
-def tool(function: Callable[P, Awaitable[R | Block]], /) -> Tool[P, R]: ...
+def tool(function: Callable[P, Awaitable[R | Block]], /) -> TrustedTool[P, R]: ...
 @overload
 def tool(
     *,
-    untrusted: bool = False,
+    untrusted: Literal[False] = False,
     private: bool = False,
     egress: bool = False,
     on: str = "",
@@ -237,7 +257,18 @@ def tool(
     timeout: timedelta = TIMEOUT,
     name: str = "",
 ) -> _ToolOf: ...
-def tool(function: Any = None, /, *, name: str = "", **flags: Any) -> Any:
+@overload
+def tool(
+    *,
+    untrusted: Literal[True],
+    private: bool = False,
+    egress: bool = False,
+    on: str = "",
+    approve_calls: Role | None = None,
+    timeout: timedelta = TIMEOUT,
+    name: str = "",
+) -> _UntrustedToolOf: ...
+def tool(function: Any = None, /, *, untrusted: bool = False, name: str = "", **flags: Any) -> Any:
     """Declare a tool: a typed async function that reads from outside.
 
     `untrusted` says that what it gives is outside text, `private` that it must not leave, `egress` that its arguments
@@ -245,7 +276,7 @@ def tool(function: Any = None, /, *, name: str = "", **flags: Any) -> Any:
     `timeout` bounds one call. A tool that changes the outside world is an `@effect`.
     Raises `PlanError` at import where its types cannot be sealed.
     """
-    made = _ToolOf(name, flags)
+    made = (_UntrustedToolOf if untrusted else _ToolOf)(name, flags)
     return made if function is None else made(function)
 
 
@@ -280,4 +311,4 @@ def effect(
     return _EffectOf(name, flags)
 
 
-__all__ = ["Effect", "Granted", "IdempotencyKey", "Tool", "effect", "tool"]
+__all__ = ["Effect", "Granted", "IdempotencyKey", "Tool", "TrustedGranted", "TrustedTool", "effect", "tool"]

@@ -118,8 +118,13 @@ async def test_result_is_sealed_json_of_the_contract() -> None:
 
 async def test_effect_is_called_with_its_key_and_its_secret() -> None:
     """The key is that of the call; the secret is read where the call is made."""
-    bank, given = Bank(), []
-    bank.answer = lambda token: given.append(token.reveal()) or DONE
+    bank, given = Bank(), list[str]()
+
+    def look(token: Secret) -> Paid:
+        given.append(token.reveal())
+        return DONE
+
+    bank.answer = look
     acted = await made(bank.effect())
     assert acted.outcome == "done"
     assert bank.asked[0][1] == key_of(bank.effect().use, ARGUMENTS, node="pay", lineage="lineage")
@@ -256,7 +261,7 @@ BROKEN: dict[str, Any] = {
     "another type": Block,
     "a dictionary": {"order": MARK},
     "text": MARK,
-    "built around its checks": Paid.model_construct(order="7", amount=MARK),  # type: ignore[arg-type]
+    "built around its checks": Paid.model_construct(order="7", amount=MARK),
     "not finite": Paid.model_construct(order="7", amount=Decimal("NaN")),
     "two megabytes": Paid(order=MARK * 200_000, amount=Decimal(3)),
 }

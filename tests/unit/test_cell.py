@@ -123,7 +123,7 @@ async def test_effect_twice_for_one_key_is_done_once(at_once: bool) -> None:
     assert event.output.data == {"payment": "p"}
     stopped = await failed(paying(changed, lambda _: twice(changed("7", 3), lambda: changed("7", 4))), inputs=INPUTS)
     assert stopped.failure == "block"
-    assert "calls refund_order for one order twice, with different arguments" in stopped.reason
+    assert stopped.reason == "refund_order is called twice for one order, with different arguments"
     assert len(other.keys) <= 1
     await finished(paying(both, lambda _: twice(both("7", 3), lambda: both("8", 3))), inputs=INPUTS)
     assert len(set(two.keys)) == 2
@@ -237,7 +237,7 @@ async def test_tool_reaches_nothing_through_the_stage_that_calls_it() -> None:
         return (await ask(Claim, instructions="Read.")).value.order
 
     for confused in (deputy, asker):
-        event = await failed(looking(lambda mail, confused=confused: confused(), confused, look))
+        event = await failed(looking(lambda _: confused(), confused, look))  # noqa: B023
         assert event.failure == "error"
         assert "only inside a stage" in event.reason
     assert shop.looked == []
@@ -528,7 +528,7 @@ async def test_tool_is_not_reached_from_another_thread(how: str) -> None:
 
     def reach() -> None:
         try:
-            asyncio.run(look("7"))  # type: ignore[arg-type]
+            asyncio.run(look("7"))
         except GrantError as error:
             said.append(error.message)
 
