@@ -133,8 +133,11 @@ class _Offered:
 def _told(call: ToolCall, entry: Entry, *, untrusted: bool = False) -> ToolResult:
     if entry.data is not None:
         return ToolResult(name=call.name, text=_text_of_json(entry.data.data), untrusted=untrusted)
-    text = f"{entry.outcome.capitalize()}: {entry.reason.rstrip('.')}."
-    return ToolResult(name=call.name, text=text, untrusted=untrusted, refused=True)
+    # A call that failed was made, and is no refusal.
+    refused = entry.outcome == "refused"
+    reason = f"{entry.reason.rstrip('.')}."
+    text = reason if refused else f"Failed: {reason}"
+    return ToolResult(name=call.name, text=text, untrusted=untrusted, refused=refused)
 
 
 def _material(value: Labelled[Any], here: cell.Cell, name: str) -> Material:

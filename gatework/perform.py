@@ -117,7 +117,7 @@ class _Attempt:
         if seconds <= 0:
             return self._failed("block", f"{node.name} has no time left of its budget.")
         deadline = asyncio.timeout(seconds)
-        late = f"{node.name} took longer than {seconds:g} s"
+        late = f"{node.name} took longer than {round(seconds, 3):g} s"
         try:
             async with deadline:
                 ended = await self._done()

@@ -65,6 +65,7 @@ async def attempt(
     limits: Mapping[str, Json] | None = None,
     allowance: Budget | None = None,
     tries: int = 1,
+    waited: float = 0.0,
     lineage: str = "lineage",
     journal: tuple[Entry, ...] = (),
     stands: list[Suspended] | None = None,
@@ -90,7 +91,7 @@ async def attempt(
     )
     stands = [] if stands is None else stands
     while True:
-        event = await once(run, plan, definition, model=model, tries=tries, lineage=lineage)
+        event = await once(run, plan, definition, model=model, tries=tries, waited=waited, lineage=lineage)
         if not isinstance(event, Suspended):
             return event
         assert event.turn == len(run.journal)
@@ -116,6 +117,7 @@ async def once(
     *,
     model: Model | None = None,
     tries: int = 1,
+    waited: float = 0.0,
     lineage: str = "lineage",
 ) -> Result:
     """What one activity makes of an attempt."""
@@ -124,7 +126,8 @@ async def once(
         guards={guard.name: guard for guard in definition.checks},
         tools={tool.name: tool for tool in definition.tools},
     )
-    event = await perform(run, plan, code, lineage=lineage, tries=tries, model=None if model is None else lambda: model)
+    reach = None if model is None else lambda: model
+    event = await perform(run, plan, code, lineage=lineage, tries=tries, waited=waited, model=reach)
     found = (event.plan, event.node, event.attempt, event.inputs)
     assert found == (plan.digest, run.node, run.attempt, run.inputs_digest)
     if isinstance(event, Failed):

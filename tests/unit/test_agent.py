@@ -1,4 +1,4 @@
-"""The agent loop: a model calls what it was offered, within the grant, and is told in a sentence where it was refused."""
+"""The agent loop: a model calls what it was offered, within the grant, and is told in a sentence what was refused."""
 
 from __future__ import annotations
 
@@ -163,8 +163,7 @@ async def test_model_that_repeats_its_effect_gets_the_recorded_result() -> None:
     changed = Agent(again, calls(("refund_order", {"order": "7", "amount": 4})), '{"payment": "p"}')
     await finished(paying_agent(other.refund()), inputs=INPUTS, model=changed)
     assert len(other.keys) == 1
-    assert "refused" in changed.told[1][0].lower()
-    assert "with different arguments" in changed.told[1][0]
+    assert changed.told[1] == ("refund_order is called twice for one order, with different arguments.", False, True)
 
 
 async def test_calls_asked_for_at_once_are_made_side_by_side() -> None:
@@ -242,7 +241,7 @@ async def test_call_outside_of_the_grant_is_refused_before_anything_happens(case
         [(text, untrusted, told)] = model.told
         assert told
         assert not untrusted
-        assert text.startswith("Refused: ")
+        assert text.endswith(".")
         assert MARK not in text
 
 
@@ -292,7 +291,7 @@ async def test_tools_are_offered_where_they_are_named_and_nowhere_else() -> None
 
     await finished(extract, model=model)
     assert model.questions[0].tools == ()
-    assert model.told == [("Refused: there is no such tool; the tools are none.", False, True)]
+    assert model.told == [("there is no such tool; the tools are none.", False, True)]
 
 
 async def test_narrowing_only_narrows() -> None:
@@ -322,7 +321,7 @@ async def test_limit_by_a_value_of_the_plan_holds_a_model() -> None:
     model = Agent(calls(("refund_order", {"order": "8", "amount": 3})), '{"payment": "none"}')
     options: dict[str, Any] = {"inputs": INPUTS, "limits": {"agreed": {"order": MARK}}, "tools": (granted,)}
     await finished(paying_agent(refund), model=model, **options)
-    assert model.told == [("Refused: refund_order is granted only with order equal to agreed.order.", False, True)]
+    assert model.told == [("refund_order is granted only with order equal to agreed.order.", False, True)]
     assert shop.keys == []
 
 
@@ -366,7 +365,7 @@ async def test_person_who_refuses_a_call_is_told_of_and_counted() -> None:
 
     model = Agent(calls(("look_up", {"order": "7"})), GOOD)
     await finished(agent(look), model=model, acted=rejected)
-    assert model.told == [("Refused: a person refused: not now.", False, True)]
+    assert model.told == [("a person refused: not now.", False, True)]
     nagging = Agent(*[calls(("look_up", {"order": str(n)})) for n in range(9)], GOOD)
     event = await failed(agent(look), model=nagging, acted=rejected)
     assert event.failure == "block"
@@ -379,7 +378,7 @@ async def test_tool_that_breaks_is_told_of_without_its_words() -> None:
     await finished(agent(Shop(ValueError(MARK)).look()), model=model)
     [(text, _, refused)] = model.told
     assert text.startswith("Failed: look_up broke: ValueError at ")
-    assert refused
+    assert not refused
     assert MARK not in text
 
 
