@@ -96,12 +96,17 @@ class Cell:
         self._reaches = 0
         self._loop = asyncio.get_running_loop()
         self._held: list[asyncio.Future[NoReturn]] = []
-        self.standing: asyncio.Future[None] = self._loop.create_future()
-        """Done once the stage can go no further, and nothing is under way."""
+        self.stopped: asyncio.Future[None] = self._loop.create_future()
+        """Done once the stage has ended, or can go no further and nothing is under way."""
 
     def enter(self) -> None:
         """Run what follows in this task, and in those that it starts, inside this cell."""
         _current.set(self)
+
+    def stop(self) -> None:
+        """Say that the stage has ended, or stands still."""
+        if not self.stopped.done():
+            self.stopped.set_result(None)
 
     def close(self) -> None:
         """The stage is over: what it left running reaches nothing."""
@@ -311,12 +316,12 @@ class Cell:
 
     def _look_soon(self, rounds: int = _ROUNDS) -> None:
         """Say that the stage stands, once nothing is under way and what runs beside had time to come as far."""
-        if not self._still or self._busy or self.standing.done():
+        if not self._still or self._busy:
             return
         if rounds:
             self._loop.call_soon(self._look_soon, rounds - 1)
         else:
-            self.standing.set_result(None)
+            self.stop()
 
     async def _must_be_open(self) -> None:
         if asyncio.get_running_loop() is not self._loop:

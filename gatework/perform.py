@@ -274,10 +274,10 @@ class _Attempt:
         It runs as a task of its own, since one that stands still may catch whatever it is told, and go on.
         """
         cell = self._cell
-        standing: asyncio.Future[Any] = cell.standing
-        task: asyncio.Future[Any] = asyncio.ensure_future(self._contained(values))
+        task = asyncio.ensure_future(self._contained(values))
+        task.add_done_callback(lambda _: cell.stop())
         try:
-            await asyncio.wait([task, standing], return_when=asyncio.FIRST_COMPLETED)
+            await cell.stopped
             ended = task.done()
         finally:
             cell.close()
