@@ -27,6 +27,7 @@ from gatework.state import Act
 from gatework.verdict import Block, short
 
 if TYPE_CHECKING:
+    from gatework.interface import Interface
     from gatework.tool import Tool
 
 LINGER = 1.0
@@ -84,14 +85,19 @@ class _Call:
                 raise GateworkError(f"{self._use.name} is another kind of tool here than in the plan")
             data = self._tool.interface.admitted(self._due.call.arguments)
             arguments = self._tool.interface.values(data)
-            passed = {name: resolved(one.name) for name, one in self._tool.interface.secrets.items()}
+            passed = _resolved(self._tool.interface)
+            asking: Interface | None = getattr(self._tool, "asking", None) if self._use.probe else None
+            shown = {} if asking is None else _resolved(asking)
         except GateworkError as error:
             return _Ended(before, str(error))
-        self._secrets = tuple(passed.values())
+        self._secrets = (*passed.values(), *shown.values())
         if self._effect:
             self._say("intended")
         if self._use.probe:
-            found = await self._probed(key, data, arguments, before)
+            if asking is None:
+                return _Ended(before, f"the plan has a probe of {self._use.name}, and this worker has none")
+            asked = await bounded(partial(asking.function, *key, **shown), self._use.timeout_seconds)
+            found = self._found(asked, data, arguments, before)
             if found is not None:
                 return found
         work = partial(self._tool.interface.function, *key, **arguments, **passed)
@@ -103,14 +109,8 @@ class _Call:
 
     # -- what happened before ----------------------------------------------------------------------
 
-    async def _probed(
-        self, key: tuple[str, ...], data: Json, arguments: Mapping[str, Any], before: ActedOutcome
-    ) -> _Ended | None:
-        """What the outside system says of the key; None where it is known not to have happened."""
-        probe = getattr(self._tool, "probe", None)
-        if probe is None:
-            return _Ended(before, f"the plan has a probe of {self._use.name}, and this worker has none")
-        answer = await bounded(partial(probe, *key), self._use.timeout_seconds)
+    def _found(self, answer: object, data: Json, arguments: Mapping[str, Any], before: ActedOutcome) -> _Ended | None:
+        """What the answer of the probe says; None where the effect is known not to have happened."""
         if answer is None:
             return None
         if isinstance(answer, _Raised):
@@ -172,6 +172,10 @@ class _Call:
             f"effect.{outcome}",
             {"stage": self._due.node, "attempt": self._due.attempt, "tool": self._use.name, **digests},
         )
+
+
+def _resolved(interface: Interface) -> Mapping[str, Secret]:
+    return {name: resolved(one.name) for name, one in interface.secrets.items()}
 
 
 async def bounded(work: Callable[[], Awaitable[Any]], seconds: float, *, shielded: bool = False) -> Any:

@@ -6,17 +6,23 @@ that does the call, from the environment or from the file that `PAYMENTS_TOKEN_F
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
+from urllib.parse import quote, quote_plus
 
 from gatework.canonical import Json
 from gatework.errors import ConfigError, PlanError
 
 MAX_SECRET_BYTES = 65_536
 """Largest file that is read as a secret."""
+
+_SHORTEST_ENCODED = 8
+"""Shortest secret, in characters, that is looked for in other forms than its own."""
 
 MASK = "[secret]"
 """What stands where a secret stood."""
@@ -95,19 +101,38 @@ def _of_file(name: str, path: str) -> str:
 
 
 def masked(text: str, secrets: tuple[Secret, ...]) -> str:
-    """A text in which no secret stands."""
-    for one in sorted(secrets, key=lambda one: len(one.reveal()), reverse=True):
-        text = text.replace(one.reveal(), MASK)
+    """A text in which no secret stands, in any of the ways in which `shows` finds one."""
+    for form in sorted({form for one in secrets for form in _forms(one)}, key=len, reverse=True):
+        text = text.replace(form, MASK)
     return text
 
 
 def shows(data: Json, secrets: tuple[Secret, ...]) -> bool:
-    """Whether a secret stands in some text of a JSON value, or in the name of a member."""
+    """Whether a secret stands in some text of a JSON value, or in the name of a member.
+
+    Also where it is written as JSON, in a URL, in hexadecimal digits or in base64, alone or amid other text.
+    """
     if isinstance(data, str):
-        return any(one.reveal() in data for one in secrets)
+        return any(form in data for one in secrets for form in _forms(one))
     if isinstance(data, dict):
         return any(shows(key, secrets) or shows(item, secrets) for key, item in data.items())
     return isinstance(data, list) and any(shows(item, secrets) for item in data)
+
+
+def _forms(one: Secret) -> set[str]:
+    """The ways in which a secret is written."""
+    text = one.reveal()
+    forms = {text}
+    if len(text) >= _SHORTEST_ENCODED:  # what is shorter is found everywhere
+        data = text.encode("utf-8", "surrogatepass")
+        forms |= {quote(text, safe="", errors="replace"), quote_plus(text, errors="replace")}
+        forms |= {json.dumps(text)[1:-1], data.hex(), data.hex().upper()}
+        # Three bytes make four letters. What stands before it shifts it, and only its inner letters are its own.
+        for before in range(3):
+            shifted = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+            inner = shifted[(0, 2, 3)[before] : len(shifted) - (1 if (before + len(data)) % 3 else 0)]
+            forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return forms
 
 
 __all__ = ["Secret", "SecretUse", "masked", "resolved", "secret", "shows"]

@@ -38,6 +38,7 @@ from gatework.interface import Interface, of_function
 from gatework.limit import limits_of
 from gatework.plan import QUEUE_FIX, Limit, ToolUse, is_queue
 from gatework.roles import Role
+from gatework.secret import Secret
 from gatework.verdict import Block
 
 P = ParamSpec("P")
@@ -159,18 +160,18 @@ class Effect(TrustedTool[P, R]):
                 "gives back outside text.",
                 "Read it with a tool of its own: no stage that holds an effect reads what is untrusted.",
             )
-        if probe is not None:
-            self._check_probe(probe)
+        self.asking = None if probe is None else self._asking(probe)
+        """How the probe is called: with the key, and with secrets of its own."""
 
     @property
     def use(self) -> ToolUse:
         return dataclasses.replace(super().use, once=self.once, probe=self.probe is not None)
 
-    def _check_probe(self, probe: Any) -> None:
-        asked = signature.read(probe, "the probe")
+    def _asking(self, probe: Any) -> Interface:
+        asked = signature.read(probe, "the probe", beside=(Secret,))
         signature.must_be_async(probe, asked)
         given = asked.result.type
-        if [d.type for d in asked.params.values()] != [IdempotencyKey] or not (
+        if [d.type for d in asked.params.values() if d.type is not Secret] != [IdempotencyKey] or not (
             self.interface.returns is None or signature.accepts(given, self.interface.returns)
         ):
             raise PlanError(
@@ -178,6 +179,7 @@ class Effect(TrustedTool[P, R]):
                 fix="Write `async def probe(key: IdempotencyKey) -> Result | None`.",
                 where=asked.where,
             )
+        return of_function(probe, "the probe", key=IdempotencyKey)
 
 
 @dataclass(frozen=True)

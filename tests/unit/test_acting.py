@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from pydantic import BaseModel
@@ -18,7 +21,7 @@ from gatework.errors import NotDone
 from gatework.events import Acted
 from gatework.journal import Call, key_of
 from gatework.logs import emit
-from gatework.secret import Secret, secret
+from gatework.secret import Secret, masked, secret, shows
 from gatework.state import Act
 from gatework.tool import Effect, IdempotencyKey, Tool, effect, tool
 from gatework.verdict import Block
@@ -378,3 +381,49 @@ async def test_secret_never_leaves_the_call(case: str, caplog: pytest.LogCapture
         emit.VALUES.setLevel(level)
     assert MARK not in caplog.text
     assert all(MARK not in str(record.__dict__) for record in caplog.records)
+
+
+ENCODED: dict[str, Callable[[str], str]] = {
+    "as it is": lambda text: text,
+    "as JSON": lambda text: json.dumps({"token": text}),
+    "in a URL": lambda text: f"https://bank/?token={quote(text, safe='')}&x=1",
+    "in a form": lambda text: f"token={quote_plus(text)}",
+    "in base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "in base64 of a URL": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "as basic credentials": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "as other credentials": lambda text: base64.b64encode(f"us:{text}".encode()).decode(),
+    "as longer credentials": lambda text: base64.b64encode(f"u:{text}:more".encode()).decode(),
+    "in hexadecimal digits": lambda text: text.encode().hex(),
+    "in capitals": lambda text: text.encode().hex().upper(),
+}
+
+
+@pytest.mark.parametrize("case", ENCODED)
+@pytest.mark.parametrize("text", [TOKEN, "p/ss w+rd=?&é\n~~~", "12345678"])
+def test_secret_is_found_however_it_is_written(case: str, text: str) -> None:
+    """What a system echoes is rarely the letters that it was given."""
+    held = (Secret("BANK_TOKEN", text),)
+    written = ENCODED[case](text)
+    assert shows({"a": ["b", {"c": written}]}, held)
+    assert shows({written: 1}, held)
+    assert not shows(masked(written, held), held)
+    assert not shows("nothing of the kind, 1234567, tok-", held)
+
+
+async def test_probe_has_secrets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask the outside system takes credentials, too; without them nothing is sent."""
+    given: list[str] = []
+
+    async def find(key: IdempotencyKey, *, reader: Secret = secret("BANK_READER")) -> Paid | None:  # noqa: B008
+        given.append(reader.reveal())
+        return None if len(given) == 1 else Paid(order=reader.reveal(), amount=Decimal(3))
+
+    @effect(once="order", probe=find)
+    async def pay_out(key: IdempotencyKey, order: str, amount: Decimal) -> Paid:
+        return DONE
+
+    assert (await made(pay_out)).outcome == "failed"
+    monkeypatch.setenv("BANK_READER", f"reader-{MARK}")
+    assert (await made(pay_out)).outcome == "done"
+    assert given == [f"reader-{MARK}"]
+    assert (await made(pay_out)).outcome == "failed"
