@@ -13,13 +13,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gatework import acting, canonical, grant
 from gatework.canonical import Json, Sealed
 from gatework.errors import ConfigError, ContractError, GateworkError, GrantError, ToolError
 from gatework.journal import Call, Entry, Journal, key_of
+from gatework.models.cost import estimate, price
 from gatework.models.question import Answer, Question, ToolCall
 from gatework.plan import Limit, ToolUse, Work
 from gatework.purse import Purse
@@ -161,14 +161,12 @@ class Cell:
         if self.model_source is None:
             raise ConfigError(f"{self.node.name} asks a model, and the worker has none; set GATEWORK_MODEL.")
         model = self.model_source()
-        reading = _most_tokens(question)
-        reserved = self.purse.take_question(
-            reading + question.max_output_tokens, _price(model, reading, question.max_output_tokens)
-        )
         with self._at_work():
+            most = await estimate(model, question)
+            reserved = self.purse.take_question(most.tokens, most.money_usd)
             answer = await model.answer(question)
             used = max(answer.input_tokens, 0), max(answer.output_tokens, 0)
-            self.purse.settle(reserved, sum(used), _price(model, *used))
+            self.purse.settle(reserved, sum(used), price(model, *used))
             said: Json = {
                 "text": _printable(answer.text),
                 "calls": _written(answer.calls),
@@ -379,19 +377,3 @@ def _answer_in(entry: Entry) -> Answer:
 def _printable(text: str) -> str:
     """Text that JSON can hold: a lone surrogate is written out, which no contract then takes for what it was."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _most_tokens(question: Question) -> int:
-    """About how many tokens a model reads for a question, rather more than fewer.
-
-    Words take a token for about four letters. What is not ASCII may take one for each byte.
-    """
-    data = canonical.dumps(asdict(question))
-    plain = sum(byte < 128 for byte in data)
-    return plain // 3 + len(data) - plain
-
-
-def _price(model: Model, input_tokens: int, output_tokens: int) -> Decimal | None:
-    """What a model's provider asks, in US dollars; None where nobody knows."""
-    price: Any = getattr(model, "price", None)
-    return price(input_tokens, output_tokens) if price is not None else None

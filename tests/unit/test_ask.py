@@ -146,7 +146,7 @@ async def test_calls_beyond_the_budget_are_not_made() -> None:
 
         return extract
 
-    for budget, made in ((Budget(model_calls=2, tokens=9_000), 2), (None, 1), (Budget(model_calls=9, tokens=250), 2)):
+    for budget, made in ((Budget(model_calls=2, tokens=9_000), 2), (None, 1), (Budget(model_calls=9, tokens=1_600), 2)):
         for at_once in (False, True):
             model = Scripted(*[GOOD] * 9, tokens=100)
             stopped = await failed(calling(4, budget, at_once), model=model)
@@ -154,7 +154,7 @@ async def test_calls_beyond_the_budget_are_not_made() -> None:
             assert "budget" in stopped.reason
             assert len(model.questions) <= made
     negative = Scripted(*[GOOD] * 9, tokens=-1_000_000)
-    await failed(calling(9, Budget(model_calls=5, tokens=300)), model=negative)
+    await failed(calling(9, Budget(model_calls=5, tokens=2_000)), model=negative)
     assert len(negative.questions) == 5
     event = await finished(calling(2, Budget(model_calls=2, tokens=900)), model=Scripted(GOOD, GOOD))
     assert len(event.evidence["calls"]) == 2

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gatework import Budget, Untrusted, ask, stage
 from gatework.errors import BudgetError, ConfigError, ModelError
 from gatework.events import Suspended
+from gatework.models.cost import Price
 from gatework.models.question import Answer, Question
 from gatework.plan import DEFAULT_BUDGET
 from gatework.purse import Purse
@@ -198,6 +199,29 @@ async def test_model_that_fails_has_spent_what_was_taken_for_it() -> None:
     assert event.failure == "error"
     assert event.spent.model_calls == 1
     assert event.spent.tokens > 100
+
+
+async def test_money_is_taken_at_the_price_of_the_model() -> None:
+    """As much as the answer could cost, then what it did; a model of unknown price is not asked."""
+
+    class Dear(Priced):
+        price = Price(read_usd=Decimal(1_000), written_usd=Decimal(10_000))
+
+    model = Dear(tokens=100)
+    event = await failed(asking(9), model=model, allowance=Budget(money="3"))
+    assert (event.failure, event.reason) == (
+        "block",
+        "extract has too little money left of its budget for what its model may cost.",
+    )
+    assert 1 <= model.asked < 9
+    once = await finished(asking(1), model=Dear(tokens=100), allowance=Budget(money="3"))
+    assert once.spent.money == "0.1"
+    again = await finished(asking(1), model=Dear(tokens=100), allowance=Budget(money="9"), tries=2)
+    assert Decimal(again.spent.money) > Decimal("1.1")
+    unknown = Priced()
+    nobody = await failed(asking(1), model=unknown, allowance=Budget(money="100"))
+    assert "nobody knows what its model costs" in nobody.reason
+    assert unknown.asked == 0
 
 
 async def test_stage_that_asks_a_model_again_after_a_failure_does_so_in_the_same_activity() -> None:
