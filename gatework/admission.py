@@ -1,4 +1,4 @@
-"""What is let on: plans in order, inputs by their labels, verdicts of the guards, approvals by a rule.
+"""What is let on: plans in order, inputs by their labels, what may be spent, verdicts of guards, approvals by a rule.
 
 Pure, as the machine is, which asks here and does what follows.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from gatework.budget import Spent, left, minus, smaller, times, total, used_up
 from gatework.canonical import Sealed
 from gatework.errors import OrderError
 from gatework.events import Given
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
+from gatework.flow import is_private, leak, reads_outside
 from gatework.labels import Label
-from gatework.plan import Approval, GuardUse, Param, Plan, Work
+from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, Work
 from gatework.state import Run, State
 from gatework.verdict import Word
 
@@ -31,8 +33,8 @@ def check_order(plan: Plan) -> None:
         raise OrderError("The result of the plan is the output of none of its nodes.")
 
 
-def admitted(node: Work, state: State) -> Mapping[str, Sealed]:
-    """The inputs of a node, after a look at the label of each value. Raises `OrderError`."""
+def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
+    """The inputs of a node, after a look at what is known of each value. Raises `OrderError`."""
     inputs = {}
     labels = set()
     for param in node.params:
@@ -41,9 +43,54 @@ def admitted(node: Work, state: State) -> Mapping[str, Sealed]:
             raise OrderError(f"{node.name} asks for {param.label} {param.name} and would get {label}.")
         labels.add(label)
         inputs[param.name] = sealed
-    if node.tools and (Label.UNTRUSTED in labels or not labels & {Label.ENDORSED, Label.APPROVED}):
-        raise OrderError(f"{node.name} holds an effect and may not run on {one_of(sorted(labels))} data.")
+    untrusted = Label.UNTRUSTED in labels
+    outside = untrusted or reads_outside(node.tools)
+    if node.effects and (outside or not labels & {Label.ENDORSED, Label.APPROVED}):
+        known = "outside" if outside else one_of(sorted(labels))
+        raise OrderError(f"{node.name} holds an effect and may not run on {known} data.")
+    if outside and node.kind == "stage" and node.label is not Label.UNTRUSTED:
+        raise OrderError(f"{node.name} reads outside text and may not give {node.label} data.")
+    for use in node.tools:
+        for ref in use.reads:
+            if state.values[ref.node].label is Label.UNTRUSTED:
+                raise OrderError(f"{use.name} of {node.name} may not be limited by the untrusted {ref.node}.")
+    read = {ref.node for ref in node.reads} & _private(state)
+    if found := leak(node.tools, plan.contracts, outside=untrusted, private=bool(read)):
+        raise OrderError(f"Outside text could make {node.name} send what is private through {found[0].name}.")
     return inputs
+
+
+def private(node: Node, state: State) -> bool:
+    """Whether something that must not leave has a hand in what a node gives."""
+    return is_private(node, _private(state))
+
+
+def _private(state: State) -> frozenset[str]:
+    return frozenset(name for name, held in state.values.items() if held.private)
+
+
+# -- what may be spent -----------------------------------------------------------------------------
+
+
+def allowance(plan: Plan, node: Work, state: State) -> Budget:
+    """What the attempt that is due may spend: the smaller of what is left to its stage and to the run."""
+    spent = minus(state.spent.get(node.name, Spent()), state.renewed)
+    of_stage = left(node.budget or times(DEFAULT_BUDGET, node.attempts), spent)
+    return smaller(of_stage, left(plan.budget, total(state.spent.values()))) if plan.budget else of_stage
+
+
+def unaffordable(plan: Plan, node: Work, state: State) -> str:
+    """Why another attempt of a node has nothing to spend, in a sentence; empty where it has."""
+    spent = state.spent.get(node.name, Spent())
+    gone = used_up(allowance(plan, node, state), spent)
+    if not gone:
+        return ""
+    of_run = used_up(left(plan.budget, total(state.spent.values())), spent) if plan.budget else ()
+    whose = "the run" if of_run else node.name
+    return f"the budget of {whose} has no {one_of(of_run or gone)} left"
+
+
+# -- inputs, verdicts, rules -----------------------------------------------------------------------
 
 
 def _input(param: Param, state: State) -> tuple[Sealed, Label]:

@@ -1,9 +1,28 @@
-"""What was spent of a budget, and what is left of it. Pure: the cell reserves before a call and settles after it."""
+"""What was spent of a budget, and what is left of it: exact arithmetic, field by field.
+
+Pure. Reserving before a call and settling after it are the cell's; what an attempt may spend at all, the machine says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Context, Decimal
+from functools import reduce
+from typing import TypeVar
+
+from gatework.plan import Budget
+
+MAX_COUNT = 10**9
+"""Most that a field of `Spent` counts; more is no report of anything that happened."""
+
+_MONEY = re.compile(r"[0-9]{1,15}(\.[0-9]{1,30})?")
+_EXACT = Context(prec=100)
+"""Sums of amounts as `_MONEY` writes them lose no digit."""
+
+Number = TypeVar("Number", int, float, Decimal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +34,130 @@ class Spent:
     money: str = "0"
     """US dollars, as a decimal number."""
     tool_calls: Mapping[str, int] = field(default_factory=dict)
-    """Tool → calls."""
+    """Tool → calls. One that runs apart counts when an attempt asks for it, whatever becomes of it."""
     seconds: float = 0.0
     """Time at work, in whole milliseconds."""
+
+
+def unsound(spent: Spent) -> bool:
+    """Whether this is no report of what was spent: it holds a negative, endless or monstrous number."""
+    counts = (spent.model_calls, spent.tokens, *spent.tool_calls.values())
+    return (
+        any(not 0 <= count <= MAX_COUNT for count in counts)
+        or not (math.isfinite(spent.seconds) and 0 <= spent.seconds <= MAX_COUNT)
+        or _MONEY.fullmatch(spent.money) is None
+    )
+
+
+# -- adding up -------------------------------------------------------------------------------------
+
+
+def plus(one: Spent, other: Spent) -> Spent:
+    """Both together."""
+    tools = {**one.tool_calls, **other.tool_calls}
+    return Spent(
+        model_calls=one.model_calls + other.model_calls,
+        tokens=one.tokens + other.tokens,
+        money=_text(_EXACT.add(Decimal(one.money), Decimal(other.money))),
+        tool_calls={tool: one.tool_calls.get(tool, 0) + other.tool_calls.get(tool, 0) for tool in tools},
+        seconds=_milliseconds(one.seconds + other.seconds),
+    )
+
+
+def minus(one: Spent, other: Spent) -> Spent:
+    """What one has beyond the other; nothing where it has less."""
+    return Spent(
+        model_calls=max(0, one.model_calls - other.model_calls),
+        tokens=max(0, one.tokens - other.tokens),
+        money=_text(_difference(one.money, other.money)),
+        tool_calls={tool: max(0, calls - other.tool_calls.get(tool, 0)) for tool, calls in one.tool_calls.items()},
+        seconds=_milliseconds(max(0.0, one.seconds - other.seconds)),
+    )
+
+
+def total(every: Iterable[Spent]) -> Spent:
+    """All together."""
+    return reduce(plus, every, Spent())
+
+
+# -- what is left ----------------------------------------------------------------------------------
+
+
+def left(budget: Budget, spent: Spent) -> Budget:
+    """What is left of a budget; nothing where more was spent. What has no limit keeps none."""
+    return Budget(
+        model_calls=None if budget.model_calls is None else max(0, budget.model_calls - spent.model_calls),
+        tokens=None if budget.tokens is None else max(0, budget.tokens - spent.tokens),
+        money=None if budget.money is None else _text(_difference(budget.money, spent.money)),
+        tool_calls={tool: max(0, calls - spent.tool_calls.get(tool, 0)) for tool, calls in budget.tool_calls.items()},
+        seconds=None if budget.seconds is None else _milliseconds(max(0.0, budget.seconds - spent.seconds)),
+        output_bytes=budget.output_bytes,
+    )
+
+
+def smaller(one: Budget, other: Budget) -> Budget:
+    """What both allow: of each field the smaller."""
+    tools = {**one.tool_calls, **other.tool_calls}
+    money = _less(_amount(one.money), _amount(other.money))
+    return Budget(
+        model_calls=_less(one.model_calls, other.model_calls),
+        tokens=_less(one.tokens, other.tokens),
+        money=None if money is None else _text(money),
+        tool_calls={
+            tool: min(one.tool_calls.get(tool, calls), other.tool_calls.get(tool, calls))
+            for tool, calls in tools.items()
+        },
+        seconds=_less(one.seconds, other.seconds),
+        output_bytes=_less(one.output_bytes, other.output_bytes),
+    )
+
+
+def times(budget: Budget, attempts: int) -> Budget:
+    """A budget of model calls and tokens, for so many attempts."""
+    return Budget(
+        model_calls=None if budget.model_calls is None else budget.model_calls * attempts,
+        tokens=None if budget.tokens is None else budget.tokens * attempts,
+    )
+
+
+def used_up(allowance: Budget, spent: Spent) -> tuple[str, ...]:
+    """What nothing is left of, in words, though it is needed: time by everything, the rest by what spent of it before.
+
+    A stage that never asks a model runs on when a run has no model calls left.
+    """
+    found = []
+    if allowance.model_calls == 0 and spent.model_calls:
+        found.append("model calls")
+    if allowance.tokens == 0 and spent.tokens:
+        found.append("tokens")
+    if _amount(allowance.money) == 0 and Decimal(spent.money):
+        found.append("money")
+    if allowance.seconds == 0:
+        found.append("time")
+    return tuple(found)
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def _less(one: Number | None, other: Number | None) -> Number | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def _amount(money: str | None) -> Decimal | None:
+    return None if money is None else Decimal(money)
+
+
+def _difference(one: str, other: str) -> Decimal:
+    return max(Decimal(0), _EXACT.subtract(Decimal(one), Decimal(other)))
+
+
+def _text(amount: Decimal) -> str:
+    """The one way in which an amount is written: without exponent, without zeros at its end."""
+    return format(_EXACT.normalize(amount), "f")
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds, 3)

@@ -117,12 +117,13 @@ class Suspended:
     turn: int
     """How many entries its journal had when it was started."""
     entries: tuple[Entry, ...]
-    """What came to the journal since."""
+    """What came to the journal since: answers of the model, results of tools that run with the stage, refusals."""
     calls: tuple[Call, ...]
-    """What must be answered before it goes on, in order; empty where it only goes on."""
+    """What must be answered before it goes on, in order; empty where it only goes on. Never empty with `entries`."""
     before: tuple[Given, ...] = ()
-    """The verdicts on the inputs, which let the stage run."""
+    """The verdicts on the inputs, which let the stage run; given anew each time that it is run."""
     spent: Spent = field(default_factory=Spent)
+    """Since it was started last. Each tool that gave a result in `entries`, and each call in `calls`, counts."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["suspended"] = "suspended"
@@ -143,9 +144,11 @@ class Acted:
     call: str
     """`Call.id`."""
     outcome: ActedOutcome
+    """Only a tool with a probe gives `found`. One that is no effect is never in doubt: `unknown` counts as `failed`."""
     result: Sealed | None = None
-    """With `done` and `found`: what the tool gave, which keeps to the contract in the plan."""
+    """With `done` and `found`, and only then: what the tool gave, which keeps to the contract in the plan."""
     reason: str = ""
+    """With the others: why, in our words."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     kind: Literal["acted"] = "acted"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gatework import canonical
-from gatework.canonical import Sealed
-from gatework.plan import Approval, Plan, Work
+from gatework.canonical import Json, Sealed
+from gatework.journal import Call
+from gatework.plan import Approval, Plan, ToolUse, Work
 from gatework.state import Gate, GateKind, State
 
 
@@ -16,6 +17,7 @@ def opened(
     reasons: tuple[str, ...],
     *,
     candidate: Sealed | None,
+    call: Call | None,
     before: bool,
 ) -> Gate:
     """A gate, whose evidence is everything that the person is shown."""
@@ -23,24 +25,50 @@ def opened(
     if candidate is not None:
         shown[node.name] = candidate.digest
     number = state.gates + 1
-    evidence = canonical.digest(
-        "gate", {"plan": state.plan, "gate": number, "node": node.name, "shown": shown, "reasons": list(reasons)}
-    )
+    seen: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
+    role = node.operator if isinstance(node, Work) else node.role
+    if call is not None:
+        assert isinstance(node, Work)
+        # No node has such a name, so none of what is shown takes the place of another.
+        shown[f"{call.tool}()"] = digest_of(plan, state, call)
+        seen |= {
+            "kind": kind,
+            "tool": call.tool,
+            "key": call.key,
+            "attempt": state.attempts[node.name],
+            "call": call.id,
+        }
+        role = granted(node, call.tool).approver if kind == "call" else role
     return Gate(
         id=number,
         kind=kind,
         node=node.name,
-        role=node.operator if isinstance(node, Work) else node.role,
-        evidence=evidence,
+        role=role,
+        evidence=canonical.digest("gate", {**seen, "shown": shown}),
         shown=shown,
         reasons=reasons,
         place=_place(plan, state, node, before=before),
         before=before,
         candidate=candidate,
+        call=call,
         expires_seconds=node.expires_seconds,
         # The evidence of a run's first gate cannot have been another; that of later ones can.
         click=isinstance(node, Approval) and node.click and number == 1,
     )
+
+
+def granted(node: Work, tool: str) -> ToolUse:
+    """How a node may use a tool. Raises `KeyError` where it may not."""
+    return {use.name: use for use in node.tools}[tool]
+
+
+def digest_of(plan: Plan, state: State, call: Call) -> str:
+    """What names the arguments of a call in the state, at gates and in receipts: the same arguments, the same digest.
+
+    Salted as the input of the run is, which stays where it is once there was an effect: arguments are short.
+    """
+    salt = bytes.fromhex(state.values[plan.input.name].sealed.salt)
+    return Sealed.of(call.arguments, salt).digest
 
 
 def fixed(plan: Plan, state: State, place: str) -> str:
@@ -48,13 +76,13 @@ def fixed(plan: Plan, state: State, place: str) -> str:
     position = -1 if place == plan.input.name else plan.index.get(place, len(plan.nodes))
     if position > state.at:
         return f"There is no value named {place} yet."
-    node = None if position < 0 else plan.nodes[position]
-    if isinstance(node, Approval):
+    if position >= 0 and isinstance(plan.nodes[position], Approval):
         return f"{place} is an approval; edit the value that it approves."
-    if node is not None and node.tools and position < state.at:
+    acted = {done.node for done in state.acts.values() if done.happened}
+    if place in acted and position < state.at:
         return f"{place} records an effect that has happened; it cannot be edited."
     for later in plan.nodes[position + 1 :]:
-        if later.name in state.effects:
+        if later.name in acted:
             return f"The effect of {later.name} depends on {place}; it cannot be edited any more."
     return ""
 
@@ -70,6 +98,6 @@ def _place(plan: Plan, state: State, node: Work | Approval, *, before: bool) -> 
     return next((name for name in read if not fixed(plan, state, name)), node.name)
 
 
-def in_doubt(node: Work, *, sent: bool) -> bool:
-    """Whether running the node again could repeat an effect: one was sent that cannot be asked about."""
-    return sent and not all(tool.probe for tool in node.tools)
+def repeats(node: Work, state: State) -> bool:
+    """Whether running the node could do again what a person says has been done, and nothing would tell."""
+    return state.edited is not None and not all(use.probe for use in node.effects)

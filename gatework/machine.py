@@ -3,7 +3,8 @@
 Everything that says what may happen next is here and nowhere else. No I/O, no clock, no randomness:
 the Temporal interpreter, the in-memory driver of the tests and the verifier drive the same two functions.
 
-`due` says what a run waits for: one attempt of a node (`Run`), a person (`Gate`), or nothing more (`Outcome`).
+`due` says what a run waits for: one attempt of a node (`Run`), one call that an attempt asked for (`Act`), a person
+(`Gate`), or nothing more (`Outcome`).
 `step` takes the event that answers it and returns the next state with the receipts of what was accepted.
 An event that does not answer what is due raises `OrderError`, a person's raises `DecisionError`;
 then nothing has changed.
@@ -14,10 +15,13 @@ The rules that hold in every reachable state:
 2. A result counts only for the plan, node, attempt, inputs and contract that it was asked for,
    and only when each guard of the sealed plan gave its verdict on exactly that output; a result of work only when
    each guard on inputs passed exactly these inputs, or a person let exactly these in.
-3. A decision counts only at the gate that waits. What lets an output on, or may repeat an effect, needs the
+3. A decision counts only at the gate that waits. What lets an output or a call on, or may repeat an effect, needs the
    number of the evidence shown there.
 4. What was computed from a value that a person changed is dropped, and with it every approval.
-5. Labels are computed here: untrusted data reaches no effect.
+5. Labels are computed here: untrusted data reaches no effect, and what is private leaves through nothing that outside
+   text can steer.
+6. What matters is called apart from the stage that asks for it, within its grant and its budget, and an effect once.
+   `gatework.calls` says how.
 """
 
 from __future__ import annotations
@@ -25,14 +29,43 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from gatework.admission import admitted, asked_before, check_order, one_of, reason_to_ask, said_by
-from gatework.canonical import Sealed
+from gatework import calls
+from gatework.admission import admitted, allowance, asked_before, check_order, one_of, said_by
+from gatework.budget import Spent, plus, unsound
 from gatework.errors import DecisionError, OrderError
-from gatework.events import Begun, Cancelled, Decided, Event, Expired, Failed, Finished, Result, Stopped
-from gatework.expr import render
-from gatework.gates import fixed, in_doubt, opened
+from gatework.events import (
+    Acted,
+    Begun,
+    Cancelled,
+    Decided,
+    Event,
+    Expired,
+    Failed,
+    Finished,
+    Given,
+    Result,
+    Stopped,
+    Suspended,
+)
+from gatework.gates import fixed, granted, repeats
+from gatework.onward import again, ask, end, enter, hold, start
 from gatework.plan import Approval, Plan, Work
-from gatework.state import ALLOWED, Due, Gate, GateKind, Held, Outcome, Receipt, Run, State, Step, inputs_digest
+from gatework.state import (
+    ALLOWED,
+    Act,
+    Done,
+    Due,
+    Gate,
+    GateKind,
+    Held,
+    Outcome,
+    Receipt,
+    Run,
+    State,
+    Step,
+    by_hand,
+    inputs_digest,
+)
 
 # -- the two functions -----------------------------------------------------------------------------
 
@@ -58,13 +91,18 @@ def due(plan: Plan, state: State) -> Due:
     for earlier in plan.nodes[: state.at]:
         if earlier.name not in state.values:
             raise OrderError(f"{node.name} may not start: {earlier.name} holds no receipt.")
+    if state.pending:
+        return calls.due(plan, state, node)
     run = Run(
         plan=state.plan,
         node=node.name,
         attempt=state.attempts[node.name],
-        inputs=admitted(node, state),
+        inputs=admitted(plan, node, state),
         feedback=state.feedback,
         edited=state.edited,
+        journal=state.journal,
+        limits={ref.node: state.values[ref.node].sealed for use in node.tools for ref in use.reads},
+        allowance=allowance(plan, node, state),
     )
     return replace(run, let_in=True) if state.let_in == run.inputs_digest else run
 
@@ -87,12 +125,16 @@ def step(plan: Plan, state: State, event: Event) -> Step:
             return _stop(plan, state, event)
         case Failed():
             return _fail(plan, state, event)
+        case Suspended():
+            return _suspend(plan, state, event)
+        case Acted():
+            return _act(plan, state, event)
         case Decided():
             return _decide(plan, state, event)
         case Expired():
             return _expire(state, event)
         case Cancelled():
-            return _end(state, Outcome(kind="cancelled", reason=event.reason))
+            return end(state, Outcome(kind="cancelled", reason=event.reason))
         case _:
             assert_never(event)
 
@@ -121,9 +163,10 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         raise OrderError(f"The digest of the output of {node.name} is not that of its data.")
     if run.edited is not None and event.output.digest != run.edited.digest:
         raise OrderError(f"The guards of {node.name} looked at another value than the person gave.")
-    let_on = said_by(node, asked_before(node, run), event.before, event.inputs, "input")
-    if let_on["block"] or let_on["retry"] or let_on["escalate"]:
-        raise OrderError(f"A guard did not let {node.name} run on these inputs, and it ran.")
+    size = allowance(plan, node, state).output_bytes
+    if run.edited is None and size is not None and len(event.output.opened()) > size:
+        raise OrderError(f"The output of {node.name} is larger than the {size} bytes of its budget.")
+    _check_let_run(node, run, event.before)
     said = said_by(node, node.guards, event.verdicts, event.output.digest, "output")
     receipt = Receipt(
         kind="output",
@@ -135,15 +178,16 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         verdicts=(*event.before, *event.verdicts),
         how=event.evidence,
     )
-    state = _acted(state, node, sent=True)
+    state = _charged(state, node, event.spent)
+    if (said["block"] or said["retry"]) and repeats(node, state):
+        return ask(plan, state, node, "unknown", said["block"] or said["retry"], (receipt,), candidate=event.output)
     if said["block"]:
-        kind: GateKind = "unknown" if in_doubt(node, sent=True) else "blocked"
-        return _ask(plan, state, node, kind, said["block"], (receipt,), candidate=event.output)
+        return ask(plan, state, node, "blocked", said["block"], (receipt,), candidate=event.output)
     if said["retry"]:
-        return _again(plan, state, node, said["retry"], receipt, sent=bool(node.tools), output=event.output)
+        return again(plan, state, node, said["retry"], receipt, event.output)
     if said["escalate"]:
-        return _ask(plan, state, node, "escalated", said["escalate"], (receipt,), candidate=event.output)
-    return _hold(plan, state, event.output, receipt)
+        return ask(plan, state, node, "escalated", said["escalate"], (receipt,), candidate=event.output)
+    return hold(plan, state, event.output, receipt)
 
 
 def _stop(plan: Plan, state: State, event: Stopped) -> Step:
@@ -154,15 +198,11 @@ def _stop(plan: Plan, state: State, event: Stopped) -> Step:
     receipt = Receipt(
         kind="stopped", node=node.name, attempt=event.attempt, inputs=event.inputs, verdicts=event.verdicts
     )
-    sent = state.effects.get(node.name, False)
     reasons = (*said["block"], *said["retry"], *said["escalate"])
     if said["retry"]:
         reasons = (*reasons, "a retry runs it on the same inputs")
-    if sent:
-        reasons = (*reasons, "an earlier attempt may have done its effect")
-    stops = said["block"] or said["retry"]
-    kind: GateKind = "escalated" if not stops else "unknown" if sent else "blocked"
-    return _ask(plan, state, node, kind, reasons, (receipt,), before=True)
+    kind: GateKind = "blocked" if said["block"] or said["retry"] else "escalated"
+    return ask(plan, state, node, kind, reasons, (receipt,), before=True)
 
 
 def _fail(plan: Plan, state: State, event: Failed) -> Step:
@@ -177,14 +217,34 @@ def _fail(plan: Plan, state: State, event: Failed) -> Step:
         how=event.evidence,
     )
     reasons = (event.reason,)
-    # A result that was not taken, and one that a person gave, may stand for an effect that happened.
-    sent = event.sent or event.failure in ("refused", "unknown") or state.edited is not None
-    state = _acted(state, node, sent=sent)
-    if event.failure in ("contract", "refused", "timeout", "unknown"):
-        # Asked again, an effect with a probe looks before it acts.
-        return _again(plan, state, node, reasons, receipt, sent=sent)
-    kind: GateKind = "blocked" if event.failure == "block" else "failed"
-    return _ask(plan, state, node, "unknown" if in_doubt(node, sent=sent) else kind, reasons, (receipt,))
+    state = _charged(state, node, event.spent)
+    if repeats(node, state):
+        return ask(plan, state, node, "unknown", reasons, (receipt,))
+    if event.failure in ("contract", "refused", "timeout"):
+        return again(plan, state, node, reasons, receipt)
+    return ask(plan, state, node, "blocked" if event.failure == "block" else "failed", reasons, (receipt,))
+
+
+def _suspend(plan: Plan, state: State, event: Suspended) -> Step:
+    node, run = _answered(plan, state, event)
+    if run.edited is not None:
+        raise OrderError(f"{node.name} does not work where a person gave its value.")
+    _check_let_run(node, run, event.before)
+    step = calls.suspend(plan, state, node, event)
+    return replace(step, state=_charged(step.state, node, event.spent))
+
+
+def _act(plan: Plan, state: State, event: Acted) -> Step:
+    wanted = None if state.gate else due(plan, state)
+    if not isinstance(wanted, Act):
+        raise OrderError("No call of a tool is due.")
+    if (event.plan, event.node, event.attempt) != (wanted.plan, wanted.node, wanted.attempt):
+        raise OrderError(f"The result is of a call of another attempt; one of {wanted.node} is due.")
+    if event.call != wanted.call.id:
+        raise OrderError(f"The result is of another call; one of {wanted.call.tool} is due.")
+    node = plan.nodes[state.at]
+    assert isinstance(node, Work)
+    return calls.act(plan, state, node, event)
 
 
 def _decide(plan: Plan, state: State, event: Decided) -> Step:
@@ -197,7 +257,7 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
         raise DecisionError("That is not the number on the panel as it stands now; reload it and read it again.")
     if event.action == "approve" and not event.number and not gate.click:
         raise DecisionError("Send the four digits on the panel: they show that you saw this evidence.")
-    if event.action == "retry" and not event.number and gate.kind == "unknown":
+    if event.action == "retry" and not event.number and _in_doubt(plan, gate):
         raise DecisionError('The effect may happen twice; if you are sure, send {"number": …} with the four digits.')
     if event.evidence and event.evidence != gate.evidence:
         raise DecisionError("The evidence has changed since you saw it; look at it again.")
@@ -214,15 +274,19 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
     match event.action:
         case "approve":
             return _approve(plan, state, gate, receipt)
+        case "reject" if gate.kind == "call":
+            return _refuse(plan, state, gate, event.note, receipt)
         case "reject":
-            return _end(state, Outcome(kind="rejected", node=gate.node, reason=event.note, by=event.by), receipt)
+            return end(state, Outcome(kind="rejected", node=gate.node, reason=event.note, by=event.by), receipt)
         case "abort":
-            return _end(state, Outcome(kind="aborted", node=gate.node, reason=event.note, by=event.by), receipt)
+            return end(state, Outcome(kind="aborted", node=gate.node, reason=event.note, by=event.by), receipt)
         case "retry":
             work = plan.nodes[state.at]
             assert isinstance(work, Work)
             feedback = (*state.feedback, event.note) if event.note else state.feedback
-            return _start(plan, replace(state, edited=None), work, feedback, (receipt,), fresh=True)
+            again_ = gate.call.key if gate.call is not None and gate.kind == "unknown" else ""
+            fresh = replace(state, edited=None)
+            return start(plan, fresh, work, feedback, (receipt,), fresh=True, let_again=again_)
         case "edit":
             return _edit(plan, state, gate, event, receipt)
 
@@ -231,23 +295,33 @@ def _expire(state: State, event: Expired) -> Step:
     gate = state.gate
     if gate is None or gate.id != event.gate:
         raise OrderError("The gate that expired does not wait.")
-    return _end(state, Outcome(kind="expired", node=gate.node, reason=f"nobody of {gate.role} answered in time"))
+    return end(state, Outcome(kind="expired", node=gate.node, reason=f"nobody of {gate.role} answered in time"))
 
 
-# -- what follows ----------------------------------------------------------------------------------
+# -- what a person decided -------------------------------------------------------------------------
 
 
 def _approve(plan: Plan, state: State, gate: Gate, receipt: Receipt) -> Step:
     node = plan.nodes[state.at]
     if isinstance(node, Approval):
         approved = state.values[node.value.node].sealed
-        return _hold(plan, state, approved, replace(receipt, output=approved.digest, label=node.label))
+        return hold(plan, state, approved, replace(receipt, output=approved.digest, label=node.label))
+    if gate.kind == "call":
+        return calls.let(plan, state, node, receipt)
     if gate.candidate is not None:
-        return _hold(plan, state, gate.candidate, replace(receipt, output=gate.candidate.digest, label=node.label))
+        return hold(plan, state, gate.candidate, replace(receipt, output=gate.candidate.digest, label=node.label))
     # A guard asked before the node ran: it runs now, on what the guard looked at, and on nothing else.
-    let_in = inputs_digest(admitted(node, state))
+    let_in = inputs_digest(admitted(plan, node, state))
     receipt = replace(receipt, inputs=let_in)
-    return _start(plan, replace(state, let_in=let_in), node, state.feedback, (receipt,), fresh=True)
+    return start(plan, replace(state, let_in=let_in), node, state.feedback, (receipt,), fresh=True)
+
+
+def _refuse(plan: Plan, state: State, gate: Gate, note: str, receipt: Receipt) -> Step:
+    node = plan.nodes[state.at]
+    assert isinstance(node, Work)
+    assert gate.call is not None
+    reason = f"a person refused this call of {gate.call.tool}" + (f": {note}" if note else "")
+    return calls.refuse(plan, state, node, reason, (receipt,))
 
 
 def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt) -> Step:
@@ -262,130 +336,16 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     receipt = replace(receipt, node=place)
     kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
     if node is None:
-        kept[place] = Held(sealed=event.value, label=plan.input.label, by_hand=True)
+        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True)
         return enter(plan, replace(state, values=kept), 0, (receipt,))
-    # What a person writes for an effect says that it has happened.
-    state = _acted(replace(state, values=kept, at=position, let_in="", edited=event.value), node, sent=True)
+    state = replace(state, values=kept, at=position, let_in="", edited=event.value)
+    if node.effects:
+        # What a person writes for an effect says that it has happened.
+        written = Done(node=place, tool="", arguments="", outcome="done")
+        state = replace(state, acts={**state.acts, by_hand(place): written})
     if not node.guards:
-        return _hold(plan, state, event.value, receipt)
-    return _start(plan, state, node, (), (receipt,))
-
-
-def _acted(state: State, node: Work, *, sent: bool) -> State:
-    """The state after a node that holds an effect has worked, and may have sent it."""
-    if not node.tools:
-        return state
-    return replace(state, effects={**state.effects, node.name: sent or state.effects.get(node.name, False)})
-
-
-def _again(
-    plan: Plan,
-    state: State,
-    node: Work,
-    reasons: tuple[str, ...],
-    receipt: Receipt,
-    *,
-    sent: bool,
-    output: Sealed | None = None,
-) -> Step:
-    """Another attempt, told why; or a person, where the attempts are spent or an effect is in doubt."""
-    state = replace(state, feedback=(*state.feedback, *reasons))
-    if in_doubt(node, sent=sent):
-        return _ask(plan, state, node, "unknown", reasons, (receipt,), candidate=output)
-    if state.edited is not None or state.attempts[node.name] >= state.limit:
-        return _ask(plan, state, node, "exhausted", reasons, (receipt,), candidate=output)
-    return _start(plan, state, node, state.feedback, (receipt,))
-
-
-def _start(
-    plan: Plan,
-    state: State,
-    node: Work,
-    feedback: tuple[str, ...],
-    receipts: tuple[Receipt, ...],
-    *,
-    fresh: bool = False,
-) -> Step:
-    """One more attempt of the node at `at`; or a person, where its inputs are not what the plan promised.
-
-    A fresh attempt starts its count anew.
-    """
-    try:
-        admitted(node, state)
-    except OrderError as error:
-        return _ask(plan, state, node, "failed", (error.message,), receipts)
-    attempt = state.attempts.get(node.name, 0) + 1
-    started = replace(
-        state,
-        gate=None,
-        attempts={**state.attempts, node.name: attempt},
-        limit=attempt + node.attempts - 1 if fresh else state.limit,
-        feedback=feedback,
-    )
-    return Step(state=started, receipts=receipts)
-
-
-def _hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt) -> Step:
-    """The node at `at` has its value: go on to the next."""
-    node = plan.nodes[state.at]
-    held = Held(sealed=sealed, label=node.label, by_hand=state.edited is not None)
-    return enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
-
-
-def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> Step:
-    """Arrive at a node, passing over approvals that their rule gives."""
-    state = replace(state, at=at, feedback=(), let_in="", edited=None)
-    if at == len(plan.nodes):
-        ended = _end(state, Outcome(kind="completed", node=plan.result))
-        return Step(state=ended.state, receipts=(*receipts, *ended.receipts))
-    node = plan.nodes[at]
-    if isinstance(node, Work):
-        return _start(plan, state, node, (), receipts, fresh=True)
-    asked = reason_to_ask(plan, node, state)
-    if asked:
-        return _ask(plan, state, node, "approval", (asked,), receipts)
-    assert node.when is not None
-    sealed = state.values[node.value.node].sealed
-    receipt = Receipt(
-        kind="approved",
-        node=node.name,
-        output=sealed.digest,
-        label=node.label,
-        action="auto",
-        reason=f"no person is asked unless {render(node.when)}",
-    )
-    went_on = _hold(plan, state, sealed, receipt)
-    return Step(state=went_on.state, receipts=(*receipts, *went_on.receipts))
-
-
-def _ask(
-    plan: Plan,
-    state: State,
-    node: Work | Approval,
-    kind: GateKind,
-    reasons: tuple[str, ...],
-    receipts: tuple[Receipt, ...],
-    *,
-    candidate: Sealed | None = None,
-    before: bool = False,
-) -> Step:
-    gate = opened(plan, state, node, kind, reasons, candidate=candidate, before=before)
-    asked = Receipt(
-        kind="asked",
-        node=node.name,
-        gate=gate.id,
-        evidence=gate.evidence,
-        shown=gate.shown,
-        action=kind,
-        reason="; ".join(reasons),
-    )
-    return Step(state=replace(state, gates=gate.id, gate=gate), receipts=(*receipts, asked))
-
-
-def _end(state: State, outcome: Outcome, receipt: Receipt | None = None) -> Step:
-    ended = Receipt(kind="ended", node=outcome.node, action=outcome.kind, by=outcome.by, reason=outcome.reason)
-    receipts = (receipt, ended) if receipt else (ended,)
-    return Step(state=replace(state, outcome=outcome, gate=None), receipts=receipts)
+        return hold(plan, state, event.value, receipt)
+    return start(plan, state, node, (), (receipt,))
 
 
 # -- checks ----------------------------------------------------------------------------------------
@@ -396,7 +356,8 @@ def _answered(plan: Plan, state: State, event: Result) -> tuple[Work, Run]:
     if state.gate is not None:
         raise OrderError(f"The run waits for a person at {state.gate.node}; no result is due.")
     wanted = due(plan, state)
-    assert isinstance(wanted, Run)
+    if not isinstance(wanted, Run):
+        raise OrderError(f"The run waits for a call that {plan.nodes[state.at].name} asked for; no result is due.")
     node = plan.nodes[state.at]
     assert isinstance(node, Work)
     if event.plan != state.plan:
@@ -408,3 +369,26 @@ def _answered(plan: Plan, state: State, event: Result) -> tuple[Work, Run]:
     if event.inputs != wanted.inputs_digest:
         raise OrderError(f"The result was computed from other inputs than those of {node.name}.")
     return node, wanted
+
+
+def _check_let_run(node: Work, run: Run, before: tuple[Given, ...]) -> None:
+    """Raise `OrderError` unless each guard on inputs that is asked passed those of the attempt."""
+    said = said_by(node, asked_before(node, run), before, run.inputs_digest, "input")
+    if said["block"] or said["retry"] or said["escalate"]:
+        raise OrderError(f"A guard did not let {node.name} run on these inputs, and it ran.")
+
+
+def _in_doubt(plan: Plan, gate: Gate) -> bool:
+    """Whether another attempt could repeat an effect: nothing but the person at the gate can tell what became of it."""
+    if gate.kind != "unknown":
+        return False
+    node = plan.nodes[plan.index[gate.node]]
+    return gate.call is None or not (isinstance(node, Work) and granted(node, gate.call.tool).probe)
+
+
+def _charged(state: State, node: Work, spent: Spent) -> State:
+    """The state with what an attempt spent. Raises `OrderError` where nothing can have been spent like that."""
+    if unsound(spent):
+        raise OrderError(f"{node.name} says that it spent what cannot be spent.")
+    so_far = state.spent.get(node.name, Spent())
+    return replace(state, spent={**state.spent, node.name: plus(so_far, spent)})

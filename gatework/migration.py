@@ -12,7 +12,7 @@ from dataclasses import replace
 from gatework.admission import check_order
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Migrated
-from gatework.machine import enter
+from gatework.onward import enter
 from gatework.plan import Plan
 from gatework.state import Receipt, State, Step
 
@@ -46,11 +46,11 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
     except OrderError as error:
         raise DecisionError(error.message) from None
     taken = kept(plan, to, state)
-    for name, sent in state.effects.items():
-        if sent and name not in taken:
+    for done in state.acts.values():
+        if done.happened and done.node not in taken:
             raise DecisionError(
-                f"The effect of {name} has happened or may have, and the other plan would do it again or does not have "
-                "it in that place; finish this run on its own plan."
+                f"The effect of {done.node} has happened or may have, and the other plan would do it again or does not "
+                "have it in that place; finish this run on its own plan."
             )
     receipt = Receipt(
         kind="migrated",
@@ -60,7 +60,7 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
         how={"kept": list(taken)},
     )
     values = {name: held for name, held in state.values.items() if name == plan.input.name or name in taken}
-    # An attempt that is known to have sent nothing leaves nothing behind.
-    effects = {name: sent for name, sent in state.effects.items() if sent}
-    moved = replace(state, plan=to.digest, values=values, effects=effects)
+    # An effect that is known not to have happened leaves nothing behind.
+    acts = {key: done for key, done in state.acts.items() if done.happened}
+    moved = replace(state, plan=to.digest, values=values, acts=acts)
     return enter(to, moved, len(taken), (receipt,))

@@ -61,6 +61,8 @@ class Gate:
     """Whether a guard asks about the inputs, before the node runs."""
     candidate: Sealed | None = None
     """The output that is in question; what an approval at a stage's own gate lets on."""
+    call: Call | None = None
+    """The call that is in question; what an approval at a gate of kind `call` lets happen, once."""
     expires_seconds: float
     click: bool = False
     """Whether `approve` may be sent without the number."""
@@ -90,11 +92,18 @@ class Done:
 
     node: str
     tool: str
+    """Empty where a person wrote down what the node came to."""
     arguments: str
-    """Digest of the arguments, written in the one way that the types of the contract have for a value."""
+    """Digest of the arguments, written in the one way that the types of the contract have for a value. Salted."""
     outcome: Literal["asked", "done", "found", "refused", "failed", "unknown"]
-    """`asked` until it is answered."""
+    """`asked` until it is answered; `unknown` until it is known, however often it was sent."""
     result: Sealed | None = None
+    """With `done` and `found`."""
+
+    @property
+    def happened(self) -> bool:
+        """Whether it has changed the outside world, or may have."""
+        return self.outcome not in ("refused", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +130,15 @@ class State:
     """The calls that the attempt at `at` waits for; the first one is due."""
     let_call: str = ""
     """Id of the pending call that a person lets happen."""
+    let_again: str = ""
+    """Key of an effect in doubt that a person lets the attempt at `at` send again, once."""
+    tried: int = 0
+    """How often the call that is due was made in vain."""
     acts: Mapping[str, Done] = field(default_factory=dict)
-    """Key of an effect → what became of it, over all attempts and edits."""
+    """Key of an effect → what became of it, over all attempts and edits.
+
+    What a person writes down for a node that holds effects stands under `by_hand`, which is no key.
+    """
     spent: Mapping[str, Spent] = field(default_factory=dict)
     """Node → what all its attempts spent."""
     renewed: Spent = field(default_factory=Spent)
@@ -130,6 +146,11 @@ class State:
     gates: int = 0
     gate: Gate | None = None
     outcome: Outcome | None = None
+
+
+def by_hand(node: str) -> str:
+    """Under what name `State.acts` has that a person wrote down what a node with effects came to."""
+    return f"by hand: {node}"
 
 
 def inputs_digest(inputs: Mapping[str, Sealed]) -> str:

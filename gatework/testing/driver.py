@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from gatework import machine
+from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
-from gatework.events import Action, Event, FailureKind
+from gatework.events import ActedOutcome, Action, Event, FailureKind
+from gatework.journal import Call
+from gatework.journal import Entry as Answer
 from gatework.ledger import Entry, extended
 from gatework.plan import Plan
-from gatework.state import Due, Gate, Outcome, Run, State, Step
+from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
 from gatework.testing import factories
 from gatework.verdict import Word
 
@@ -49,6 +52,13 @@ class Driver:
         return due
 
     @property
+    def act(self) -> Act:
+        """The call that is due. Raises `AssertionError` where none is."""
+        due = self.due
+        assert isinstance(due, Act), f"no call is due, but {due}"
+        return due
+
+    @property
     def gate(self) -> Gate:
         """The gate that waits. Raises `AssertionError` where none does."""
         due = self.due
@@ -71,9 +81,19 @@ class Driver:
         self.take(factories.begun(self.plan, data))
         return self
 
-    def finish(self, data: Json = None, *words: Word) -> Driver:
+    def finish(self, data: Json = None, *words: Word, spent: Spent | None = None) -> Driver:
         """The attempt that is due gives an output; guards pass it, or say the words given."""
-        self.take(factories.finished(self.plan, self.run, data, *words))
+        self.take(factories.finished(self.plan, self.run, data, *words, spent=spent))
+        return self
+
+    def suspend(self, *calls: Call, entries: Iterable[Answer] = (), spent: Spent | None = None) -> Driver:
+        """The attempt that is due waits for these calls, or has these answers to be kept."""
+        self.take(factories.suspended(self.plan, self.run, *calls, entries=entries, spent=spent))
+        return self
+
+    def ended(self, outcome: ActedOutcome = "done", result: Json = "receipt", *, reason: str = "") -> Driver:
+        """The call that is due comes to an end."""
+        self.take(factories.acted(self.act, outcome, result, reason=reason))
         return self
 
     def stop(self, *words: Word) -> Driver:
@@ -81,9 +101,9 @@ class Driver:
         self.take(factories.stopped(self.plan, self.run, *words))
         return self
 
-    def fail(self, failure: FailureKind = "error", *, sent: bool = False) -> Driver:
+    def fail(self, failure: FailureKind = "error", *, spent: Spent | None = None) -> Driver:
         """The attempt that is due gives no output."""
-        self.take(factories.failed(self.run, failure, sent=sent))
+        self.take(factories.failed(self.run, failure, spent=spent))
         return self
 
     def decide(

@@ -11,12 +11,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gatework import canonical
+from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
-from gatework.events import Action, Begun, Cancelled, Decided, Expired, Failed, FailureKind, Finished, Given, Stopped
-from gatework.expr import Condition, Const, Kind, Ref
+from gatework.events import (
+    Acted,
+    ActedOutcome,
+    Action,
+    Begun,
+    Cancelled,
+    Decided,
+    Expired,
+    Failed,
+    FailureKind,
+    Finished,
+    Given,
+    Stopped,
+    Suspended,
+)
+from gatework.expr import Condition, Const, Ref
+from gatework.journal import Call, Entry
 from gatework.labels import Label, combined
-from gatework.plan import Approval, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
-from gatework.state import Gate, Run
+from gatework.plan import Approval, Budget, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
+from gatework.state import Act, Gate, Run
 from gatework.verdict import Word
 
 START = "start"
@@ -25,17 +41,17 @@ START = "start"
 CONSTANT = "constant"
 """What the contract of constants is named by."""
 
-RESULT = "result"
-"""What the contract of the results of tools is named by."""
+SALT = bytes(range(16))
 
-_ARGUMENTS: Json = {
+ARGUMENTS: Json = {
     "type": "object",
-    "properties": {"order": {"type": "string"}, "amount": {"type": ["integer", "string"]}},
-    "required": ["order", "amount"],
+    "properties": {"order": {}, "amount": {}},
+    "required": ["order"],
     "additionalProperties": False,
 }
+"""The contract of what every tool made here is called with."""
 
-SALT = bytes(range(16))
+RESULT: Json = {"$comment": "any JSON, as a tool gives it"}
 
 
 @dataclass(frozen=True)
@@ -59,23 +75,27 @@ def sealed(data: Json, salt: bytes = SALT) -> Sealed:
 # -- plans -----------------------------------------------------------------------------------------
 
 
-def plan_of(*drafts: Draft, start: Label = Label.UNTRUSTED, name: str = "plan", result: str = "") -> Plan:
+def plan_of(
+    *drafts: Draft,
+    start: Label = Label.UNTRUSTED,
+    name: str = "plan",
+    result: str = "",
+    budget: Budget | None = None,
+) -> Plan:
     """A plan of these nodes, in this order. Its result is the last one's output unless named."""
     known = {START: Value(start, _contract(START))}
     nodes: list[Node] = []
     for draft in drafts:
         nodes.append(draft(known))
         known[nodes[-1].name] = Value(nodes[-1].label, nodes[-1].contract)
-    names = [START, CONSTANT, *(node.name for node in nodes)]
-    held = any(isinstance(node, Work) and node.tools for node in nodes)
-    names += [RESULT] if held else []
+    schemas = (*map(_schema, (START, CONSTANT, *(node.name for node in nodes))), ARGUMENTS, RESULT)
     return Plan(
         name=name,
         input=Input(name=START, label=start, contract=_contract(START)),
         nodes=tuple(nodes),
         result=result or nodes[-1].name,
-        contracts={_contract(name): _schema(name) for name in names}
-        | ({canonical.digest("contract", _ARGUMENTS): _ARGUMENTS} if held else {}),
+        contracts={canonical.digest("contract", schema): schema for schema in schemas},
+        budget=budget,
         acknowledged=tuple(node.name for node in nodes),
     )
 
@@ -87,26 +107,27 @@ def stage(
     guards: Iterable[str] = (),
     tools: Iterable[ToolUse] = (),
     attempts: int = 1,
+    budget: Budget | None = None,
     operator: str = "operator",
     kind: Literal["stage", "endorse"] = "stage",
 ) -> Draft:
     """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
 
-    held = tuple(tools)
+    uses = tuple(tools)
 
     def draft(known: Known) -> Work:
         params = tuple(_param(position, read, known) for position, read in enumerate(reads or (START,)))
-        outside = [Label.UNTRUSTED] if any(use.untrusted for use in held) else []
         return Work(
             name=name,
             runs=f"do_{name}",
             params=params,
-            label=Label.ENDORSED if kind == "endorse" else combined([*(param.label for param in params), *outside]),
+            label=Label.ENDORSED if kind == "endorse" else _label(params, uses),
             contract=_contract(name),
             before=tuple(GuardUse(name=guard, binds={"it": "p0"}, timeout_seconds=1.0) for guard in before),
             guards=tuple(GuardUse(name=guard, binds={}, timeout_seconds=1.0) for guard in guards),
-            tools=held,
+            tools=uses,
             attempts=attempts,
+            budget=budget,
             operator=operator,
             kind=kind,
         )
@@ -126,29 +147,32 @@ def effect(
     before: Iterable[str] = (),
     guards: Iterable[str] = (),
     attempts: int = 1,
+    approver: str = "",
+    limits: Iterable[Limit] = (),
 ) -> Draft:
     """A stage that holds one effect, with or without a probe."""
-    return stage(name, *reads, before=before, tools=[tool(probe=probe)], guards=guards, attempts=attempts)
+    use = tool(probe=probe, approver=approver, limits=limits)
+    return stage(name, *reads, before=before, tools=[use], guards=guards, attempts=attempts)
 
 
 def tool(
-    name: str = "pay",
+    name: str = "refund",
     *,
     kind: Literal["tool", "effect"] = "effect",
     probe: bool = False,
+    approver: str = "",
+    queue: str = "",
     limits: Iterable[Limit] = (),
     untrusted: bool = False,
     private: bool = False,
     egress: bool = False,
-    approver: str = "",
-    queue: str = "",
 ) -> ToolUse:
-    """A tool at a node, by default an effect. It takes an `order` and an `amount`, and gives any JSON."""
+    """The use of a tool at a node: of an effect unless told otherwise. It takes an `order` and an `amount`."""
     return ToolUse(
         name=name,
         kind=kind,
-        arguments=canonical.digest("contract", _ARGUMENTS),
-        result=_contract(RESULT),
+        arguments=canonical.digest("contract", ARGUMENTS),
+        result=canonical.digest("contract", RESULT),
         limits=tuple(limits),
         once="order" if kind == "effect" else "",
         probe=probe,
@@ -160,14 +184,9 @@ def tool(
     )
 
 
-def limit(
-    argument: str,
-    rule: Literal["is", "at_most", "at_least", "one_of", "matches"],
-    value: str | Ref | Const,
-    kind: Kind | None = None,
-) -> Limit:
-    """A limit on an argument of a tool; a text names a value of the plan."""
-    return Limit(argument=argument, rule=rule, value=Ref(value) if isinstance(value, str) else value, kind=kind)
+def limit(argument: str, rule: Literal["is", "at_most", "at_least"], value: Json | Ref) -> Limit:
+    """A limit on a number, by a constant or a value of the plan."""
+    return Limit(argument=argument, rule=rule, value=value if isinstance(value, Ref) else Const(value), kind="number")
 
 
 def approve(
@@ -195,6 +214,11 @@ def approve(
     return draft
 
 
+def _label(params: Iterable[Param], tools: Iterable[ToolUse]) -> Label:
+    outside = [Label.UNTRUSTED for use in tools if use.untrusted]
+    return combined([*(param.label for param in params), *outside])
+
+
 def _param(position: int, read: str | Ref | Const, known: Known) -> Param:
     source = Ref(read) if isinstance(read, str) else read
     value = Value(Label.PLAIN, _contract(CONSTANT)) if isinstance(source, Const) else known[source.node]
@@ -217,7 +241,7 @@ def begun(plan: Plan, data: Json = "start") -> Begun:
     return Begun(plan=plan.digest, input=sealed(data))
 
 
-def finished(plan: Plan, run: Run, data: Json = None, *words: Word) -> Finished:
+def finished(plan: Plan, run: Run, data: Json = None, *words: Word, spent: Spent | None = None) -> Finished:
     """The attempt that is due gives an output; each guard passes it, or says the words given, in order.
 
     The guards on inputs, where they are asked, have passed. The output is the person's value where one is due for its
@@ -235,6 +259,78 @@ def finished(plan: Plan, run: Run, data: Json = None, *words: Word) -> Finished:
         output=output,
         verdicts=_given(guards, output.digest, words),
         before=_given(_before(plan, run), run.inputs_digest, ()),
+        spent=spent or Spent(),
+    )
+
+
+def suspended(
+    plan: Plan, run: Run, *calls: Call, entries: Iterable[Entry] = (), spent: Spent | None = None
+) -> Suspended:
+    """The attempt that is due waits for these calls, or goes on with these entries; each tool called is in `spent`."""
+    came = tuple(entries)
+    called = [*(call.tool for call in calls), *(entry.tool for entry in came if entry.outcome == "done")]
+    return Suspended(
+        plan=run.plan,
+        node=run.node,
+        attempt=run.attempt,
+        inputs=run.inputs_digest,
+        turn=len(run.journal),
+        entries=came,
+        calls=calls,
+        before=_given(_before(plan, run), run.inputs_digest, ()),
+        spent=spent or Spent(tool_calls={tool: called.count(tool) for tool in called}),
+    )
+
+
+def call(
+    node: str,
+    tool: str = "refund",
+    *,
+    order: Json = 7,
+    amount: Json = 10,
+    effect: bool = True,
+    by_model: bool = False,
+    number: int = 0,
+) -> Call:
+    """A call of a tool made here. An effect has one key for a node and an order; `number` tells calls apart."""
+    arguments = {"order": order, "amount": amount}
+    return Call(
+        id=canonical.digest("call", [node, tool, arguments, number]),
+        tool=tool,
+        arguments=arguments,
+        key=canonical.digest("effect", ["lineage", node, tool, order]) if effect else "",
+        by_model=by_model,
+    )
+
+
+def answered(text: str = "an answer") -> Entry:
+    """A model answered."""
+    return Entry(kind="model", id=canonical.digest("question", text), outcome="answered", data=sealed(text))
+
+
+def called(node: str, tool: str, result: Json = "found", *, number: int = 0) -> Entry:
+    """A tool that runs with its stage gave a result."""
+    id_ = call(node, tool, effect=False, number=number).id
+    return Entry(kind="tool", id=id_, outcome="done", data=sealed(result), tool=tool)
+
+
+def refused(node: str, tool: str, reason: str = "not granted", *, number: int = 0) -> Entry:
+    """A model was told that it may not call a tool."""
+    id_ = call(node, tool, effect=False, number=number).id
+    return Entry(kind="tool", id=id_, outcome="refused", reason=reason, tool=tool)
+
+
+def acted(act: Act, outcome: ActedOutcome = "done", result: Json = "receipt", *, reason: str = "") -> Acted:
+    """The call that is due comes to an end; `result` counts where it gave one."""
+    given = outcome in ("done", "found")
+    return Acted(
+        plan=act.plan,
+        node=act.node,
+        attempt=act.attempt,
+        call=act.call.id,
+        outcome=outcome,
+        result=sealed(result) if given else None,
+        reason=reason or ("" if given else f"{act.call.tool}: {outcome}"),
     )
 
 
@@ -262,7 +358,7 @@ def _given(uses: tuple[GuardUse, ...], on: str, words: tuple[Word, ...]) -> tupl
     )
 
 
-def failed(run: Run, failure: FailureKind = "error", *, sent: bool = False, reason: str = "") -> Failed:
+def failed(run: Run, failure: FailureKind = "error", *, reason: str = "", spent: Spent | None = None) -> Failed:
     """The attempt that is due gives no output."""
     return Failed(
         plan=run.plan,
@@ -271,7 +367,7 @@ def failed(run: Run, failure: FailureKind = "error", *, sent: bool = False, reas
         inputs=run.inputs_digest,
         failure=failure,
         reason=reason or f"{run.node}: {failure}",
-        sent=sent,
+        spent=spent or Spent(),
     )
 
 

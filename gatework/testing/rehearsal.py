@@ -125,13 +125,11 @@ class Rehearsal(Generic[O]):
     async def lose(self, *, performed: bool = False) -> Event:
         """The worker dies during the attempt that is due: before it did anything, or with its work `performed`.
 
-        Nobody can tell the two apart, so an effect is then in doubt.
+        Nobody can tell the two apart.
         """
         if performed:
             await self._performed()
-        run = self.driver.run
-        effect = bool(self._work(run).tools)
-        return self.deliver(self._failed(run, "unknown" if effect else "error", "the worker died", sent=effect))
+        return self.deliver(self._failed(self.driver.run, "error", "the worker died"))
 
     def deliver(self, event: Event) -> Event:
         """Hand the machine an event; one that it refuses counts as an attempt that failed, as on Temporal.
@@ -143,8 +141,7 @@ class Rehearsal(Generic[O]):
         except OrderError as error:
             if not isinstance(self.due, Run):
                 raise
-            run = self.driver.run
-            event = self._failed(run, "refused", error.message, sent=bool(self._work(run).tools))
+            event = self._failed(self.driver.run, "refused", error.message)
             self.driver.take(event)
         return event
 
@@ -236,7 +233,7 @@ class Rehearsal(Generic[O]):
         data: Json = canonical.loads(self._contract(place).write(value))
         return Sealed.of(data, os.urandom(16))
 
-    def _failed(self, run: Run, failure: FailureKind, reason: str, *, sent: bool) -> Failed:
+    def _failed(self, run: Run, failure: FailureKind, reason: str) -> Failed:
         return Failed(
             plan=run.plan,
             node=run.node,
@@ -244,5 +241,4 @@ class Rehearsal(Generic[O]):
             inputs=run.inputs_digest,
             failure=failure,
             reason=reason,
-            sent=sent,
         )
