@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gatework import lock
 from gatework.canonical import Json
-from gatework.errors import PlanError
+from gatework.errors import ContractError, PlanError
 from gatework.guard import Guard, as_guard
+from gatework.journal import Call, key_of
 from gatework.lock import Locked
 from gatework.perform import Code
 from gatework.plan import Plan, ToolUse, Work
@@ -38,6 +39,30 @@ class Known:
     def check(self, place: str, value: Json) -> None:
         """Raise `ContractError` unless a value keeps to the sealed contract of the input, or of a node's output."""
         self._schemas[self.plan.contract(place)].check(value)
+
+    def check_contract(self, digest: str, value: Json) -> None:
+        """Raise `ContractError` unless a value keeps to a sealed contract of the plan."""
+        self._schemas[digest].check(value)
+
+    def check_call(self, node: Work, call: Call, lineage: str) -> ToolUse:
+        """How the plan grants a call to a node. Raises `ContractError` unless it is one that the plan knows.
+
+        The arguments keep to the sealed contract, and the key of an effect is the one that the run has for it.
+        """
+        use = node.tool(call.tool)
+        if use is None:
+            raise ContractError(f"a call of a tool that {node.name} does not hold")
+        self.check_contract(use.arguments, call.arguments)
+        if call.key != key_of(use, call.arguments, node=node.name, lineage=lineage):
+            raise ContractError(f"a call of {use.name} under a key that is not its own")
+        return use
+
+    def tool(self, name: str, call: Call, lineage: str) -> tuple[ToolUse, Tool[..., Any]]:
+        """A tool with how the plan grants it to a node. Raises `ContractError` as `check_call` does."""
+        node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
+        if not isinstance(node, Work):
+            raise ContractError("a call for a stage that the plan does not have")
+        return self.check_call(node, call, lineage), self.code[node.runs].tools[call.tool]
 
     def runs(self, name: str) -> tuple[str, str]:
         """What a node runs, and on which task queue; empty where there is no such node, or a person decides there."""
@@ -85,10 +110,24 @@ class Library:
         runs = {node.runs for node in self._work if node.queue == wanted}
         return {name: definition for name, definition in self.definitions.items() if name in runs}
 
+    @property
+    def tools(self) -> frozenset[str]:
+        """The tools that run apart, as activities of their own."""
+        return frozenset(use.name for use in self._apart)
+
+    def tools_served(self, queue: str) -> Sequence[str]:
+        """The tools that a worker of a task queue runs: those `on` it; elsewhere, those that are `on` none."""
+        wanted = queue if queue in self.queues else ""
+        return sorted({use.name for use in self._apart if use.queue == wanted})
+
     @functools.cached_property
     def queues(self) -> frozenset[str]:
-        """The task queues that stages of known plans name by `on=`."""
-        return frozenset(node.queue for node in self._work if node.queue)
+        """The task queues that stages and tools of known plans name by `on=`."""
+        return frozenset(part.queue for part in (*self._work, *self._apart) if part.queue)
+
+    @functools.cached_property
+    def _apart(self) -> tuple[ToolUse, ...]:
+        return tuple(use for node in self._work for use in node.tools if use.apart)
 
     @functools.cached_property
     def _work(self) -> tuple[Work, ...]:

@@ -1,11 +1,12 @@
-"""Activities: one for each stage and endorser, each running one attempt of a node."""
+"""Activities: one for each stage and endorser, running an attempt of a node, and one for each tool that runs apart."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,20 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from gatework import canonical, models, wire
+from gatework import acting, canonical, models, wire
 from gatework.adopted import CALLER
 from gatework.errors import ConfigError, ContractError, OrderError
-from gatework.events import Failed, Finished, Result
-from gatework.library import Library
+from gatework.events import Acted, Failed, Finished, Result
+from gatework.library import Known, Library
 from gatework.logs import emit
 from gatework.logs.story import short_digest
 from gatework.models.question import Model
 from gatework.perform import perform
-from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, HEARTBEATS, UNREADY, Task, activity_type
+from gatework.temporal import acting as asked_for
+from gatework.temporal import attempt as attempted
+from gatework.temporal.acting import ActTask
+from gatework.temporal.asking import HEARTBEAT_TIMEOUT, HEARTBEATS, TRIES, UNREADY
+from gatework.temporal.attempt import Task
 from gatework.temporal.payloads import application_error, data_of, raw
 from gatework.temporal.threaded import threaded
 from gatework.threads import Threads
@@ -31,10 +36,11 @@ KEPT_THREADS = 32
 """Threads that are kept for the next guards: starting one costs as much as the rest of an attempt."""
 
 
-def stage_activities(
-    library: Library, *, model: Model | str | None, seed: int
-) -> Mapping[str, Callable[[RawValue], Any]]:
-    """The activity for each stage and endorser of a library, by the name of what it runs."""
+Activity = Callable[[RawValue], Any]
+
+
+def activities(library: Library, *, model: Model | str | None, seed: int) -> Mapping[str, Activity]:
+    """The activity for each stage, endorser and tool that runs apart, by its type."""
 
     @functools.cache
     def connected() -> Model:
@@ -42,13 +48,15 @@ def stage_activities(
 
     served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS))
 
-    def serving(name: str) -> Callable[[RawValue], Any]:
-        async def attempt(task: RawValue) -> RawValue:
-            return raw(wire.encode(await _attempt(served, task)))
+    def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[Result | Acted]]) -> Activity:
+        async def answered(task: RawValue) -> RawValue:
+            return raw(wire.encode(await work(served, task)))
 
-        return activity.defn(name=activity_type(name))(attempt)
+        return activity.defn(name=type_)(answered)
 
-    return {name: serving(name) for name in library.definitions}
+    stages = {attempted.activity_type(name): _attempt for name in library.definitions}
+    tools = {asked_for.activity_type(name): _act for name in library.tools}
+    return {type_: serving(type_, work) for type_, work in {**stages, **tools}.items()}
 
 
 @dataclass(frozen=True)
@@ -62,66 +70,109 @@ class _Served:
 
 
 async def _attempt(served: _Served, task_: RawValue) -> Result:
-    info = activity.info()
-    if not info.workflow_type:
-        raise application_error(OrderError("A stage runs only inside a run of its plan."))
-    try:
-        task: Task = wire.decode(Task, data_of(task_) or b"", what="task")
-    except ContractError as error:
-        raise application_error(error) from None
+    info = _info()
+    task: Task = _read(Task, task_)
     run = task.run
-    about: emit.Fields = {
-        "run": info.workflow_id or "",
-        "run_id": info.workflow_run_id or "",
-        "workflow": info.workflow_type,
-        "plan": short_digest(run.plan),
-        "stage": run.node,
-        "attempt": run.attempt,
-    }
     CALLER.set(threaded)
-    with emit.bound(about):
+    with emit.bound(_about(info, run.plan, run.node, run.attempt)):
         return await _tried(served, info, task)
 
 
 async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
     """One of Temporal's tries of an attempt."""
-    assert info.workflow_type
-    known = served.library.find(info.workflow_type, task.run.plan)
-    if known is None or known.problem:
-        # Another worker of the queue may have a later or an earlier deploy, so this one may be tried again.
-        reason = known.problem if known else "this worker does not know the plan"
-        emit.say("try.failed", {"try": info.attempt, "reason": reason})
-        raise ApplicationError(f"Plan {task.run.plan[:12]}: {reason}.", type=UNREADY)
+    known = _known(served, info, task.run.plan)
     runs, queue = known.runs(task.run.node)
-    if activity_type(runs) != info.activity_type or queue not in ("", info.task_queue):
-        raise application_error(OrderError(f"The plan does not run {info.activity_type} where it was asked to."))
+    _must_be_asked_here(info, attempted.activity_type(runs), queue)
     code = known.code[runs]
     if emit.wanted(logging.INFO):
         emit.say("stage.started", {"digest": short_digest(task.run.inputs_digest), "try": info.attempt})
     if emit.VALUES.isEnabledFor(logging.INFO):
         for name, sealed in task.run.inputs.items():
             emit.say_value(f"input {name}", canonical.dumps(sealed.data).decode())
-    beating = _Heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
-    try:
+    with _beating(info):
         event = await perform(
             task.run,
             known.plan,
             code,
             lineage=task.lineage,
+            tries=info.attempt,
             model=served.model,
             seed=served.seed,
             threads=served.threads,
         )
-    finally:
-        beating.stop()
-    if isinstance(event, Finished):
-        if emit.VALUES.isEnabledFor(logging.INFO):
-            emit.say_value("output", canonical.dumps(event.output.data).decode())
-        return event
-    if isinstance(event, Failed) and event.failure == "error" and not event.sent and info.attempt < task.tries:
+    if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):
+        emit.say_value("output", canonical.dumps(event.output.data).decode())
+    if isinstance(event, Failed) and event.failure == "error" and info.attempt < TRIES:
         emit.say("try.failed", {"try": info.attempt, "reason": event.reason})
         raise application_error(ConfigError(event.reason), retryable=True)
     return event
+
+
+async def _act(served: _Served, task_: RawValue) -> Acted:
+    """One call of a tool. Whatever is raised here is raised before the call is made."""
+    info = _info()
+    task: ActTask = _read(ActTask, task_)
+    act = task.act
+    with emit.bound(_about(info, act.plan, act.node, act.attempt)):
+        known = _known(served, info, act.plan)
+        try:
+            use, tool = known.tool(act.node, act.call, task.lineage)
+        except ContractError as error:
+            raise application_error(error) from None
+        _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
+        with _beating(info):
+            return await acting.act(use, tool, act)
+
+
+def _info() -> activity.Info:
+    info = activity.info()
+    if not info.workflow_type:
+        raise application_error(OrderError("A stage runs only inside a run of its plan."))
+    return info
+
+
+def _read(kind: type, task: RawValue) -> Any:
+    try:
+        return wire.decode(kind, data_of(task) or b"", what="task")
+    except ContractError as error:
+        raise application_error(error) from None
+
+
+def _about(info: activity.Info, plan: str, node: str, attempt: int) -> emit.Fields:
+    return {
+        "run": info.workflow_id or "",
+        "run_id": info.workflow_run_id or "",
+        "workflow": info.workflow_type or "",
+        "plan": short_digest(plan),
+        "stage": node,
+        "attempt": attempt,
+    }
+
+
+def _known(served: _Served, info: activity.Info, plan: str) -> Known:
+    known = served.library.find(info.workflow_type or "", plan)
+    if known is None or known.problem:
+        # Another worker of the queue may have a later or an earlier deploy, so this one may be tried again.
+        reason = known.problem if known else "this worker does not know the plan"
+        emit.say("try.failed", {"try": info.attempt, "reason": reason})
+        raise ApplicationError(f"Plan {plan[:12]}: {reason}.", type=UNREADY)
+    return known
+
+
+def _must_be_asked_here(info: activity.Info, type_: str, queue: str) -> None:
+    """Raise unless the plan has this worker do it: whoever reaches the server can put a task into any queue."""
+    if type_ != info.activity_type or queue not in ("", info.task_queue):
+        raise application_error(OrderError(f"The plan does not run {info.activity_type} where it was asked to."))
+
+
+@contextmanager
+def _beating(info: activity.Info) -> Generator[None]:
+    """Show that this worker lives."""
+    beats = _Heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
+    try:
+        yield
+    finally:
+        beats.stop()
 
 
 class _Heartbeat:

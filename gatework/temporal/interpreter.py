@@ -28,9 +28,11 @@ from gatework.logs import emit
 from gatework.logs.story import told
 from gatework.logs.vocabulary import QUIET, LogEvent
 from gatework.plan import Plan
-from gatework.state import Gate, Outcome, Run, State, Step
+from gatework.state import Act, Gate, Outcome, Run, State, Step
 from gatework.temporal import movement
-from gatework.temporal.attempt import HEARTBEAT_TIMEOUT, ended_at, failed, performed, span
+from gatework.temporal.acting import acted, ended
+from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
+from gatework.temporal.attempt import ended_at, failed, performed
 from gatework.temporal.decisions import decided
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
@@ -154,8 +156,9 @@ class Interpreter(OwnPayloads):
             if isinstance(due, Gate):
                 await self._answer(due)
                 continue
-            if not await self._without_code(known):
-                await self._attempt(due)
+            if await self._without_code(known):
+                continue
+            await (self._attempt(due) if isinstance(due, Run) else self._act(due))
 
     async def _answer(self, gate: Gate) -> None:
         """Wait until a person has answered the gate, or its time is up."""
@@ -200,12 +203,30 @@ class Interpreter(OwnPayloads):
             idle=self._note,
         )
         self._noted = ""
-        if workflow.cancellation_reason() is not None and isinstance(event, Failed) and not event.sent:
+        if workflow.cancellation_reason() is not None and isinstance(event, Failed):
             return
         try:
             self._take(event)
         except OrderError as error:
             self._take(failed(due, "refused", error.message))
+
+    async def _act(self, due: Act) -> None:
+        try:
+            event = await acted(
+                self._now[0],
+                due,
+                lineage=self._lineage,
+                heartbeat_timeout=self.heartbeat_timeout,
+                idle=self._note,
+            )
+        except asyncio.CancelledError:
+            # What no worker had begun when the run was cancelled has not happened.
+            event = ended(due, "failed", f"{due.call.tool} was cancelled before it began")
+        self._noted = ""
+        try:
+            self._take(event)
+        except OrderError as error:
+            self._take(ended(due, "unknown", error.message))
 
     def _continue_as_new_if_long(self) -> None:
         # What was done once is in the history, whatever a later deploy thinks of its length.

@@ -43,6 +43,9 @@ _LET_IN = "`approve` with **{number}**: {node} runs on exactly these inputs"
 _RETRY_IN_DOUBT = "`retry` with **{number}**, once you know that it did not happen"
 """At a gate of an effect in doubt; a plain retry, sent twice, could repeat it."""
 
+_LET_CALL = "`approve` with **{number}**: {tool} is called with exactly these arguments"
+_REFUSE_CALL = '`reject` with the reason in double quotes, `"…"`: the call is not made, and {node} is told so'
+
 _HOW = {
     "approve": "`approve` with **{number}**",
     "reject": '`reject` with the reason in double quotes, `"…"`',
@@ -91,7 +94,8 @@ class _Page:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
         known = {**_HOW, "retry": _RETRY_IN_DOUBT} if waiting.kind == "unknown" else _HOW
         known = {**known, "approve": _LET_IN} if waiting.before else known
-        names = {"place": _name(waiting.place), "node": _name(waiting.node)}
+        known = {**known, "approve": _LET_CALL, "reject": _REFUSE_CALL} if waiting.kind == "call" else known
+        names = {"place": _name(waiting.place), "node": _name(waiting.node), "tool": _name(waiting.tool)}
         ways = [known[update].format(number=waiting.number, **names) for update in waiting.allowed]
         reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
         # Without the empty line the renderer sees no list.
@@ -157,7 +161,8 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _state(node: NodeProgress) -> str:
-    return f"{node.status}, by a person" if node.by_hand else node.status
+    by_hand = ", by a person" if node.by_hand else ""
+    return f"{node.status}{by_hand}" + (f", {_name(node.calling)}" if node.calling else "")
 
 
 def _text(value: Json) -> str:

@@ -16,8 +16,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
-from gatework.temporal.activities import stage_activities
-from gatework.temporal.attempt import HEARTBEATS
+from gatework.temporal import acting, attempt
+from gatework.temporal.activities import activities
+from gatework.temporal.asking import HEARTBEATS
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
@@ -29,8 +30,8 @@ from gatework.workflow import Workflow
 class GateworkPlugin(SimplePlugin):
     """Serves workflows: `Client.connect(…, plugins=[GateworkPlugin(refund)])`, then any `Worker` of that client.
 
-    A worker on a task queue that a stage names by `on=` serves the stages of that queue and no workflow of the plugin;
-    every other worker serves the workflows, and the stages that are `on` no queue.
+    A worker on a task queue that a stage or a tool names by `on=` serves what is on that queue and no workflow of the
+    plugin; every other worker serves the workflows, and the stages and tools that are `on` no queue.
     `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
     `heartbeat_timeout` is how soon a dead worker is noticed. A stage whose worker is silent for as long is given to
     another: shorter goes on sooner after a crash, and takes a busy machine for a dead one sooner.
@@ -53,7 +54,7 @@ class GateworkPlugin(SimplePlugin):
             cls.continue_after_events = continue_after_events
             cls.heartbeat_timeout = heartbeat_timeout
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
-        self._activities = stage_activities(self.library, model=model, seed=seed)
+        self._activities = activities(self.library, model=model, seed=seed)
         super().__init__(
             "gatework.GateworkPlugin",
             data_converter=data_converter,
@@ -84,7 +85,9 @@ class GateworkPlugin(SimplePlugin):
         others = config.get("activities", ())
         config = super().configure_worker(config)
         queue = config.get("task_queue", "")
-        served = [self._activities[name] for name in self.library.served(queue)]
+        types = [attempt.activity_type(name) for name in self.library.served(queue)]
+        types += [acting.activity_type(name) for name in self.library.tools_served(queue)]
+        served = [self._activities[type_] for type_ in types]
         if queue in self.library.queues:
             # Its workers hold what others must not: they do what the plans put there, and no more.
             config["workflows"] = [cls for cls in config.get("workflows", ()) if cls not in self._classes]
@@ -97,8 +100,8 @@ class GateworkPlugin(SimplePlugin):
 def _beside(others: Sequence[Callable[..., Any]], served: Sequence[Callable[..., Any]]) -> Sequence[Callable[..., Any]]:
     """What is served beside the other activities of a worker, once no name is that of another."""
     for shared in {_name(other) for other in others} & {_name(ours) for ours in served}:
-        stage = shared.removeprefix("stage.")
-        raise ConfigError(f"The worker serves the stage {stage} already; give plans that share it to one plugin.")
+        what = shared.replace(".", " ", 1)
+        raise ConfigError(f"The worker serves the {what} already; give plans that share it to one plugin.")
     return served
 
 

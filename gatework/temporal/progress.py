@@ -27,6 +27,8 @@ class NodeProgress:
     attempts: int
     label: str
     by_hand: bool = False
+    calling: str = ""
+    """The tool whose call it waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +55,13 @@ class Waiting:
     """Names of values that are too large to show here; the history has them."""
     before: bool = False
     """Whether a guard asks about the inputs, before the node runs."""
+    tool: str = ""
+    """The tool that the node wants to call, where a person is asked about the call."""
 
 
 _ASKS: Mapping[GateKind, str] = {
     "approval": "approve {node}",
+    "call": "let {node} call {tool}",
     "escalated": "a guard asks about {node}",
     "blocked": "{node} is blocked",
     "exhausted": "{node} has used up its attempts",
@@ -74,7 +79,8 @@ _ASKS_BEFORE: Mapping[GateKind, str] = {
 def asked(waiting: Waiting, shown: Callable[[str], str] = str) -> str:
     """What a person is asked, in a few words; `shown` makes a name fit for where it stands."""
     words = _ASKS_BEFORE[waiting.kind] if waiting.before else _ASKS[waiting.kind]
-    return words.format(node=shown(waiting.place if waiting.kind == "approval" else waiting.node))
+    node = waiting.place if waiting.kind == "approval" else waiting.node
+    return words.format(node=shown(node), tool=shown(waiting.tool))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +135,7 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
                 attempts=state.attempts.get(node.name, 0),
                 label=node.label,
                 by_hand=node.name in state.values and state.values[node.name].by_hand,
+                calling=state.pending[0].tool if state.pending and position == state.at else "",
             )
             for position, node in enumerate(plan.nodes)
         ),
@@ -142,8 +149,9 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
 
 def _doubt(state: State) -> str:
     """What may have happened of which nothing else is known."""
-    names = ", ".join(name for name, sent in state.effects.items() if sent and name not in state.values)
-    return f"The effect of {names} may have happened; look there before it is done again." if names else ""
+    doubtful = [done for done in state.acts.values() if done.outcome in ("asked", "unknown")]
+    names = ", ".join(f"{done.tool} of {done.node}" for done in doubtful)
+    return f"{names} may have happened; look there before it is done again." if names else ""
 
 
 def not_begun(workflow: str) -> Progress:
@@ -165,6 +173,8 @@ def _waiting(state: State, gate: Gate, expires: datetime | None) -> Waiting:
     shown = {name: state.values[name].sealed.data for name in gate.shown if name in state.values}
     if gate.candidate is not None:
         shown = {gate.node: gate.candidate.data, **shown}
+    if gate.call is not None:
+        shown = {gate.call.tool: gate.call.arguments, **shown}
     fits = fitting(shown)
     return Waiting(
         gate=gate.id,
@@ -180,4 +190,5 @@ def _waiting(state: State, gate: Gate, expires: datetime | None) -> Waiting:
         shown=fits,
         left_out=tuple(name for name in shown if name not in fits),
         before=gate.before,
+        tool=gate.call.tool if gate.call else "",
     )

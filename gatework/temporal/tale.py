@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import EventType, PendingActivityState, TimeoutType
@@ -20,7 +21,7 @@ from gatework.logs.story import identity, short_digest, told
 from gatework.logs.text import safe
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
 from gatework.temporal import pin
-from gatework.temporal.attempt import UNREADY
+from gatework.temporal.asking import UNREADY
 from gatework.temporal.history import Leg, Rebuilt, was_reset
 from gatework.temporal.payloads import OURS, data_of
 
@@ -50,6 +51,8 @@ class Tried:
     """Digest of the inputs."""
     at: str = ""
     """When it was asked."""
+    tool: str = ""
+    """The tool that was to be called; empty for an attempt of a stage."""
 
 
 async def tasks(leg: Leg, converter: DataConverter) -> Mapping[int, Tried]:
@@ -71,7 +74,13 @@ async def tasks(leg: Leg, converter: DataConverter) -> Mapping[int, Tried]:
     return found
 
 
-def _tried(task: dict[str, dict[str, object]], at: str) -> Tried:
+def _tried(task: dict[str, dict[str, Any]], at: str) -> Tried:
+    if "act" in task:
+        act = task["act"]
+        node, attempt, tool = act["node"], act["attempt"], act["call"]["tool"]
+        if not (isinstance(node, str) and isinstance(attempt, int) and isinstance(tool, str)):
+            raise TypeError
+        return Tried(place={"stage": node, "attempt": attempt}, at=at, tool=tool)
     run = task["run"]
     node, attempt, inputs = run["node"], run["attempt"], run["inputs"]
     if not (isinstance(node, str) and isinstance(attempt, int) and isinstance(inputs, dict)):
@@ -193,6 +202,8 @@ class Tale:
 
     def _started(self, scheduled: int, time: Timestamp, now: Try) -> Iterator[tuple[str, LogEvent]]:
         tried = self._tried[scheduled]
+        if tried.tool:
+            return  # the receipt that asks for a call tells of it
         fields = {**tried.place, "digest": short_digest(tried.inputs), "try": now.attempt}
         yield f"try {tried.at} {now.attempt}", LogEvent.of("stage.started", fields, at=iso(moment(time)))
 
