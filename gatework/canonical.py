@@ -29,6 +29,9 @@ MAX_DEPTH = 64
 MAX_VALUES = 50_000
 """Most numbers, texts, arrays and objects in one value, so that checking it takes a second at the very most."""
 
+_MOST_VALUES = 4_000_000
+"""More than any message holds: a Python value that holds itself has no end."""
+
 MAX_INTEGER = 2**53 - 1
 """Largest integer that every JSON implementation reads back as written (RFC 8785, section 3.2.2.3)."""
 
@@ -67,41 +70,46 @@ def check(value: Json, *, max_values: int | None = None) -> bool:
     True where the standard library writes that form, too: it differs from RFC 8785 in the numbers with a fraction and
     in the order of keys beyond ASCII, which it sorts by code point and not by UTF-16.
     """
-    pending: list[tuple[Json, int]] = [(value, 0)]
-    seen = 0
+    most = _MOST_VALUES if max_values is None else max_values
     plain = True
-    while pending:
-        item, depth = pending.pop()
-        seen += 1
-        if max_values is not None and seen > max_values:
-            raise ContractError(f"more than {max_values} values in all; pass on where they lie instead")
+    seen = depth = 0
+    level: list[Json] = [value]
+    while level:
+        seen += len(level)
+        if seen > most:
+            raise ContractError(f"more than {most} values in all; pass on where they lie instead")
         if depth > MAX_DEPTH:
             raise ContractError(f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(item, str):
-            _check_text(item)
-        elif item is None or isinstance(item, bool):
-            continue
-        elif isinstance(item, int):
-            if abs(item) > MAX_INTEGER:
-                raise ContractError(_TOO_LARGE)
-        elif isinstance(item, float):
-            plain = False
-            if not math.isfinite(item):
-                raise ContractError("a number that is not finite; JSON has no NaN or infinity")
-            if MAX_INTEGER < abs(item) < _EXPONENT:  # it would be written as an integer
-                raise ContractError(_TOO_LARGE)
-        elif isinstance(item, dict):
-            for key in item:
-                if not isinstance(key, str):
-                    raise ContractError("an object with a key that is not a string")
-                if not key.isascii():
-                    plain = False
-                    _check_text(key)
-            pending.extend((member, depth + 1) for member in item.values())
-        elif isinstance(item, list | tuple):
-            pending.extend((member, depth + 1) for member in item)
-        else:
-            raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
+        inner: list[Json] = []
+        for item in level:
+            if isinstance(item, str):
+                if not item.isascii():
+                    _check_text(item)
+            elif item is None or item is True or item is False:
+                continue
+            elif isinstance(item, dict):
+                for key in item:
+                    if not isinstance(key, str):
+                        raise ContractError("an object with a key that is not a string")
+                    if not key.isascii():
+                        plain = False
+                        _check_text(key)
+                inner.extend(item.values())
+            elif isinstance(item, list | tuple):
+                inner.extend(item)
+            elif isinstance(item, int):
+                if abs(item) > MAX_INTEGER:
+                    raise ContractError(_TOO_LARGE)
+            elif isinstance(item, float):
+                plain = False
+                if not math.isfinite(item):
+                    raise ContractError("a number that is not finite; JSON has no NaN or infinity")
+                if MAX_INTEGER < abs(item) < _EXPONENT:  # it would be written as an integer
+                    raise ContractError(_TOO_LARGE)
+            else:
+                raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
+        level = inner
+        depth += 1
     return plain
 
 
@@ -176,8 +184,6 @@ def _constant(_name: str) -> NoReturn:
 
 
 def _check_text(text: str) -> None:
-    if text.isascii():
-        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -136,7 +136,6 @@ class Interpreter(OwnPayloads):
         self._known = continued(self.library, self.name, carried.state.plan)
         self._state, self._ledger, self._secret = carried.state, carried.ledger, carried.secret
         self._expires = datetime.fromisoformat(carried.expires) if carried.expires else None
-        self._show()
 
     # -- from the first event to the last ----------------------------------------------------------
 
@@ -185,7 +184,6 @@ class Interpreter(OwnPayloads):
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else unfit(known)):
             return False
         workflow.patched(marker)
-        self._show()
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._moving is not None,
@@ -308,7 +306,6 @@ class Interpreter(OwnPayloads):
         said = len(self._ledger)
         self._ledger = extended(self._ledger, step.receipts, at or now)
         self._tell(self._ledger[said:])
-        self._show()
 
     def _tell(self, entries: Sequence[Entry]) -> None:
         """Log what was accepted, unless this is a replay, which has been logged before."""
@@ -325,10 +322,10 @@ class Interpreter(OwnPayloads):
 
     def _note(self, sentence: str) -> None:
         self._noted = sentence
-        self._show()
 
-    def _show(self) -> None:
-        workflow.set_current_details(panel(self._progress()))
+    def panel(self) -> str:
+        """What the UI shows of the run."""
+        return panel(self._progress()) if self._state else ""
 
     @property
     def _lineage(self) -> str:

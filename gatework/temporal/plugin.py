@@ -24,6 +24,7 @@ from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
 from gatework.temporal.pin import begin
 from gatework.temporal.salting import Salting
+from gatework.temporal.showing import Showing
 from gatework.workflow import Workflow
 
 
@@ -94,6 +95,7 @@ class GateworkPlugin(SimplePlugin):
         elif begin not in others:
             served = [*served, begin]
         config["activities"] = [*others, *_beside(others, served)]
+        config["interceptors"] = [*config.get("interceptors", ()), Showing()]
         return config
 
 

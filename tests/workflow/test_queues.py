@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from gatework import Endorsed, stage, workflow
 from gatework.errors import ConfigError
-from gatework.temporal import GateworkPlugin, attempt
+from gatework.temporal import GateworkPlugin, asking
 from tests.workflow.deployment import Deployments, events, until
 from tests.workflow.plans import Note, Paper
 
@@ -109,7 +109,7 @@ async def test_run_whose_stage_nobody_takes_says_so_and_goes_on(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No worker on the queue: the panel names it; the run goes on once there is one, and the stage runs once."""
-    monkeypatch.setattr(attempt, "PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(asking, "PATIENCE", timedelta(seconds=1))
     queue = f"payments-{uuid.uuid4()}"
     paying = _paying(queue)
     deployed = await deployments.serve(paying)
