@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from gatework import (
     Approved,
     Block,
+    Budget,
     Endorsed,
     Escalate,
     IdempotencyKey,
@@ -22,10 +23,13 @@ from gatework import (
     Untrusted,
     Verdict,
     approve,
+    ask,
+    at_most,
     effect,
     endorse,
     role,
     stage,
+    tool,
     workflow,
 )
 from gatework.cell import current
@@ -49,6 +53,8 @@ class World:
         self.feedback: list[tuple[str, ...]] = []
         """What each attempt was told."""
         self.worked = 0
+        self.looked: list[str] = []
+        """What was looked up."""
 
 
 world = World()
@@ -238,6 +244,47 @@ def refund_signed(note: Untrusted[Note]) -> Endorsed[Paper]:
     return confirm(agreed, owed)
 
 
+# -- tools that a model calls ----------------------------------------------------------------------
+
+
+@tool()
+async def look(word: str) -> str:
+    """What we know of a word."""
+    world.looked.append(word)
+    return f"{word} is in our books"
+
+
+@effect(once="order", probe=look_up, approve_calls=role("boss"))
+async def transfer_asked(key: IdempotencyKey, order: str, amount: Decimal) -> Receipt | Block:
+    """Pay, once a person agrees."""
+    return await _move(key, order)
+
+
+@stage(tools=[look, transfer], attempts=2, budget=Budget(model_calls=8, tokens=400_000))
+async def decide(owed: Endorsed[Sum]) -> Endorsed[Paper]:
+    return await ask(Paper, instructions="Pay what is owed.", about=owed, tools=[look, transfer])
+
+
+@stage(tools=[look, transfer_asked], attempts=2, budget=Budget(model_calls=8, tokens=400_000))
+async def decide_asked(owed: Endorsed[Sum]) -> Endorsed[Paper]:
+    return await ask(Paper, instructions="Pay what is owed.", about=owed, tools=[look, transfer_asked])
+
+
+@workflow
+def agent(note: Untrusted[Note]) -> Endorsed[Paper]:
+    """A model that looks things up and pays, within limits."""
+    owed = endorse(note, by=known_sum)
+    limits = transfer.only(order=owed.value.order, amount=at_most(owed.value.amount))
+    return decide.limited(limits)(owed)
+
+
+@workflow
+def agent_asked(note: Untrusted[Note]) -> Endorsed[Paper]:
+    """The same, and a person agrees to each payment."""
+    owed = endorse(note, by=known_sum)
+    return decide_asked.limited(transfer_asked.only(order=owed.value.order))(owed)
+
+
 # -- large values ----------------------------------------------------------------------------------
 
 
@@ -260,7 +307,10 @@ def heavy(note: Endorsed[Note]) -> Endorsed[Paper]:
     return join(one, two, three)
 
 
-EVERY = (single, chain, signed, clicked, gate_first, twice, refund, refund_cash, refund_signed, heavy, hasty)
+EVERY = (
+    single, chain, signed, clicked, gate_first, twice, refund, refund_cash, refund_signed, agent, agent_asked, heavy,
+    hasty,
+)  # fmt: skip
 RETRY = Retry("Say it shorter.")
 ESCALATE = Escalate("This looks odd.")
 BLOCK = Block("This must not go on.")
