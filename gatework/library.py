@@ -123,7 +123,8 @@ class Library:
     @functools.cached_property
     def queues(self) -> frozenset[str]:
         """The task queues that stages and tools of known plans name by `on=`."""
-        return frozenset(part.queue for part in (*self._work, *self._apart) if part.queue)
+        names = (*(node.queue for node in self._work), *(use.queue for use in self._apart))
+        return frozenset(filter(None, names))
 
     @functools.cached_property
     def _apart(self) -> tuple[ToolUse, ...]:

@@ -162,6 +162,10 @@ class Work(_Data):
         """The tools by which it may change the outside world."""
         return tuple(use for use in self.tools if use.kind == "effect")
 
+    def tool(self, name: str) -> ToolUse | None:
+        """How it may call a tool; None where it may not."""
+        return next((use for use in self.tools if use.name == name), None)
+
     @property
     def reads(self) -> tuple[Ref, ...]:
         inputs = tuple(p.source for p in self.params if isinstance(p.source, Ref))

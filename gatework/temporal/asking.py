@@ -145,9 +145,7 @@ def why(error: ActivityError, what: str) -> Why:
         return Why(reason=cause.message, begun=False)
     # Another worker's failure: its text is not ours, so only its kind is repeated.
     kind = (cause.type if isinstance(cause, ApplicationError) else type(cause).__name__) or ""
-    return Why(
-        reason=f"the activity of {what} failed" + (f" with {kind}" if kind.isidentifier() else ""), begun=begun
-    )
+    return Why(reason=f"the activity of {what} failed" + (f" with {kind}" if kind.isidentifier() else ""), begun=begun)
 
 
 def _not_taken(error: ActivityError) -> bool:

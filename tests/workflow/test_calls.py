@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from gatework.errors import DecisionError
 from gatework.models.question import Answer, Question, ToolCall
-from gatework.temporal import DecisionError, Execution
+from gatework.temporal import Execution
 from tests.workflow import plans
-from tests.workflow.deployment import Deployments, count, end, events, kinds, until, waiting
+from tests.workflow.deployment import Deployments, events, waiting
 from tests.workflow.plans import Note, world
 
 PAPER = {"text": "paid", "pages": 1}
@@ -68,7 +68,12 @@ async def test_payment_of_a_model_is_in_the_history_before_it_is_made(deployment
         for event in await events(run)
         if event.HasField("activity_task_scheduled_event_attributes")
     ]
-    assert asked == ["stage.known_sum", *["stage.decide"] * (asked.count("stage.decide") - 1), "tool.transfer", "stage.decide"]
+    assert asked == [
+        "stage.known_sum",
+        *["stage.decide"] * (asked.count("stage.decide") - 1),
+        "tool.transfer",
+        "stage.decide",
+    ]
     assert len(model.questions) == 3
     said = await receipts(run)
     assert said.index("acting decide") < said.index("acted decide") < said.index("output decide")
@@ -86,9 +91,7 @@ async def test_payment_of_a_model_is_in_the_history_before_it_is_made(deployment
         (ToolCall(name="transfer", arguments="{"), ""),
     ],
 )
-async def test_call_outside_the_grant_reaches_nothing(
-    deployments: Deployments, wanted: ToolCall, because: str
-) -> None:
+async def test_call_outside_the_grant_reaches_nothing(deployments: Deployments, wanted: ToolCall, because: str) -> None:
     """It is refused before anything happens, the model is told why, and no activity is ever asked for it."""
     model = Agent((wanted,))
     deployed = await deployments.serve(plans.agent, model=model)
@@ -259,5 +262,3 @@ async def test_reset_to_before_the_payment_finds_it(deployments: Deployments) ->
     again = deployed.client.get_workflow_handle(run.handle.id, run_id=await deployed.reset(run, completed))
     await again.result()
     assert len(world.paid) == 1
-
-
