@@ -46,8 +46,8 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
     untrusted = Label.UNTRUSTED in labels
     outside = untrusted or reads_outside(node.tools)
     if node.effects and (outside or not labels & {Label.ENDORSED, Label.APPROVED}):
-        known = "outside" if outside else one_of(sorted(labels))
-        raise OrderError(f"{node.name} holds an effect and may not run on {known} data.")
+        known = sorted({*labels, Label.UNTRUSTED} if outside else labels)
+        raise OrderError(f"{node.name} holds an effect and may not run on {one_of(known)} data.")
     if outside and node.kind == "stage" and node.label is not Label.UNTRUSTED:
         raise OrderError(f"{node.name} reads outside text and may not give {node.label} data.")
     for use in node.tools:

@@ -20,6 +20,7 @@ from gatework import canonical, faithful
 from gatework.canonical import MAX_VALUES, Json
 from gatework.errors import ContractError
 from gatework.schema import Schema, has_zones, path_of, sealed_schema
+from gatework.spelling import DECIMAL
 
 T = TypeVar("T")
 
@@ -140,7 +141,7 @@ class _Generator(GenerateJsonSchema):
     """pydantic's own, but it says what text a decimal is, and that fields with a default are written out too."""
 
     def decimal_schema(self, schema: Any) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"}
+        return {"type": "string", "pattern": DECIMAL}
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         # Defaults are code, which changes from one deploy to the next; what a run holds does not.

@@ -6,6 +6,7 @@ from gatework import canonical
 from gatework.canonical import Json, Sealed
 from gatework.journal import Call
 from gatework.plan import Approval, Plan, ToolUse, Work
+from gatework.spelling import spelled
 from gatework.state import Gate, GateKind, State
 
 
@@ -67,8 +68,10 @@ def digest_of(plan: Plan, state: State, call: Call) -> str:
 
     Salted as the input of the run is, which stays where it is once there was an effect: arguments are short.
     """
-    salt = bytes.fromhex(state.values[plan.input.name].sealed.salt)
-    return Sealed.of(call.arguments, salt).digest
+    node = plan.nodes[state.at]
+    assert isinstance(node, Work)
+    arguments = spelled(plan.contracts.get(granted(node, call.tool).arguments), call.arguments)
+    return Sealed.of(arguments, bytes.fromhex(state.values[plan.input.name].sealed.salt)).digest
 
 
 def fixed(plan: Plan, state: State, place: str) -> str:
