@@ -11,8 +11,6 @@ from gatework.canonical import MAX_DEPTH, Json
 DECIMAL = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 """The pattern by which a sealed contract says that a text is a decimal number."""
 
-_KINDS = {str: "string", dict: "object", list: "array", tuple: "array"}
-
 
 def spelled(schema: Json, data: Json) -> Json:
     """A value that keeps to a sealed contract, with every decimal written in one way; all else as it is.
@@ -52,9 +50,9 @@ def _meant(schema: Json, data: Json, root: Json, depth: int) -> Mapping[str, Any
         if isinstance(ways := schema.get(choice), list):
             fit = [found for way in ways if (found := _meant(way, data, root, depth - 1)) is not None]
             return fit[0] if len(fit) == 1 else None
-    kind = next((name for type_, name in _KINDS.items() if isinstance(data, type_)), None)
+    kind = "string" if isinstance(data, str) else "object" if isinstance(data, dict) else "array"
     # What says nothing of its type, such as an enumeration, may be meant of anything.
-    return schema if kind is not None and schema.get("type", kind) == kind else None
+    return schema if isinstance(data, str | dict | list | tuple) and schema.get("type", kind) == kind else None
 
 
 def _decimal(text: str) -> str:

@@ -12,7 +12,18 @@ from gatework.events import Event, Finished, Stopped
 from gatework.expr import Const
 from gatework.labels import Label
 from gatework.testing import Driver
-from gatework.testing.factories import approve, effect, endorse, finished, plan_of, sealed, stage, stopped
+from gatework.testing.factories import (
+    approve,
+    call,
+    effect,
+    endorse,
+    finished,
+    plan_of,
+    sealed,
+    stage,
+    stopped,
+    suspended,
+)
 from gatework.verdict import Word
 
 TWO = plan_of(stage("read"), stage("work", "read", before=["g", "h"], guards=["k"], attempts=2), stage("end", "work"))
@@ -23,7 +34,6 @@ PAYING = plan_of(
     effect("pay", "agreed", before=["g"], attempts=2),
     stage("tell", "pay"),
 )
-PROBED = plan_of(endorse("owed", "start"), effect("pay", "owed", probe=True, before=["g"], attempts=3))
 
 
 def at_work() -> Driver:
@@ -281,7 +291,7 @@ def test_record_of_an_effect_is_not_the_place_of_an_edit() -> None:
         stage("note", "pay"),
         stage("tell", "pay", "note", before=["g"]),
     )
-    driver = Driver(plan).begin().finish().finish().finish().stop("block")
+    driver = Driver(plan).begin().finish().suspend(call("pay")).ended().finish().finish().stop("block")
     assert driver.gate.place == "note"
 
 
@@ -291,56 +301,38 @@ def test_record_of_an_effect_is_not_the_place_of_an_edit() -> None:
 def test_effect_that_a_guard_stopped_has_not_happened() -> None:
     """What the stopped attempt stands on can still be edited."""
     driver = at_payment().stop("block")
-    assert (driver.gate.kind, driver.state.effects) == ("blocked", {})
+    assert (driver.gate.kind, driver.state.acts) == ("blocked", {})
     assert driver.decide("retry", number="").run.node == "pay"
 
 
-def test_effect_that_may_have_happened_is_in_doubt_where_a_guard_stops_the_next_attempt() -> None:
-    """With a probe the next attempt would ask; a guard that stops it leaves the question to a person, who says so."""
-    plan = PROBED
-    driver = Driver(plan).begin().finish().fail("unknown", sent=True)
-    assert (driver.run.node, driver.run.attempt) == ("pay", 2)
-    driver.stop("block")
-    assert (driver.gate.kind, driver.gate.before) == ("unknown", True)
-    assert driver.gate.reasons == ("g: block", "an earlier attempt may have done its effect")
-    with pytest.raises(DecisionError, match="may happen twice"):
-        driver.decide("retry", number="")
+def test_attempt_that_a_guard_stopped_after_an_effect_is_blocked_and_its_effect_known() -> None:
+    """A guard that stops the attempt as it goes on leaves what was done where it is, and nothing to be done twice."""
+    driver = at_payment().suspend(call("pay")).ended().stop("block")
+    assert (driver.gate.kind, driver.gate.before, driver.state.journal) == ("blocked", True, ())
     with pytest.raises(DecisionError, match="The effect of pay depends on owed"):
         driver.edit(1, "owed")
+    driver.decide("retry", number="").suspend(call("pay"))
+    assert [entry.outcome for entry in driver.run.journal] == ["found"]
 
 
-def test_escalation_of_an_effect_that_may_have_happened_says_so() -> None:
-    """Who lets the inputs in is told that it may be for the second time."""
-    driver = Driver(PROBED).begin().finish().fail("timeout", sent=True).stop("escalate")
-    assert driver.gate.kind == "escalated"
-    assert driver.gate.reasons == ("g: escalate", "an earlier attempt may have done its effect")
-
-
-def test_attempt_that_sent_nothing_leaves_no_doubt() -> None:
-    """An attempt that failed before its effect is known to have failed before it."""
-    driver = Driver(PROBED).begin().finish().fail("timeout").stop("block")
-    assert (driver.gate.kind, driver.gate.reasons) == ("blocked", ("g: block",))
-
-
-@pytest.mark.parametrize("failure", ["contract", "refused", "timeout", "error", "block", "unknown"])
-@pytest.mark.parametrize("sent", [False, True])
-def test_state_knows_which_effects_may_have_happened(failure: Any, sent: bool) -> None:
-    """Every attempt that worked is recorded, with whether it may have sent its effect; that is never taken back."""
-    driver = at_payment().fail(failure, sent=sent)
-    in_doubt = sent or failure in ("refused", "unknown")
-    assert driver.state.effects == {"pay": in_doubt}
-    if driver.state.gate is not None:
-        driver.decide("retry")
-    driver.fail("error")
-    assert driver.state.effects == {"pay": in_doubt}
-    with pytest.raises(DecisionError, match="The effect of pay depends on owed"):
-        driver.edit(1, "owed")
+@pytest.mark.parametrize("word", ["block", "escalate", "retry"])
+def test_attempt_goes_on_only_past_every_guard_on_its_inputs(word: Word) -> None:
+    """Each time that a stage is run, the guards on its inputs answer, and the machine takes nothing without them."""
+    driver = at_payment()
+    event = suspended(driver.plan, driver.run, call("pay"))
+    (passed,) = event.before
+    for before in ((), (replace(passed, verdict=word),), (replace(passed, on="0" * 64),), (passed, passed)):
+        refused(driver, replace(event, before=before), "guard")
+    driver.take(event)
+    receipt = driver.ledger[-2].receipt
+    assert (receipt.kind, receipt.verdicts) == ("suspended", (passed,))
 
 
 def test_effect_that_a_person_wrote_down_counts_as_happened() -> None:
     """A person's record of an effect is one: what it stands on cannot be edited any more."""
     driver = at_payment().stop("block").edit("paid by hand", "pay")
-    assert driver.state.effects == {"pay": True}
+    assert [(done.node, done.tool, done.outcome) for done in driver.state.acts.values()] == [("pay", "", "done")]
+    driver = at_payment().stop("block").edit("paid by hand", "pay")
     driver.fail("error")
     with pytest.raises(DecisionError, match="The effect of pay depends on owed"):
         driver.edit(1, "owed")
@@ -349,5 +341,5 @@ def test_effect_that_a_person_wrote_down_counts_as_happened() -> None:
 def test_stages_without_effects_are_not_recorded_as_such() -> None:
     """The record is of effects alone."""
     driver = at_work().finish()
-    assert driver.state.effects == {}
-    assert driver.fail("error").edit(1, "work").state.effects == {}
+    assert driver.state.acts == {}
+    assert driver.fail("error").edit(1, "work").state.acts == {}

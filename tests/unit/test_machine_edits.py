@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from gatework.calls import CALL_TRIES
 from gatework.errors import DecisionError, OrderError
 from gatework.expr import Compare, Const, Ref
 from gatework.labels import Label
 from gatework.testing import Driver
-from gatework.testing.factories import approve, decided, effect, endorse, finished, plan_of, sealed, stage
+from gatework.testing.factories import approve, call, decided, effect, endorse, finished, plan_of, sealed, stage
 
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 GRAVE = Compare("eq", Ref("risk"), Const("high"), "text")
@@ -30,6 +31,11 @@ CHAIN = plan_of(
 def at_approval() -> Driver:
     """A run that waits for the approval in the middle of the chain."""
     return Driver(CHAIN).begin().finish().finish().finish()
+
+
+def called() -> Driver:
+    """A run whose effect in the middle of the chain is being called."""
+    return at_approval().decide("approve").suspend(call("pay"))
 
 
 def refused(driver: Driver, value: Any, match: str, place: str = "") -> None:
@@ -63,22 +69,32 @@ def test_edit_of_an_approval_is_refused() -> None:
 
 def test_edit_of_what_an_effect_recorded_is_refused() -> None:
     """What has happened is not changed by writing something else about it."""
-    driver = at_approval().decide("approve").finish("paid")
+    driver = called().ended().finish("paid")
     assert driver.gate.node == "closed"
     refused(driver, sealed("not paid"), "records an effect that has happened", "pay")
 
 
 @pytest.mark.parametrize("place", ["start", "mail", "claim", "owed"])
-def test_edit_of_what_an_effect_depends_on_is_refused_once_the_effect_was_started(place: str) -> None:
-    """From its first attempt on, whether it is in doubt, failed or done, nothing before an effect is changed."""
-    started = at_approval().decide("approve")
-    for driver in (started.fail(), started, started.decide("edit", value=sealed("paid by phone"))):
+def test_edit_of_what_an_effect_depends_on_is_refused_once_it_may_have_happened(place: str) -> None:
+    """From its call on, whether it is in doubt, done or written down by a person, nothing before an effect changes."""
+    happened = [called().ended().fail(), called().ended("unknown"), called().ended("unknown").edit("paid by phone")]
+    by_phone = at_approval().decide("approve").fail().edit("paid by phone")
+    for driver in (*happened, by_phone):
         refused(driver, sealed(1), "The effect of pay depends on", place)
+
+
+@pytest.mark.parametrize("outcome", ["refused", "failed", None])
+def test_edit_of_what_a_stage_depends_on_is_taken_while_its_effect_is_known_not_to_have_happened(outcome: Any) -> None:
+    """An attempt that called nothing, a tool that said no, a call that failed: nothing depends on the value yet."""
+    driver = called() if outcome else at_approval().decide("approve").fail()
+    for _ in range(CALL_TRIES if outcome == "failed" else 1 if outcome else 0):
+        driver.ended(outcome)
+    assert driver.edit(1, "owed").gate.node == "agreed"
 
 
 def test_edit_of_the_record_of_an_effect_in_doubt_is_taken() -> None:
     """A person who knows what became of an effect says so, and it is not run."""
-    driver = at_approval().decide("approve").fail("unknown").edit("paid")
+    driver = called().ended("unknown").edit("paid")
     assert driver.data("pay") == "paid"
     assert driver.state.values["pay"].by_hand
     assert driver.gate.node == "closed"
@@ -245,7 +261,7 @@ def test_value_made_of_an_edited_value_and_others_counts_as_a_persons() -> None:
 def test_refusals_of_edits_are_whole_sentences() -> None:
     """A person reads them, so what they end with counts, too."""
     waits = at_approval()
-    paid = at_approval().decide("approve").finish()
+    paid = called().ended().finish()
     said = {}
     for driver, place in ((waits, "letter"), (waits, "agreed"), (paid, "pay"), (paid, "claim")):
         with pytest.raises(DecisionError) as caught:

@@ -14,7 +14,7 @@ from gatework.expr import AnyOf, Compare, Const, Ref
 from gatework.labels import Label
 from gatework.state import ALLOWED, Gate, GateKind, Outcome
 from gatework.testing import Driver
-from gatework.testing.factories import approve, decided, effect, expired, finished, plan_of, sealed, stage
+from gatework.testing.factories import approve, call, decided, effect, expired, finished, plan_of, sealed, stage
 
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 ALWAYS = plan_of(
@@ -42,11 +42,14 @@ def asked(kind: GateKind) -> Driver:
     driver = Driver(plan).begin()
     match kind:
         case "approval":
-            return driver.finish()
+            return driver.suspend(call("pay")).ended().finish()
         case "escalated":
             return driver.finish("x", "escalate")
+        case "call":
+            plan = plan_of(effect("pay", approver="ops"), approve("agreed", "pay"), start=Label.ENDORSED)
+            return Driver(plan).begin().suspend(call("pay"))
         case "unknown":
-            return driver.fail("unknown")
+            return driver.suspend(call("pay")).ended("unknown")
         case "blocked":
             return driver.fail("block")
         case "failed":
@@ -156,6 +159,7 @@ def test_allowed_actions_are_these() -> None:
     repairs = ("retry", "edit", "abort")
     assert {
         "approval": decisions,
+        "call": ("approve", "reject", "abort"),
         "escalated": decisions,
         "blocked": repairs,
         "exhausted": repairs,
@@ -191,7 +195,7 @@ def test_decision_with_another_number_is_refused(action: Action) -> None:
     refused(driver, decided(driver.gate, action, number=wrong, value=sealed(1)), "not the number on the panel")
 
 
-@pytest.mark.parametrize("kind", ["approval", "escalated"])
+@pytest.mark.parametrize("kind", ["approval", "call", "escalated"])
 def test_approve_without_the_number_is_refused(kind: GateKind) -> None:
     """Approving needs the number, for it shows that the evidence was seen; the digest of it is no substitute."""
     driver = asked(kind)

@@ -16,7 +16,7 @@ from gatework.migration import kept, move
 from gatework.plan import Approval, Plan, Work
 from gatework.state import Due, Gate, Outcome, Run, State
 from gatework.testing import Driver
-from gatework.testing.factories import approve, effect, endorse, plan_of, stage
+from gatework.testing.factories import Value, approve, call, effect, endorse, plan_of, stage
 from tests.explorer.events import Menu, beginnings
 from tests.explorer.rules import Rules
 from tests.explorer.search import _key as key_of
@@ -25,6 +25,7 @@ from tests.explorer.shapes import plans
 OLD = plan_of(
     stage("read"), endorse("owed", "read"), approve("agreed", "owed"), effect("pay", "agreed"), stage("tell", "pay")
 )
+KNOWN = {"agreed": Value(Label.APPROVED, OLD.contract("agreed"))}
 
 
 def changed(position: int, **changes: Any) -> Plan:
@@ -140,7 +141,7 @@ def test_move_leaves_a_receipt_with_both_plans_who_and_why() -> None:
 
 def test_effect_that_happened_is_kept_or_the_move_is_refused() -> None:
     """Neither done again, nor forgotten, nor put elsewhere."""
-    paid = at_approval().decide("approve").finish("paid")
+    paid = at_approval().decide("approve").suspend(call("pay")).ended().finish("paid")
     assert paid.run.node == "tell"
     assert set(moved(paid, changed(4, attempts=5)).state.values) >= {"pay"}
     for other in (changed(0, attempts=2), changed(2, role="board"), changed(3, attempts=5)):
@@ -148,21 +149,25 @@ def test_effect_that_happened_is_kept_or_the_move_is_refused() -> None:
     refused(paid, replace(OLD, nodes=OLD.nodes[:2], result="owed"), "The effect of pay")
 
 
-@pytest.mark.parametrize("failure", ["unknown", "refused", "timeout"])
-def test_effect_that_may_have_happened_stops_every_move(failure: Any) -> None:
-    """While it is in doubt, the run stays where its plan can ask about it."""
-    driver = at_approval().decide("approve").fail(failure, sent=True)
-    refused(driver, changed(4, attempts=5), "The effect of pay has happened or may have")
-    answered = at_approval().decide("approve").finish("paid")
+@pytest.mark.parametrize("outcome", [None, "unknown", "done", "found"])
+def test_effect_that_may_have_happened_stops_every_move(outcome: Any) -> None:
+    """While it is called or in doubt, or its stage does not say what it came to, the run stays on its plan."""
+    driver = Driver(replace(OLD, nodes=(*OLD.nodes[:3], effect("pay", "agreed", probe=True)(KNOWN), OLD.nodes[4])))
+    driver.begin("mail").finish("read").finish("owed").decide("approve").suspend(call("pay"))
+    if outcome:
+        driver.ended(outcome)
+    nodes = (*driver.plan.nodes[:4], replace(OLD.nodes[4], attempts=5))
+    refused(driver, replace(driver.plan, nodes=nodes), "The effect of pay has happened or may have")
+    answered = at_approval().decide("approve").suspend(call("pay")).ended().finish("paid")
     assert moved(answered, changed(4, attempts=5)).run.node == "tell"
 
 
 def test_effect_that_is_known_not_to_have_happened_stops_nothing() -> None:
-    """An attempt that sent nothing may be made again on another plan."""
-    driver = at_approval().decide("approve").fail("error")
-    assert driver.state.effects == {"pay": False}
+    """What a tool refused may be asked for again on another plan."""
+    driver = at_approval().decide("approve").suspend(call("pay")).ended("refused")
+    assert [done.outcome for done in driver.state.acts.values()] == ["refused"]
     again = moved(driver, changed(1, attempts=2))
-    assert (again.run.node, again.state.effects) == ("owed", {})
+    assert (again.run.node, again.state.acts) == ("owed", {})
 
 
 def test_move_to_what_is_no_plan_of_this_run_is_refused() -> None:
@@ -224,10 +229,12 @@ def _judge(old: Plan, new: Plan, before: State, after: State) -> None:
     assert after.plan == new.digest
     assert after.gates >= before.gates
     assert all(after.attempts[name] >= number for name, number in before.attempts.items())
-    assert after.effects == {name: sent for name, sent in before.effects.items() if sent}
-    for name, sent in before.effects.items():
-        assert not sent or name in names[:same]
+    happened = {key: done for key, done in before.acts.items() if done.outcome not in ("refused", "failed")}
+    assert after.acts == happened
+    assert {done.node for done in happened.values()} <= set(names[:same])
+    assert after.spent == before.spent
     assert (after.let_in, after.edited, after.feedback) == ("", None, ())
+    assert (after.journal, after.pending, after.let_call, after.let_again, after.tried) == ((), (), "", "", 0)
     due = machine.due(new, after)
     assert isinstance(due, Run | Gate) or len(after.values) == len(new.nodes) + 1
     for name, held in after.values.items():
@@ -254,7 +261,8 @@ def test_every_move_from_every_state_keeps_the_rules(start: str) -> None:
                 except DecisionError:
                     turned_down += 1
                     taken = kept(old, new, state)
-                    lost = any(sent and name not in taken for name, sent in state.effects.items())
+                    happened = [done.node for done in state.acts.values() if done.outcome not in ("refused", "failed")]
+                    lost = not set(happened) <= set(taken)
                     assert isinstance(due, Outcome) or new is old or lost
                     continue
                 made += 1
