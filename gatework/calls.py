@@ -86,7 +86,8 @@ def _check_entry(node: Work, entry: Entry) -> None:
     elif entry.outcome == "refused":  # of whatever the model made up
         sound = entry.data is None
     else:
-        sound = entry.outcome == "done" and entry.data is not None and use is not None and not use.apart
+        given = entry.data is not None
+        sound = entry.outcome == ("done" if given else "failed") and use is not None and not use.apart
     if not sound or (entry.data is not None and not entry.data.intact):
         raise OrderError(f"{node.name} was answered by nothing that the plan lets it ask.")
 

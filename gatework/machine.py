@@ -49,7 +49,7 @@ from gatework.events import (
 )
 from gatework.gates import fixed, granted, repeats
 from gatework.onward import again, ask, end, enter, hold, start
-from gatework.plan import Approval, Plan, Work
+from gatework.plan import Approval, Budget, Plan, Work
 from gatework.state import (
     ALLOWED,
     Act,
@@ -102,7 +102,8 @@ def due(plan: Plan, state: State) -> Due:
         edited=state.edited,
         journal=state.journal,
         limits={ref.node: state.values[ref.node].sealed for use in node.tools for ref in use.reads},
-        allowance=allowance(plan, node, state),
+        # The guards of a person's value look at it, whatever the stage has left.
+        allowance=allowance(plan, node, state) if state.edited is None else Budget(),
     )
     return replace(run, let_in=True) if state.let_in == run.inputs_digest else run
 

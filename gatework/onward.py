@@ -68,7 +68,7 @@ def start(
         admitted(plan, node, state)
     except OrderError as error:
         return ask(plan, state, node, "failed", (error.message,), receipts)
-    if why := unaffordable(plan, node, state):
+    if state.edited is None and (why := unaffordable(plan, node, state)):
         return ask(plan, state, node, "exhausted", (why,), receipts)
     attempt = state.attempts.get(node.name, 0) + 1
     started = replace(

@@ -43,7 +43,7 @@ def _meant(schema: Json, data: Json, root: Json, depth: int) -> Mapping[str, Any
         return None
     if isinstance(ref := schema.get("$ref"), str):
         part: Json = root
-        for name in ref.removeprefix("#/").split("/"):
+        for name in ref.split("/")[1:]:
             part = part.get(name) if isinstance(part, dict) else None
         return _meant(part, data, root, depth - 1)
     for choice in ("anyOf", "oneOf"):
