@@ -146,6 +146,7 @@ def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -
             return ask(plan, state, node, "blocked", (reason,), receipts, call=call)
         if done.result is not None:
             receipt = _receipt("acted", plan, state, node, call, action="found", output=done.result.digest)
+            receipt = replace(receipt, how={**receipt.how, "recorded": True})
             found = _answered(state, call, Entry(kind="tool", id=call.id, outcome="found", data=done.result))
             return go_on(plan, found, node, (*receipts, receipt))
         if not use.probe and state.let_again != call.key:

@@ -31,9 +31,12 @@ _MARKS = {
     "stage.failed": ("✖", "red"),
     "stage.retried": ("↻", "yellow"),
     "try.failed": ("✖", "yellow"),
+    "call.refused": ("✖", "yellow"),
+    "call.failed": ("✖", "yellow"),
     "effect.done": ("$", "green"),
     "effect.found": ("$", "green"),
     "effect.refused": ("$", "yellow"),
+    "effect.failed": ("$", "yellow"),
     "effect.unknown": ("$", "bold red"),
     "approval.by_rule": ("✔", "green"),
     "gate.opened": ("?", "bold yellow"),
@@ -52,9 +55,15 @@ _SAYS = {
     "stage.refused": "the stage refused: {reason}",
     "stage.stopped": "not run on these inputs: {reason}",
     "stage.retried": "runs again as attempt {attempt}, told why",
+    "stage.suspended": "stands still{waiting}",
+    "call.asked": "asks for a call of {tool}",
+    "call.done": "{tool} gave its result",
+    "call.refused": "a call{of} was refused{because}",
+    "call.failed": "{tool} failed{because}",
     "effect.done": "effect {tool} done",
-    "effect.found": "effect {tool} was done before, found by its probe",
+    "effect.found": "effect {tool} was done before, and not again",
     "effect.refused": "effect {tool} was refused",
+    "effect.failed": "effect {tool} did not happen",
     "approval.by_rule": "approved by the rule of the plan: {reason}",
     "run.migrated": "moved from plan {from_plan} to {to_plan}{who}{note}",
     "run.continued": "goes on as a new run",
@@ -64,6 +73,7 @@ _SAYS = {
 }
 _ASKS = {
     "approval": "to approve it",
+    "call": "to let it make a call",
     "escalated": "to look at what a guard escalated",
     "blocked": "because it was blocked",
     "exhausted": "because its attempts are spent",
@@ -164,7 +174,7 @@ def words(event: LogEvent) -> str:
         case "output.refused":
             return _refused(fields)
         case "stage.failed":
-            what = {"timeout": "too late", "unknown": "in doubt"}.get(fields["why"], "failed")
+            what = "too late" if fields["why"] == "timeout" else "failed"
             return f"{what}: {fields.get('reason', '')}"
         case "effect.unknown":
             return f"nobody knows whether {fields.get('tool', 'its effect')} happened"
@@ -184,6 +194,9 @@ def words(event: LogEvent) -> str:
                 "checked": _checked(fields),
                 "spent": f", {fields['tokens']} tokens" if "tokens" in fields else "",
                 "why": _after(" (", fields, "reason", ")"),
+                "because": _after(": ", fields, "reason"),
+                "of": _after(" of ", fields, "tool"),
+                "waiting": _after(" for ", fields, "calls", " calls") if fields.get("calls") != "0" else "",
                 "who": _who(fields),
                 "note": _after(": ", fields, "note"),
             }

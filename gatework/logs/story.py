@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from gatework.canonical import Json
 from gatework.ledger import Entry
 from gatework.logs.vocabulary import LOUD, PASSED, LogEvent, Value
-from gatework.plan import Approval, Plan
+from gatework.plan import Approval, Node, Plan
+from gatework.state import Receipt
 
 Fields = Mapping[str, Value]
 
 _HEX = re.compile(r"[0-9a-f]{12,64}")
 _FIELD = re.compile(r"[\w ]{1,200} field (?P<field>[\w.\[\]]{1,200}): ")
 """How a `ContractError` begins that was found at a field."""
-_EFFECTS = {name: f"effect.{name}" for name in ("done", "found", "refused", "unknown")}
+_TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _WORST = ("block", "retry", "escalate")
 """Verdicts in the order in which the machine looks for them."""
 
@@ -51,6 +52,10 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
             yield LogEvent.of("run.begun", began, at=entry.at)
         case "output" | "stopped" | "refused" | "failed":
             yield from _Attempt(entry).events(retried=retried)
+        case "suspended":
+            yield from _Attempt(entry).stood_still()
+        case "acting" | "acted":
+            yield _called(entry)
         case "approved":
             approved = {**place, "digest": short_digest(receipt.output), "reason": receipt.reason}
             yield LogEvent.of("approval.by_rule", approved, at=entry.at)
@@ -93,7 +98,7 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
 
 
 class _Attempt:
-    """What came of one attempt of a stage: its effects, its guards' verdicts, and what the machine made of them."""
+    """What came of one attempt of a stage: refused calls, its guards' verdicts, and what the machine made of them."""
 
     def __init__(self, entry: Entry) -> None:
         self._at = entry.at
@@ -103,14 +108,8 @@ class _Attempt:
 
     def events(self, *, retried: bool) -> Iterator[LogEvent]:
         receipt = self._receipt
-        effects = list(self._effects())
-        yield from effects
-        if receipt.action == "unknown" and not any(effect.name == "effect.unknown" for effect in effects):
-            yield self._event("effect.unknown", {})
-        for given in receipt.verdicts:
-            on = short_digest(given.on)
-            fields = {"guard": given.guard, "verdict": given.verdict, "digest": on, "reason": given.reason}
-            yield self._event("verdict.given", fields, level=PASSED if given.verdict == "pass" else 0)
+        yield from self._refused()
+        yield from self._verdicts()
         word = next((word for word in _WORST if any(given.verdict == word for given in receipt.verdicts)), "")
         against = [given.reason for given in receipt.verdicts if given.verdict == word]
         reason = receipt.reason or "; ".join(against)
@@ -141,23 +140,63 @@ class _Attempt:
             case _:
                 return self._event("output.refused", {"digest": self._digest, "why": "guard", "verdict": word, **more})
 
-    def _effects(self) -> Iterator[LogEvent]:
-        """What the worker says of its effects. It is not believed to have kept to any form."""
-        for item in _objects(self._receipt.how.get("effects")):
-            name, tool = _EFFECTS.get(str(item.get("outcome"))), item.get("tool")
-            if name:
-                known = tool if isinstance(tool, str) and tool.isidentifier() else ""
-                digests = {"key": short_digest(item.get("key")), "digest": short_digest(item.get("arguments"))}
-                yield self._event(name, {"tool": known, **digests}, live=True)
+    def stood_still(self) -> Iterator[LogEvent]:
+        yield from self._verdicts()
+        yield self._event("stage.suspended", {"calls": len(_objects(self._receipt.how.get("calls")))})
 
-    def _event(self, name: str, fields: Fields, *, level: int = 0, live: bool = False) -> LogEvent:
-        return LogEvent.of(name, {**self._place, **fields}, at=self._at, level=level, live=live)
+    def _verdicts(self) -> Iterator[LogEvent]:
+        for given in self._receipt.verdicts:
+            on = short_digest(given.on)
+            fields = {"guard": given.guard, "verdict": given.verdict, "digest": on, "reason": given.reason}
+            yield self._event("verdict.given", fields, level=PASSED if given.verdict == "pass" else 0)
+
+    def _refused(self) -> Iterator[LogEvent]:
+        """What the worker says that it refused. It is not believed to have kept to any form."""
+        for item in _objects(self._receipt.how.get("refused")):
+            reason = item.get("reason")
+            yield self._event(
+                "call.refused", {"tool": _tool(item.get("tool")), "reason": reason if isinstance(reason, str) else ""}
+            )
+
+    def _event(self, name: str, fields: Fields, *, level: int = 0) -> LogEvent:
+        return LogEvent.of(name, {**self._place, **fields}, at=self._at, level=level)
+
+
+def _called(entry: Entry) -> LogEvent:
+    """A call that runs apart: asked for, or at its end."""
+    receipt = entry.receipt
+    how = receipt.how
+    key = short_digest(how.get("key"))
+    fields: Fields = {
+        "stage": receipt.node,
+        "attempt": receipt.attempt,
+        "receipt": entry.sequence,
+        "tool": _tool(how.get("tool")),
+        "key": key,
+        "digest": short_digest(how.get("arguments")),
+    }
+    if receipt.kind == "acting":
+        return LogEvent.of("call.asked", fields, at=entry.at)
+    outcome = receipt.action
+    if not key:
+        outcome = outcome if outcome in ("done", "refused") else "failed"
+        return LogEvent.of(f"call.{outcome}", {**fields, "reason": receipt.reason}, at=entry.at)
+    # A worker that did it, or asked about it, has said so; one that died has not.
+    live = outcome in ("done", "found", "refused") and not how.get("recorded")
+    return LogEvent.of(f"effect.{outcome}", fields, at=entry.at, live=live)
+
+
+def _tool(name: Json) -> str:
+    """The name of a tool. Other text in its place is a model's, or a forgery."""
+    return name if isinstance(name, str) and _TOOL.fullmatch(name) else ""
 
 
 def _spent(how: Mapping[str, Json]) -> Fields:
     calls = _objects(how.get("calls"))
     tokens = [call.get(name) for call in calls for name in ("input_tokens", "output_tokens")]
-    return {"model_calls": len(calls), "tokens": sum(n for n in tokens if isinstance(n, int))} if calls else {}
+    tools = len(_objects(how.get("tools")))
+    model = {"model_calls": len(calls), "tokens": sum(n for n in tokens if isinstance(n, int))} if calls else {}
+    return {**model, **({"tool_calls": tools} if tools else {})}
 
 
 def _objects(items: Json) -> list[Mapping[str, Json]]:
@@ -171,14 +210,21 @@ def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
         **place,
         "gate": receipt.gate,
         "asks": receipt.action,
-        "role": "" if node is None else node.role if isinstance(node, Approval) else node.operator,
+        "role": "" if node is None else _role(receipt, node),
         "until": _until(entry.at, node.expires_seconds) if node else "",
         "shown": tuple(f"{name}:{short_digest(digest)}" for name, digest in receipt.shown.items()),
         "digest": short_digest(receipt.evidence),
         "reason": receipt.reason,
     }
-    planned = receipt.action in ("approval", "escalated")
+    planned = receipt.action in ("approval", "call", "escalated")
     return LogEvent.of("gate.opened", fields, at=entry.at, level=0 if planned else LOUD)
+
+
+def _role(receipt: Receipt, node: Node) -> str:
+    if isinstance(node, Approval):
+        return node.role
+    asked = [use.approver for use in node.tools if receipt.action == "call" and f"{use.name}()" in receipt.shown]
+    return asked[0] if asked else node.operator
 
 
 def _until(at: str, seconds: float) -> str:

@@ -79,19 +79,19 @@ EVENTS: Mapping[str, Kind] = {
         says="An output kept to its contract, and every guard let it pass.",
         level=INFO,
         sources=("receipt",),
-        fields=(*_ATTEMPT, "digest", "label", "guards", "model_calls", "tokens"),
+        fields=(*_ATTEMPT, "digest", "label", "guards", "model_calls", "tokens", "tool_calls"),
     ),
     "output.refused": Kind(
         says="An output was not taken: a guard sent it back or blocked, it broke its contract, or was not asked for.",
         level=INFO,
         sources=("receipt",),
-        fields=(*_ATTEMPT, "digest", "why", "verdict", "field", "reason", "model_calls", "tokens"),
+        fields=(*_ATTEMPT, "digest", "why", "verdict", "field", "reason", "model_calls", "tokens", "tool_calls"),
     ),
     "output.escalated": Kind(
         says="A guard wants a person to look at an output.",
         level=INFO,
         sources=("receipt",),
-        fields=(*_ATTEMPT, "digest", "reason", "model_calls", "tokens"),
+        fields=(*_ATTEMPT, "digest", "reason", "model_calls", "tokens", "tool_calls"),
     ),
     "stage.stopped": Kind(
         says="A guard did not let a stage run on its inputs. The digest is that of all of them.",
@@ -103,19 +103,49 @@ EVENTS: Mapping[str, Kind] = {
         says="The stage, an endorser or an effect answered with a block instead of an output.",
         level=INFO,
         sources=("receipt",),
-        fields=(*_ATTEMPT, "reason", "model_calls", "tokens"),
+        fields=(*_ATTEMPT, "reason", "model_calls", "tokens", "tool_calls"),
     ),
     "stage.failed": Kind(
-        says="An attempt gave no output: it broke, was late, or left an effect in doubt.",
+        says="An attempt gave no output: it broke, or was late.",
         level=WARNING,
         sources=("receipt",),
-        fields=(*_ATTEMPT, "why", "reason", "model_calls", "tokens"),
+        fields=(*_ATTEMPT, "why", "reason", "model_calls", "tokens", "tool_calls"),
     ),
     "stage.retried": Kind(
         says="The stage runs again, and is told why.",
         level=INFO,
         sources=("receipt",),
         fields=(*_ATTEMPT, "reason"),
+    ),
+    "stage.suspended": Kind(
+        says="A stage stands still: it waits for calls that run apart, or has come to a point worth keeping.",
+        level=DEBUG,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "calls"),
+    ),
+    "call.asked": Kind(
+        says="A call that runs apart is asked of a worker; with a key it is an effect. The digest is the arguments'.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "tool", "key", "digest"),
+    ),
+    "call.done": Kind(
+        says="A tool that runs apart gave its result.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "tool", "digest"),
+    ),
+    "call.refused": Kind(
+        says="A call was refused: it was not granted, or the tool said no.",
+        level=INFO,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "tool", "digest", "reason"),
+    ),
+    "call.failed": Kind(
+        says="A tool that runs apart broke or was late. It changes nothing.",
+        level=WARNING,
+        sources=("receipt",),
+        fields=(*_ATTEMPT, "tool", "digest", "reason"),
     ),
     "effect.intended": Kind(
         says="An effect is about to be sent, or asked about.",
@@ -130,7 +160,7 @@ EVENTS: Mapping[str, Kind] = {
         fields=(*_ATTEMPT, "tool", "key", "digest"),
     ),
     "effect.found": Kind(
-        says="The probe found that the effect had been done before; it was not repeated.",
+        says="An effect had been done before: the probe found it, or the run has it on record. It was not repeated.",
         level=INFO,
         sources=("worker", "receipt"),
         fields=(*_ATTEMPT, "tool", "key", "digest"),
@@ -148,7 +178,7 @@ EVENTS: Mapping[str, Kind] = {
         fields=(*_ATTEMPT, "tool", "key", "digest"),
     ),
     "effect.unknown": Kind(
-        says="Nobody knows whether an effect happened. Without a tool: the worker took the knowledge with it.",
+        says="Nobody knows whether an effect happened.",
         level=WARNING,
         sources=("worker", "receipt"),
         fields=(*_ATTEMPT, "tool", "key", "digest"),
@@ -233,17 +263,19 @@ FIELDS: Mapping[str, str] = {
     "guards": "How many guards passed.",
     "verdict": "`pass`, `retry`, `block` or `escalate`; of several the one that counts.",
     "reason": "Why, in the words of the code, shortened. It may quote.",
-    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout`, `unknown` for a failure; the verdict for a "
+    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout` for a failure; the verdict for a "
     "stage that was stopped.",
     "field": "Dotted path of the field that broke the contract.",
     "error": "Type of the exception.",
     "stack": "Files, lines and types of exceptions; never their messages.",
     "model_calls": "Calls of the model in this attempt.",
     "tokens": "Tokens read and written in this attempt.",
-    "tool": "The effect's name.",
+    "tool_calls": "Calls of tools in this attempt.",
+    "calls": "How many calls it waits for.",
+    "tool": "The tool's name; left out where the plan grants none of that name.",
     "key": "The effect's key.",
     "gate": "Counts the gates of a run.",
-    "asks": "`approval`, `escalated`, `blocked`, `exhausted`, `failed` or `unknown`.",
+    "asks": "`approval`, `call`, `escalated`, `blocked`, `exhausted`, `failed` or `unknown`.",
     "role": "Who may answer.",
     "until": "When the gate expires: UTC, ISO 8601.",
     "shown": "`name:digest` of each value that is shown.",
@@ -281,7 +313,7 @@ class LogEvent:
         return cls(name=name, level=level or EVENTS[name].level, fields=kept, at=at, live=live)
 
 
-QUIET = frozenset({"begun", "output", "stopped", "refused", "approved", "decided"})
+QUIET = frozenset({"begun", "output", "stopped", "refused", "suspended", "acting", "approved", "decided"})
 """Kinds of receipts of which no event is a warning: where only warnings are wanted, nobody need look at them."""
 
 PASSED = DEBUG

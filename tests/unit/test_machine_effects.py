@@ -70,7 +70,7 @@ def test_effect_that_was_done_is_answered_by_its_record() -> None:
     assert (entry.data, entry.reason) == (sealed("receipt 7"), "")
     receipt = driver.ledger[-1].receipt
     assert (receipt.kind, receipt.action, receipt.output) == ("acted", "found", sealed("receipt 7").digest)
-    assert (receipt.node, receipt.attempt, receipt.how["key"]) == ("pay", 2, again.key)
+    assert (receipt.node, receipt.attempt, receipt.how["key"], receipt.how["recorded"]) == ("pay", 2, again.key, True)
     (done,) = driver.state.acts.values()
     assert (done.outcome, done.result) == ("done", sealed("receipt 7"))
 

@@ -14,13 +14,14 @@ import pytest
 from gatework import machine
 from gatework.canonical import Json
 from gatework.expr import Compare, Const, Ref
+from gatework.journal import Call
 from gatework.labels import Label
 from gatework.ledger import Entry, extended
 from gatework.logs.story import told
 from gatework.logs.vocabulary import EVENTS, QUIET, LogEvent
 from gatework.state import Outcome, Receipt
 from gatework.testing import Driver
-from gatework.testing.factories import approve, effect, failed, finished, plan_of, stage
+from gatework.testing.factories import answered, approve, call, effect, failed, finished, plan_of, stage, tool
 from tests.explorer.events import Menu, beginnings
 from tests.explorer.shapes import plans
 
@@ -31,6 +32,12 @@ GATED = plan_of(stage("read"), approve("agreed", "read"), stage("write", "agreed
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 RULED = plan_of(stage("owed"), approve("agreed", "owed", when=LARGE), start=Label.ENDORSED)
 PAID = plan_of(effect("pay"), start=Label.ENDORSED)
+LOOKED = plan_of(stage("read", tools=[tool("look", kind="tool", approver="ops")]))
+
+
+def look() -> Call:
+    """A model's call of a tool that an approver lets happen."""
+    return call("read", "look", effect=False, by_model=True)
 
 
 def names(driver: Driver) -> list[str]:
@@ -84,9 +91,33 @@ STORIES: dict[str, tuple[Callable[[], Driver], list[str]]] = {
         lambda: Driver(GUARDED).begin().fail("timeout"),
         ["run.begun", "stage.failed", "stage.retried"],
     ),
+    "an effect is done": (
+        lambda: Driver(PAID).begin().suspend(call("pay")).ended().finish(),
+        ["run.begun", "stage.suspended", "call.asked", "effect.done", "output.accepted", "run.ended"],
+    ),
     "an effect is in doubt": (
-        lambda: Driver(PAID).begin().fail("unknown"),
-        ["run.begun", "effect.unknown", "stage.failed", "gate.opened"],
+        lambda: Driver(PAID).begin().suspend(call("pay")).ended("unknown"),
+        ["run.begun", "stage.suspended", "call.asked", "effect.unknown", "gate.opened"],
+    ),
+    "an effect did not happen, and is tried again": (
+        lambda: Driver(PAID).begin().suspend(call("pay")).ended("failed"),
+        ["run.begun", "stage.suspended", "call.asked", "effect.failed", "call.asked"],
+    ),
+    "an effect is asked for again": (
+        lambda: Driver(PAID).begin().suspend(call("pay"), call("pay", number=1)).ended(),
+        ["run.begun", "stage.suspended", "call.asked", "effect.done", "effect.found"],
+    ),
+    "a person lets a call happen": (
+        lambda: Driver(LOOKED).begin().suspend(look()).decide("approve").ended(),
+        ["run.begun", "stage.suspended", "gate.opened", "decision.taken", "call.asked", "call.done"],
+    ),
+    "a tool says no to a model": (
+        lambda: Driver(LOOKED).begin().suspend(look()).decide("approve").ended("refused"),
+        ["run.begun", "stage.suspended", "gate.opened", "decision.taken", "call.asked", "call.refused"],
+    ),
+    "a tool breaks": (
+        lambda: Driver(LOOKED).begin().suspend(look()).decide("approve").ended("unknown"),
+        ["run.begun", "stage.suspended", "gate.opened", "decision.taken", "call.asked", "call.failed", "call.asked"],
     ),
     "the rule approves": (
         lambda: Driver(RULED).begin().finish(7),
@@ -137,7 +168,7 @@ def test_steps_tell_what_the_whole_ledger_tells() -> None:
         assert said == list(told(ledger, plan))
         seen |= {event.name for event in said}
     told_of = {name for name, kind in EVENTS.items() if "receipt" in kind.sources}
-    assert told_of - seen == {"run.continued", "run.migrated", "effect.done", "effect.found", "effect.refused"}
+    assert told_of - seen == {"run.continued", "run.migrated"}
 
 
 def test_quiet_receipts_are_no_warnings() -> None:
@@ -184,23 +215,57 @@ def test_broken_contract_names_the_field() -> None:
 
 
 def test_effects_are_told_by_their_outcome() -> None:
-    """Each effect of an attempt is an event, marked as told already by the worker that did it."""
-    driver = Driver(PAID).begin()
-    done = {"tool": "pay", "key": "a" * 64, "arguments": "b" * 64, "outcome": "done"}
-    output = dataclasses.replace(finished(PAID, driver.run), evidence={"effects": [done]})
-    driver.take(output)
+    """What became of an effect is marked as told already where the worker that did it must have said so."""
+    driver = Driver(PAID).begin().suspend(call("pay"), call("pay", number=1)).ended()
     [paid] = events(driver, "effect.done")
-    assert paid.live
-    assert (paid.fields["tool"], paid.fields["key"], paid.fields["digest"]) == ("pay", "a" * 12, "b" * 12)
+    [found] = events(driver, "effect.found")
+    [asked] = events(driver, "call.asked")
+    assert (paid.live, found.live, asked.live) == (True, False, False)
+    (done,) = driver.state.acts.items()
+    assert paid.fields == {**asked.fields, "receipt": 4}
+    assert (paid.fields["tool"], paid.fields["key"], paid.fields["digest"]) == (
+        "refund", done[0][:12], done[1].arguments[:12],
+    )  # fmt: skip
+    for outcome in ("failed", "unknown"):
+        [told_] = events(Driver(PAID).begin().suspend(call("pay")).ended(outcome), f"effect.{outcome}")
+        assert (told_.live, told_.level) == (False, logging.WARNING)
+
+
+def test_refused_calls_are_told_with_their_reason() -> None:
+    """What a model asked for that was not granted: its name only where it can be that of a tool."""
+    driver = Driver(PAID).begin()
+    refused = [{"tool": "send_money", "reason": "not granted"}, {"tool": "\x1b[2J", "reason": "no such tool"}]
+    driver.take(dataclasses.replace(finished(PAID, driver.run), evidence={"refused": refused, "tools": [{}, {}]}))
+    one, other = events(driver, "call.refused")
+    assert (one.fields["tool"], one.fields["reason"]) == ("send_money", "not granted")
+    assert "tool" not in other.fields
+    [accepted] = events(driver, "output.accepted")
+    assert accepted.fields["tool_calls"] == 2
+
+
+def test_gate_of_a_call_names_the_approver() -> None:
+    """The role of the tool's approver, and not that of the stage's operator; it was planned."""
+    driver = Driver(LOOKED).begin().suspend(look())
+    [opened] = events(driver, "gate.opened")
+    assert (opened.fields["asks"], opened.fields["role"], opened.level) == ("call", "ops", logging.INFO)
+    [blocked] = events(driver.decide("approve").ended("failed").ended("failed").ended("failed"), "gate.opened")[1:]
+    assert (blocked.fields["asks"], blocked.fields["role"], blocked.level) == ("failed", "operator", logging.WARNING)
+
+
+def test_suspension_is_for_those_who_look_closely() -> None:
+    """It says how many calls are waited for, and is no line in a log of decisions."""
+    driver = Driver(LOOKED).begin().suspend(entries=[answered()]).suspend(look())
+    first, second = events(driver, "stage.suspended")
+    assert (first.fields["calls"], second.fields["calls"], first.level) == (0, 1, logging.DEBUG)
 
 
 @pytest.mark.parametrize(
     "evidence",
     [
-        {"effects": "none"},
-        {"effects": ["done", None, 7]},
-        {"effects": [{"outcome": ["done"]}]},
-        {"effects": [{"outcome": "done", "tool": "\x1b[2Jpay", "key": {"a": 1}, "arguments": "SECRET"}]},
+        {"refused": "none"},
+        {"refused": ["done", None, 7], "tools": "SECRET"},
+        {"refused": [{"tool": ["SECRET"], "reason": {"a": "SECRET"}}]},
+        {"refused": [{"tool": "\x1b[2Jpay SECRET"}]},
         {"calls": {"input_tokens": 1}},
         {"calls": [{"input_tokens": "SECRET", "output_tokens": None}]},
     ],
