@@ -29,7 +29,7 @@ from gatework.gates import digest_of, granted
 from gatework.grant import refusal
 from gatework.journal import Call, Entry
 from gatework.onward import ask
-from gatework.plan import Plan, ToolUse, Work
+from gatework.plan import Plan, Work
 from gatework.state import Act, Done, Receipt, State, Step
 
 CALL_TRIES = 3
@@ -80,7 +80,7 @@ def suspend(plan: Plan, state: State, node: Work, event: Suspended) -> Step:
 
 
 def _check_entry(node: Work, entry: Entry) -> None:
-    use = _granted(node, entry.tool)
+    use = node.tool(entry.tool)
     if entry.kind == "model":
         sound = entry.outcome == "answered" and entry.data is not None and not entry.tool
     elif entry.outcome == "refused":  # of whatever the model made up
@@ -93,7 +93,7 @@ def _check_entry(node: Work, entry: Entry) -> None:
 
 
 def _check_call(plan: Plan, state: State, node: Work, call: Call) -> None:
-    use = _granted(node, call.tool)
+    use = node.tool(call.tool)
     if use is None or not use.apart:
         raise OrderError(f"{node.name} asks for a call that the plan does not grant it.")
     try:
@@ -241,10 +241,6 @@ def _answered(state: State, call: Call, entry: Entry) -> State:
 # -- inside ----------------------------------------------------------------------------------------
 
 
-def _granted(node: Work, tool: str) -> ToolUse | None:
-    return next((use for use in node.tools if use.name == tool), None)
-
-
 def _too_long(state: State) -> bool:
     data: Iterable[Json] = (
         *([entry.reason, entry.data.data if entry.data else None] for entry in state.journal),
@@ -284,6 +280,6 @@ def _call_data(plan: Plan, state: State, call: Call) -> dict[str, Json]:
 
 def _entry_data(node: Work, entry: Entry) -> dict[str, Json]:
     """An entry by its digest. A name that the plan does not grant may be anything that a model wrote."""
-    known = entry.tool if _granted(node, entry.tool) else ""
+    known = entry.tool if node.tool(entry.tool) else ""
     digest = entry.data.digest if entry.data else ""
     return {"kind": entry.kind, "tool": known, "outcome": entry.outcome, "digest": digest}

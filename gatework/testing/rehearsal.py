@@ -1,4 +1,4 @@
-"""Rehearsals: a workflow with its real stages, endorsers, guards and effects, run in memory, without Temporal."""
+"""Rehearsals: a workflow with its real stages, endorsers, guards and tools, run in memory, without Temporal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from gatework import canonical
+from gatework.acting import act
 from gatework.canonical import Json, Sealed
 from gatework.contract import Contract
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind
+from gatework.events import Acted, Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind
 from gatework.ledger import Entry
 from gatework.models.question import Model
 from gatework.perform import Code, perform
 from gatework.plan import Approval, Plan, Work
-from gatework.state import Due, Gate, Outcome, Run, State, Step
+from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
 from gatework.testing.driver import Driver
 from gatework.workflow import Workflow
 
@@ -114,34 +115,32 @@ class Rehearsal(Generic[O]):
 
     async def go_on(self) -> Due:
         """Perform what is due until the run waits for a person or has ended; what it then waits for."""
-        while isinstance(self.due, Run):
+        while isinstance(self.due, Run | Act):
             await self.once()
         return self.due
 
     async def once(self) -> Event:
-        """Perform the one attempt that is due; what came of it."""
+        """Perform the one attempt, or the one call of a tool, that is due; what came of it."""
         return self.deliver(await self._performed())
 
     async def lose(self, *, performed: bool = False) -> Event:
-        """The worker dies during the attempt that is due: before it did anything, or with its work `performed`.
+        """The worker dies during the attempt or the call that is due: before it did anything, or with it `performed`.
 
-        Nobody can tell the two apart.
+        Nobody can tell the two apart, so an effect is then in doubt.
         """
         if performed:
             await self._performed()
-        return self.deliver(self._failed(self.driver.run, "error", "the worker died"))
+        return self.deliver(self._lost("error", "the worker died"))
 
     def deliver(self, event: Event) -> Event:
-        """Hand the machine an event; one that it refuses counts as an attempt that failed, as on Temporal.
+        """Hand the machine an event; one that it refuses counts as an attempt or a call that failed, as on Temporal.
 
         Gives back the event that was accepted.
         """
         try:
             self.driver.take(event)
         except OrderError as error:
-            if not isinstance(self.due, Run):
-                raise
-            event = self._failed(self.driver.run, "refused", error.message)
+            event = self._lost("refused", error.message)
             self.driver.take(event)
         return event
 
@@ -206,20 +205,22 @@ class Rehearsal(Generic[O]):
         return await self.go_on()
 
     async def _performed(self) -> Event:
-        run, model = self.driver.run, self._model
-        definition = self.workflow.definitions[self._work(run).runs]
+        due, model = self.due, self._model
+        assert isinstance(due, Run | Act), f"nothing is due to be performed, but {due}"
+        node = self.plan.nodes[self.plan.index[due.node]]
+        assert isinstance(node, Work)
+        definition = self.workflow.definitions[node.runs]
         code = Code(
             definition=definition,
             guards={guard.name: guard for guard in definition.checks},
             tools={tool.name: tool for tool in definition.tools},
         )
+        if isinstance(due, Act):
+            use = node.tool(due.call.tool)
+            assert use is not None  # the machine asks for no call that the plan does not grant
+            return await act(use, code.tools[use.name], due)
         reach = None if model is None else lambda: model
-        return await perform(run, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed)
-
-    def _work(self, run: Run) -> Work:
-        node = self.plan.nodes[self.plan.index[run.node]]
-        assert isinstance(node, Work)
-        return node
+        return await perform(due, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed)
 
     def _contract(self, place: str) -> Contract[Any]:
         if place == self.plan.input.name:
@@ -233,7 +234,14 @@ class Rehearsal(Generic[O]):
         data: Json = canonical.loads(self._contract(place).write(value))
         return Sealed.of(data, os.urandom(16))
 
-    def _failed(self, run: Run, failure: FailureKind, reason: str) -> Failed:
+    def _lost(self, failure: FailureKind, reason: str) -> Event:
+        """What is due came to nothing that can be taken. Of an effect that leaves a doubt."""
+        due = self.due
+        if isinstance(due, Act):
+            return Acted(
+                plan=due.plan, node=due.node, attempt=due.attempt, call=due.call.id, outcome="unknown", reason=reason
+            )
+        run = self.driver.run
         return Failed(
             plan=run.plan,
             node=run.node,
