@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from gatework.errors import DecisionError
 from gatework.models.question import Answer, Question, ToolCall
@@ -56,7 +57,7 @@ async def receipts(run: Execution[Any]) -> list[str]:
 
 
 async def test_payment_of_a_model_is_in_the_history_before_it_is_made(deployments: Deployments) -> None:
-    """The stage ends with what it wants; only then is there an activity for it, and the stage goes on with what it gave."""
+    """The stage ends with what it wants; only then is there an activity for it, whose result it goes on with."""
     model = Agent((call("look", word="A-1"),), (PAY,))
     deployed = await deployments.serve(plans.agent, model=model)
     run = await deployed.start(plans.agent, Note(text="A-1"))
@@ -87,7 +88,7 @@ async def test_payment_of_a_model_is_in_the_history_before_it_is_made(deployment
         (call("transfer", order="A-1", amount=12.5), "amount"),
         (call("transfer", order="A-1"), "amount"),
         (call("transfer", order="A-1", amount="12.50", to="me"), ""),
-        (call("hand_over", order="A-1", amount="12.50"), "hand_over"),
+        (call("hand_over", order="A-1", amount="12.50"), "no such tool"),
         (ToolCall(name="transfer", arguments="{"), ""),
     ],
 )
@@ -227,7 +228,7 @@ async def test_cancelled_run_knows_what_became_of_its_payment(deployments: Deplo
     run = await deployed.start(plans.agent, Note(text="A-1"))
     await asyncio.wait_for(reached.wait(), 30)
     await run.handle.cancel()
-    with pytest.raises(Exception, match="cancel"):
+    with pytest.raises(WorkflowFailureError):
         await run.result()
     said = await receipts(run)
     assert said.index("acting decide") < said.index("acted decide")
@@ -236,7 +237,7 @@ async def test_cancelled_run_knows_what_became_of_its_payment(deployments: Deplo
 async def test_suspended_run_goes_on_in_a_new_run_of_its_chain(deployments: Deployments) -> None:
     """Journal and payments are handed on: a history that has become long costs no second payment or question."""
     model = Agent((call("look", word="A-1"),), (PAY,), (call("look", word="B-1"),))
-    deployed = await deployments.serve(plans.agent, model=model, continue_after_events=1)
+    deployed = await deployments.serve(plans.agent, model=model, continue_after_events=20)
     run = await deployed.start(plans.agent, Note(text="A-1"))
     assert (await run.result()).text == "paid"
     assert len(world.paid) == 1

@@ -20,7 +20,7 @@ from gatework.canonical import Sealed
 from gatework.contract import contract
 from gatework.events import Failed, Finished, Given
 from gatework.temporal import GateworkPlugin
-from gatework.temporal.activities import stage_activities
+from gatework.temporal.activities import activities
 from gatework.temporal.attempt import Task, activity_type
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.payloads import data_of, raw
@@ -104,8 +104,8 @@ async def _served_by(liar: Liar, deployments: Deployments, *workflows: Any) -> t
     plugin = GateworkPlugin(*workflows)
     client = await Client.connect(deployments.address, plugins=[plugin])
     bare = await Client.connect(deployments.address, data_converter=client.data_converter)
-    served = stage_activities(plugin.library, model=None, seed=0)
-    honest = [stage for name, stage in served.items() if name != liar.stage]
+    served = activities(plugin.library, model=None, seed=0)
+    honest = [stage for name, stage in served.items() if name != activity_type(liar.stage)]
     worker = Worker(
         bare,
         task_queue=deployments.queue,

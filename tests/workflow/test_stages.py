@@ -15,8 +15,8 @@ from temporalio.worker import Worker
 
 from gatework import Block, Endorsed, stage, workflow
 from gatework.errors import DecisionError
-from gatework.temporal import GateworkPlugin, attempt
-from gatework.temporal.activities import stage_activities
+from gatework.temporal import GateworkPlugin, asking
+from gatework.temporal.activities import activities
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.pin import begin
 from tests.workflow.deployment import LONG, Deployed, Deployments, count, end, events, kinds, outside_payloads, waiting
@@ -88,7 +88,7 @@ async def test_exception_is_tried_a_bounded_number_of_times_then_asks(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Code that breaks is tried TRIES times by Temporal; then a person is asked, and retry goes on after a fix."""
-    monkeypatch.setattr(attempt, "TRIES", 2)
+    monkeypatch.setattr(asking, "TRIES", 2)
     deployed = await deployments.serve(single)
 
     def broken() -> None:
@@ -130,7 +130,7 @@ async def test_stage_that_swallows_its_timeout_is_given_up_once(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage that ignores its end is given up by Temporal, and the attempt counts once, not TRIES times."""
-    monkeypatch.setattr(attempt, "GRACE", timedelta(milliseconds=500))
+    monkeypatch.setattr(asking, "GRACE", timedelta(milliseconds=500))
     stop = threading.Event()
 
     @stage(timeout=timedelta(milliseconds=200))
@@ -302,14 +302,14 @@ async def test_effect_that_reaches_a_worker_without_it_waits_for_the_next(deploy
     client = await deployments.client(plugin)
     bare = await deployments.client(data_converter=client.data_converter)
     library = plugin.library
-    served = stage_activities(library, model=None, seed=0)
+    served = activities(library, model=None, seed=0)
     half = Worker(
         bare,
         task_queue=deployments.queue,
         workflows=[workflow_class("refund_cash", library)],
         activities=[
             begin,
-            *(stage for name, stage in served.items() if name != "pay_cash"),
+            *(stage for name, stage in served.items() if name != "tool.hand_over"),
         ],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
