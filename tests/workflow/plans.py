@@ -260,6 +260,12 @@ async def transfer_asked(key: IdempotencyKey, order: str, amount: Decimal) -> Re
     return await _move(key, order)
 
 
+@effect(once="order", probe=look_up, approve_calls=role("boss"))
+async def transfer_each(key: IdempotencyKey, order: str, amount: Decimal) -> Receipt | Block:
+    """Pay, once a person agrees."""
+    return await _move(key, order)
+
+
 @stage(tools=[look, transfer], attempts=2, budget=Budget(model_calls=8, tokens=400_000))
 async def decide(owed: Endorsed[Sum]) -> Endorsed[Paper]:
     return await ask(Paper, instructions="Pay what is owed.", about=owed, tools=[look, transfer])
@@ -268,6 +274,18 @@ async def decide(owed: Endorsed[Sum]) -> Endorsed[Paper]:
 @stage(tools=[look, transfer_asked], attempts=2, budget=Budget(model_calls=8, tokens=400_000))
 async def decide_asked(owed: Endorsed[Sum]) -> Endorsed[Paper]:
     return await ask(Paper, instructions="Pay what is owed.", about=owed, tools=[look, transfer_asked])
+
+
+@stage(tools=[transfer_each], budget=Budget(model_calls=8, tokens=400_000))
+async def decide_each(owed: Endorsed[Sum]) -> Endorsed[Paper]:
+    return await ask(Paper, instructions="Pay what is owed.", about=owed, tools=[transfer_each])
+
+
+@workflow
+def agent_each(note: Untrusted[Note]) -> Endorsed[Paper]:
+    """A model that pays any order; a person agrees to each."""
+    owed = endorse(note, by=known_sum)
+    return decide_each(owed)
 
 
 @workflow
@@ -308,7 +326,8 @@ def heavy(note: Endorsed[Note]) -> Endorsed[Paper]:
 
 
 EVERY = (
-    single, chain, signed, clicked, gate_first, twice, refund, refund_cash, refund_signed, agent, agent_asked, heavy,
+    single, chain, signed, clicked, gate_first, twice, refund, refund_cash, refund_signed, agent, agent_asked, agent_each,
+    heavy,
     hasty,
 )  # fmt: skip
 RETRY = Retry("Say it shorter.")

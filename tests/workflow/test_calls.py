@@ -126,12 +126,15 @@ async def test_same_payment_spelled_otherwise_is_made_once(deployments: Deployme
     assert sum(kind == "acting decide" for kind in await receipts(run)) == 1
 
 
-async def test_other_amount_for_the_same_order_stops_and_asks(deployments: Deployments) -> None:
-    """One key stands for one payment: another amount under it is for a person to look at."""
-    deployed = await deployments.serve(plans.agent, model=Agent((PAY,), (call("transfer", order="A-1", amount="2"),)))
-    _, gate = await deployed.gate(plans.agent, Note(text="A-1"))
-    assert gate.kind == "blocked"
+async def test_other_amount_for_the_same_order_is_refused(deployments: Deployments) -> None:
+    """One key stands for one payment: another amount under it is never sent, and the model is told why."""
+    model = Agent((PAY,), (call("transfer", order="A-1", amount="2"),))
+    deployed = await deployments.serve(plans.agent, model=model)
+    run = await deployed.start(plans.agent, Note(text="A-1"))
+    assert (await run.result()).text == "paid"
+    assert [refused for _, refused in model.told] == [False, True]
     assert len(world.paid) == 1
+    assert sum(kind == "acting decide" for kind in await receipts(run)) == 1
 
 
 async def test_attempt_after_a_payment_does_not_pay_again(deployments: Deployments) -> None:
@@ -185,14 +188,19 @@ async def test_call_that_a_person_refuses_is_not_made_and_the_model_is_told(depl
 
 
 async def test_each_call_is_asked_about_by_itself(deployments: Deployments) -> None:
-    """What was agreed to for one amount lets no other through."""
-    first = call("transfer_asked", order="A-1", amount="12.50")
-    other = call("transfer_asked", order="A-1", amount="99999")
-    deployed = await deployments.serve(plans.agent_asked, model=Agent((first,), (other,)))
-    run, gate = await deployed.gate(plans.agent_asked, Note(text="A-1"))
+    """What was agreed to for one order lets no other through: it has a gate, evidence and a number of its own."""
+    first, other = (call("transfer_each", order=order, amount="12.50") for order in ("A-1", "A-2"))
+    deployed = await deployments.serve(plans.agent_each, model=Agent((first, other)))
+    run, gate = await deployed.gate(plans.agent_each, Note(text="A-1"))
     await run.approve(gate.number)
-    gate = await waiting(run)
-    assert gate.kind in ("blocked", "call")
+    following = await waiting(run)
+    assert following.shown["transfer_each"] == {"order": "A-2", "amount": "12.50"}
+    assert (following.gate, following.evidence) != (gate.gate, gate.evidence)
+    assert list(world.paid.values()) == ["A-1"]
+    with pytest.raises(DecisionError):
+        await run.approve(gate.number)
+    await run.reject("one is enough")
+    assert (await run.result()).text == "paid"
     assert list(world.paid.values()) == ["A-1"]
 
 
