@@ -44,25 +44,27 @@ class Known:
         """Raise `ContractError` unless a value keeps to a sealed contract of the plan."""
         self._schemas[digest].check(value)
 
-    def check_call(self, node: Work, call: Call, lineage: str) -> ToolUse:
-        """How the plan grants a call to a node. Raises `ContractError` unless it is one that the plan knows.
-
-        The arguments keep to the sealed contract, and the key of an effect is the one that the run has for it.
-        """
+    def check_call(self, node: Work, call: Call) -> ToolUse:
+        """How the plan grants a call to a node. Raises `ContractError` unless it is one that the plan knows."""
         use = node.tool(call.tool)
         if use is None:
             raise ContractError(f"a call of a tool that {node.name} does not hold")
         self.check_contract(use.arguments, call.arguments)
-        if call.key != key_of(use, call.arguments, node=node.name, lineage=lineage):
-            raise ContractError(f"a call of {use.name} under a key that is not its own")
         return use
 
     def tool(self, name: str, call: Call, lineage: str) -> tuple[ToolUse, Tool[..., Any]]:
-        """A tool with how the plan grants it to a node. Raises `ContractError` as `check_call` does."""
+        """A tool with how the plan grants it to a node. Raises `ContractError` as `check_call` does.
+
+        The key of an effect must be the one that a run of this lineage has for it. A workflow cannot hold a worker to
+        that: where its history is replayed, its namespace is another.
+        """
         node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
         if not isinstance(node, Work):
             raise ContractError("a call for a stage that the plan does not have")
-        return self.check_call(node, call, lineage), self.code[node.runs].tools[call.tool]
+        use = self.check_call(node, call)
+        if call.key != key_of(use, call.arguments, node=name, lineage=lineage):
+            raise ContractError(f"a call of {use.name} under a key that is not its own")
+        return use, self.code[node.runs].tools[call.tool]
 
     def runs(self, name: str) -> tuple[str, str]:
         """What a node runs, and on which task queue; empty where there is no such node, or a person decides there."""

@@ -71,7 +71,7 @@ async def performed(
             known.check(due.node, event.output.data)
         if isinstance(event, Suspended):
             for call in event.calls:
-                known.check_call(node, call, lineage)
+                known.check_call(node, call)
     except ContractError as error:
         return failed(due, "refused", str(error.at(f"result of {due.node}")))
     return event

@@ -148,10 +148,12 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
 
 
 def _doubt(state: State) -> str:
-    """What may have happened of which nothing else is known."""
-    doubtful = [done for done in state.acts.values() if done.outcome in ("asked", "unknown")]
-    names = ", ".join(f"{done.tool} of {done.node}" for done in doubtful)
-    return f"{names} may have happened; look there before it is done again." if names else ""
+    """What has happened, or may have, of which nothing else is known."""
+    left = [done for done in state.acts.values() if done.happened and done.node not in state.values]
+    said = {
+        f"{done.tool} of {done.node} {'may have' if done.result is None else 'has'} happened": None for done in left
+    }
+    return f"{'; '.join(said)}: look there before it is done again." if said else ""
 
 
 def not_begun(workflow: str) -> Progress:

@@ -129,15 +129,12 @@ async def test_cancel_during_an_effect_records_what_may_have_happened(deployment
     run = await deployed.start(plan, Note(text="A-1"))
     await _begins("the effect")
     ledger = await _cancelled(run)
-    [failed] = [entry.receipt for entry in ledger if entry.receipt.kind == "failed"]
-    [effect] = failed.how["effects"]
-    assert (effect["outcome"], effect["key"]) == ("unknown", *world.paid)
-    assert failed.action == "unknown"
-    node = "pay" if plan is refund else "pay_cash"
-    said = f"The effect of {node} may have happened; look there before it is done again."
-    assert (await run.state()).note == said
+    [acted] = [entry.receipt for entry in ledger if entry.receipt.kind == "acted"]
+    assert (acted.action, acted.how["key"]) == ("unknown", *world.paid)
+    what = "transfer of pay" if plan is refund else "hand_over of pay_cash"
+    assert (await run.state()).note == f"{what} may have happened: look there before it is done again."
     panel = (await run.handle.query("__temporal_workflow_metadata")).current_details
-    assert f"The effect of {node} may have happened".replace("_", "\\_") in panel
+    assert f"{what} may have happened".replace("_", "\\_") in panel
     assert len(world.paid) == 1
 
 
@@ -164,9 +161,9 @@ async def test_cancel_after_an_effect_in_the_same_stage_records_it(deployments: 
 
     await until(lingers, "the wait after the effect")
     ledger = await _cancelled(run)
-    [failed] = [entry.receipt for entry in ledger if entry.receipt.kind == "failed"]
-    assert failed.how["effects"][0]["outcome"] == "done"
-    assert "may have happened" in (await run.state()).note
+    [acted] = [entry.receipt for entry in ledger if entry.receipt.kind == "acted"]
+    assert acted.action == "done"
+    assert "hand_over of pays_and_waits has happened" in (await run.state()).note
 
 
 async def test_cancel_before_any_worker_takes_an_effect_leaves_no_doubt(deployments: Deployments) -> None:

@@ -97,7 +97,7 @@ def _value_of(place: str) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatework.temporal.attempt.TRIES", 1)
+    monkeypatch.setattr("gatework.temporal.asking.TRIES", 1)
 
 
 @pytest.mark.parametrize("kind", list(ALLOWED))

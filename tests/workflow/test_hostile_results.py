@@ -148,16 +148,16 @@ async def test_garbage_for_a_result_never_sticks(deployments: Deployments) -> No
             assert MARK not in "".join(asked.reasons), name
 
 
-async def test_lie_about_an_effect_leaves_it_in_doubt(deployments: Deployments) -> None:
-    """A refused result of an effect says nothing of whether it happened: a person is asked, nothing is repeated."""
+async def test_lie_of_a_stage_that_holds_an_effect_sends_nothing(deployments: Deployments) -> None:
+    """What its worker says reaches no bank by itself: a refused result is a failed attempt, and no call was made."""
     liar = Liar("pay_cash")
     deployed, worker = await _served_by(liar, deployments, refund_cash)
     async with worker:
         for lie in (LIES["another attempt"], LIES["nothing"], LIES["a value of another type"]):
-            liar.lie, liar.asked = lie, 0
+            liar.lie = lie
             run, asked = await deployed.gate(refund_cash, Note(text="A-1"))
-            assert asked.kind == "unknown"
-            assert liar.asked == 1
+            assert asked.kind == "exhausted"
+            assert "acting" not in [entry.receipt.kind for entry in await run.ledger()]
             await run.abort("Liar.")
 
 
@@ -165,7 +165,7 @@ async def test_failures_that_a_liar_raises_are_bounded_and_not_repeated(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text of a foreign failure is not repeated; one that claims to be ours is cut."""
-    monkeypatch.setattr("gatework.temporal.attempt.TRIES", 1)
+    monkeypatch.setattr("gatework.temporal.asking.TRIES", 1)
     liar = Liar("work")
     deployed, worker = await _served_by(liar, deployments, single)
     async with worker:

@@ -79,8 +79,7 @@ async def test_reset_after_an_effect_finds_it(deployments: Deployments, place: s
     assert await run.result() == first
     assert await _lineage(run) == lineage
     assert list(world.paid.values()) == ["A-1"]
-    effects = [entry.receipt.how["effects"][0] for entry in await run.ledger() if "effects" in entry.receipt.how]
-    assert effects[-1]["outcome"] == "found"
+    assert [entry.receipt.action for entry in await run.ledger() if entry.receipt.kind == "acted"] == ["found"]
 
 
 async def test_continued_run_keeps_the_keys_of_its_effects(deployments: Deployments) -> None:
