@@ -5,25 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from gatework.errors import ConfigError
+from gatework.tied import tied
 
 GRACE_SECONDS = 5.0
 """How long a child may take to end after SIGINT before it is killed."""
-
-# Run in between, because Python code between fork and exec (`preexec_fn`) can deadlock where threads run.
-_TIED = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: prctl(2)
-signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # writing to the terminal from its own process group must not stop it
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)  # it died in between
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class Child:
@@ -87,12 +77,10 @@ async def running(
     an orderly end, an exception and the signals that this process handles stop it. Raises `ConfigError` where it
     cannot be started.
     """
-    if sys.platform == "linux":
-        command = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
     try:
         with log.open("wb") if log else nullcontext() as output:
             process = await asyncio.create_subprocess_exec(
-                *command,
+                *tied(command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT if output else None,
