@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatework import canonical
 from gatework.canonical import Json, Sealed
-from gatework.errors import GateworkError, NotDone
+from gatework.errors import GateworkError, NotDone, PinError
 from gatework.events import Acted, ActedOutcome
 from gatework.logs.emit import Fields, say, say_broke
 from gatework.logs.story import short_digest
@@ -130,6 +130,9 @@ class _Call:
         if isinstance(answer, Block):
             return _Ended("refused", self._clean(answer.reason, "its reason"))
         if isinstance(answer, _Raised):
+            if isinstance(answer.error, PinError) and not self._use.apart:
+                # No other call mends this: the stage blocks. One that runs apart has an answer, that it failed.
+                raise answer.error
             outcome: ActedOutcome = "failed" if isinstance(answer.error, NotDone) else doubt
             return _Ended(outcome, self._broke(answer, self._use.name))
         return self._sealed(answer, "done", doubt, self._use.name)

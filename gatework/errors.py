@@ -100,6 +100,12 @@ class NotDone(GateworkError):
     code = "not_done"
 
 
+class PinError(GrantError, NotDone):
+    """A tool of another program that is not the one that the plan was sealed with: it was not called."""
+
+    code = "pin"
+
+
 class ModelError(GateworkError):
     """The model cannot be reached, or cannot answer."""
 
