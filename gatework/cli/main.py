@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gatework.cli import decide, logs, look, migrate, plans, run, serve, setup
+from gatework.cli import decide, logs, look, migrate, plans, run, serve, setup, tools
 from gatework.cli.output import say
 from gatework.cli.session import ended
 from gatework.temporal.connection import PIPE_CLOSED, leave
@@ -87,3 +87,4 @@ logs.add_to(app)
 decide.add_to(app)
 migrate.add_to(app)
 app.add_typer(plans.app, name="plan", rich_help_panel="Plans")
+app.add_typer(tools.app, name="tools", rich_help_panel="Plans")

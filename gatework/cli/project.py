@@ -32,6 +32,24 @@ def workflows_named(targets: Sequence[str]) -> list[Workflow[Any, Any]]:
     return [_named(target, here) for target in targets] or here
 
 
+def modules_named(targets: Sequence[str]) -> list[ModuleType]:
+    """The modules that are named; all in `workflows/` and `activities/` where none is.
+
+    Raises `UsageError` for a name that is none, `ConfigError` where nothing can be imported.
+    """
+    root = enter()
+    for target in targets:
+        if not all(part.isidentifier() for part in target.split(".")):
+            raise UsageError("Name a module as Python imports it, such as activities.files.")
+    if targets:
+        return [_imported(target, typed=True) for target in targets]
+    if root is None:
+        raise ConfigError(f"There is no folder `{PACKAGE}` here or above; go to your project, or name a MODULE.")
+    packages = [_imported(name) for name in (PACKAGE, "activities") if (root / name).is_dir()]
+    inside = [i.name for package in packages for i in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return [*packages, *map(_imported, inside)]
+
+
 def enter(start: Path | None = None) -> Path | None:
     """Put the project's root first on `sys.path`; None where no folder from here upwards holds `workflows`.
 
