@@ -4,7 +4,7 @@ RUN := .venv/bin/python
 SOURCES := gatework workflows activities guards tests examples bench showcase docs $(wildcard *.py)
 export PYTHON
 
-.PHONY: help setup demo test check lint format types mutants crash histories smoke lock clean
+.PHONY: help setup demo test servers check lint format types mutants crash histories smoke lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -16,7 +16,11 @@ demo: setup  ## Run refund mails through a real model on a real Temporal server
 	@$(RUN) demo.py $(ARGS)
 
 test: setup  ## Run all tests
+	@$(RUN) tests/mcp/servers/install.py || echo "Their tests are skipped." >&2
 	@$(RUN) -m pytest $(ARGS)
+
+servers: setup  ## Install the MCP servers of others that the tests use (`make test` does so, too)
+	@$(RUN) tests/mcp/servers/install.py
 
 check: lint types  ## Run every check that is not a test
 
@@ -54,5 +58,5 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (newer versions
 	@! grep -n '://' requirements.lock || { echo "requirements.lock names a host; see docs/adr/0003." >&2; exit 1; }
 
 clean:  ## Remove .venv and everything that the tools have cached
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .mcp-servers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
