@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from gatework import PlanError, mcp, role, secret
-from gatework.errors import ConfigError, NotDone
+from gatework.acting import act
+from gatework.errors import PinError
+from gatework.events import Acted
+from gatework.journal import Call
 from gatework.mcp.compare import usable
 from gatework.mcp.pins import Descriptor, Pins
-from gatework.verdict import Block
+from gatework.state import Act
 from tests.mcp.conftest import Starts
 from tests.mcp.hostile import GIVES, INJECTION, TAKES
 
@@ -134,31 +137,56 @@ async def _declared(hostile: Starts, path: Path, **reach: Any) -> mcp.Server:
     return mcp.server("theirs", command=called.line.reach.command, pinned=path, **reach)
 
 
+async def _acted(tool: Any, how: str) -> Acted:
+    call = Call(id="c" * 64, tool=tool.name, arguments={"how": how}, key="k" * 64)
+    return await act(tool.use, tool, Act(plan="p", node="n", attempt=1, call=call))
+
+
 async def test_call_gives_the_result_or_the_servers_refusal(hostile: Starts, tmp_path: Path) -> None:
     """A cell runs a tool by its function; a failure in the server's words is a refusal, as of any tool."""
     theirs = await _declared(hostile, tmp_path / "theirs.mcp.json")
-    act, count = theirs.tool("act"), theirs.tool("count")
-    assert await act.run({"how": "echo"}) == "did echo"
-    assert await count.run({"how": "abc"}) == {"count": 3}
-    assert await act.run({"how": "fail"}) == Block(INJECTION)
+    done = await _acted(theirs.tool("act"), "echo")
+    assert done.outcome == "done"
+    assert done.result is not None
+    assert done.result.data == "did echo"
+    counted = await _acted(theirs.tool("count"), "abc")
+    assert counted.result is not None
+    assert counted.result.data == {"count": 3}
+    failed = await _acted(theirs.tool("act"), "fail")
+    assert (failed.outcome, failed.reason) == ("refused", INJECTION)
+    lied = await _acted(theirs.tool("count"), "lie")
+    assert (lied.outcome, "is not believed" in lied.reason) == ("failed", True)
+    await theirs.close()
+
+
+async def test_changed_tool_blocks_rather_than_fails(hostile: Starts, tmp_path: Path) -> None:
+    """No other call mends a rug pull, so its stage blocks; a call that runs apart is known not to be made."""
+    theirs = await _declared(hostile, tmp_path / "theirs.mcp.json")
+    tool, effect = theirs.tool("act"), theirs.effect("act", once="how")
+    assert (await _acted(tool, "change")).outcome == "done"
+    with pytest.raises(PinError, match="its description changed"):
+        await _acted(tool, "echo")
+    refused = await _acted(effect, "echo")
+    assert (refused.outcome, "its description changed" in refused.reason) == ("failed", True)
     await theirs.close()
 
 
 async def test_effect_that_fails_is_not_known_not_to_have_happened(hostile: Starts, tmp_path: Path) -> None:
-    """A server's word that it failed proves nothing, so an effect raises; before anything is sent it says so."""
+    """A server's word that it failed proves nothing, nor does a change in mid call: nobody knows what became of it."""
     theirs = await _declared(hostile, tmp_path / "theirs.mcp.json")
-    act = theirs.effect("act", once="how")
-    assert await act.run({"how": "echo"}, "key") == "did echo"
-    with pytest.raises(Exception, match="says that it failed") as failed:
-        await act.run({"how": "fail"}, "key")
-    assert not isinstance(failed.value, NotDone)
+    effect = theirs.effect("act", once="how")
+    assert (await _acted(effect, "echo")).outcome == "done"
+    for how in ("fail", "die", "image", "change_midway"):
+        assert (await _acted(effect, how)).outcome == "unknown", how
     await theirs.close()
 
 
 async def test_program_that_is_not_installed_is_named(files: mcp.Server) -> None:
     """What did not start has changed nothing, and the sentence names the program."""
-    with pytest.raises(NotDone, match="no-such-program of an MCP server is not installed"):
-        await files.tool("act").run({"how": "echo"})
+    for tool in (files.tool("act"), files.effect("write.file", once="how")):
+        acted = await _acted(tool, "echo")
+        assert acted.outcome == "failed"
+        assert "no-such-program of an MCP server is not installed" in acted.reason
 
 
 async def test_secret_is_passed_and_does_not_come_back(
@@ -167,11 +195,9 @@ async def test_secret_is_passed_and_does_not_come_back(
     """A server gets a secret in its environment; an answer that repeats it is refused."""
     monkeypatch.setenv("TRACKER_TOKEN", "do-not-tell")
     theirs = await _declared(hostile, tmp_path / "theirs.mcp.json", env={"TOKEN": secret("TRACKER_TOKEN")})
-    act = theirs.tool("act")
-    with pytest.raises(Exception, match="holds a secret") as refused:
-        await act.run({"how": "env"})
-    assert "do-not-tell" not in str(refused.value)
+    tool = theirs.tool("act")
+    told = await _acted(tool, "env")
+    assert (told.outcome, "holds a secret" in told.reason, "do-not-tell" in told.reason) == ("failed", True, False)
     monkeypatch.delenv("TRACKER_TOKEN")
     await theirs.close()
-    with pytest.raises((NotDone, ConfigError), match="TRACKER_TOKEN is not set"):
-        await act.run({"how": "echo"})
+    assert "TRACKER_TOKEN is not set" in (await _acted(tool, "echo")).reason
