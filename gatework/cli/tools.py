@@ -102,20 +102,15 @@ def show(modules: Modules = None, as_json: AsJson = False) -> None:
     _must_be_some(servers, None)
     found = _distinct(servers)
     if as_json:
-        dump(
-            [
-                {**_data(server), "tools": [{**one.data, "digest": one.digest} for one in server.pins.tools]}
-                for server in found
-            ]
-        )
+        dump([{**_data(server), "tools": [_written(one) for one in server.pins.tools]} for server in found])
         return
     for server in found:
         _say(f"{server.name}: {_says(server.pins)}, {_reached(server)}", "bold")
         for one in server.pins.tools:
-            _say(indent=2, line=f"{one.name}({', '.join(_arguments(one))})  {_claims(one)}  {one.digest[:12]}")
+            _say(f"{one.name}({', '.join(_arguments(one))})  {_claims(one)}  {one.digest[:12]}", indent=2)
             first = one.description.strip().partition("\n")[0]
             if first:
-                _say(indent=6, line=f"{first}", limit=MAX_WORDS)
+                _say(first, indent=6, limit=MAX_WORDS)
 
 
 def _asked(server: Server) -> Pins:
@@ -180,12 +175,12 @@ def _tell_pinned(
     _say(f"{server.name}: {_says(found)}, {_count(len(found.tools))} in {_shown(server.path)}", "bold")
     if first:
         for one in found.tools:
-            _say(indent=2, line=f"{one.name}({', '.join(_arguments(one))})  {_claims(one)}")
+            _say(f"{one.name}({', '.join(_arguments(one))})  {_claims(one)}", indent=2)
     elif not changed:
         _say("as pinned before", indent=2)
     _tell_changes(changed)
     for name, why in faults.items():
-        _say(indent=2, line=f"not pinned: {_name(name)}: {why}", style="yellow")
+        _say(f"not pinned: {_name(name)}: {why}", "yellow", indent=2)
 
 
 def _tell_checked(server: Server, found: Pins, changed: Sequence[Difference]) -> None:
@@ -198,9 +193,9 @@ def _tell_checked(server: Server, found: Pins, changed: Sequence[Difference]) ->
 def _tell_changes(changed: Sequence[Difference]) -> None:
     words = {"gone": "is gone", "several": "is offered several times", "new": "is new", "changed": "changed"}
     for one in changed:
-        _say(indent=2, line=f"{_name(one.tool)} {words[one.kind]}", style="" if one.kind == "new" else "red")
+        _say(f"{_name(one.tool)} {words[one.kind]}", "" if one.kind == "new" else "red", indent=2)
         for sentence in one.what:
-            _say(indent=6, line=f"{' '.join(sentence.split())}", limit=MAX_WORDS)
+            _say(" ".join(sentence.split()), indent=6, limit=MAX_WORDS)
 
 
 def _written(one: Descriptor) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @asynccontextmanager
-async def reached(url: str) -> AsyncIterator[Called]:
+async def reached(url: str) -> AsyncGenerator[Called]:
     line = Line("tracker", Reach(url=url, given=TOKEN))
     try:
         yield Called(line, await line.listed())
