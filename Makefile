@@ -50,6 +50,7 @@ histories: setup  ## Record the histories that a released plan keeps for replay,
 smoke: setup  ## Run each bench for a moment
 	$(RUN) bench/overhead.py --runs 1 --together 2 --rounds 1
 	$(RUN) bench/model_rates.py --seeds 1 --only 0001
+	$(RUN) bench/tool_calls.py --temperatures 0 --only 1
 	$(RUN) bench/log_events.py --rounds 1
 
 lock: setup  ## Write requirements.lock anew from pyproject.toml (newer versions: ARGS=--upgrade)

@@ -22,8 +22,10 @@ VARIABLE: Final = "GATEWORK_PRICES"
 _MILLION: Final = Decimal(1_000_000)
 _EACH_MESSAGE_TOKENS: Final = 32
 """More than any provider puts around a message, a call, a result or a tool."""
-_UNSEEN_TOKENS: Final = 1_000
-"""More than any provider puts before a request with tools or a schema; Anthropic names 346 for tools."""
+_UNSEEN_TOKENS: Final = 250
+"""More than any provider puts before a request for a schema."""
+_UNSEEN_WITH_TOOLS_TOKENS: Final = 750
+"""And before one with tools, for which Anthropic names 346."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,8 @@ def most_input_tokens(question: Question) -> int:
     texts += [text for tool in asked.tools for text in (tool.name, tool.description, _text(tool.schema))]
     texts += [text for turn in asked.exchanges for call in turn.calls for text in (call.name, call.arguments)]
     texts += [text for turn in asked.exchanges for text in turn.told]
-    return sum(len(text.encode()) for text in texts) + len(texts) * _EACH_MESSAGE_TOKENS + _UNSEEN_TOKENS
+    unseen = _UNSEEN_TOKENS + (_UNSEEN_WITH_TOOLS_TOKENS if asked.tools else 0)
+    return sum(len(text.encode()) for text in texts) + len(texts) * _EACH_MESSAGE_TOKENS + unseen
 
 
 def _text(schema: Any) -> str:

@@ -16,9 +16,9 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ from typing import Any, Final
 from gatework.errors import ConfigError, ModelError
 from gatework.models.grammar import grammar
 from gatework.models.offer import offered
-from gatework.models.prompt import Messages, messages
+from gatework.models.prompt import messages
 from gatework.models.question import Answer, Question, ToolCall, ToolSpec
 
 MODEL_NAME: Final = "SmolLM2-135M-Instruct"
@@ -74,7 +74,7 @@ class Embedded:
 
     async def input_tokens(self, question: Question) -> int:
         """What the question is in tokens, exactly; one that is too long counts as all that the model reads."""
-        prompt = _prompt(question)
+        prompt = _prompt(_open(question))
         if len(prompt.encode()) > _LARGEST_PROMPT_BYTES:
             return self.context_tokens
         if not self._is_loaded:  # in the model's thread, so that it is loaded once
@@ -94,10 +94,11 @@ class Embedded:
         return loaded
 
     def _run(self, question: Question, given_up: threading.Event) -> Answer:
+        question = _open(question)
         prompt = _prompt(question)
         if len(prompt.encode()) > _LARGEST_PROMPT_BYTES:
             raise ModelError(_too_long(self.context_tokens))
-        calls = _calls(question, [offered(tool) for tool in question.tools])
+        calls = {_beginning(question, tool.name): offered(tool) for tool in question.tools}
         request = {
             "prompt": prompt,
             "grammar": grammar(question.schema, {begins: tool.schema for begins, tool in calls.items()}),
@@ -195,44 +196,49 @@ def _threads() -> int:
     return min(max((len(usable(0)) if usable else os.cpu_count() or 1) - 1, 1), 4)
 
 
+def _open(question: Question) -> Question:
+    """The question with the tools that the model is still offered: each until it was called with success.
+
+    It copies what it wrote before: with the same tools at hand it makes the same call until its budget ends (measured).
+    """
+    done = {result.name for turn in question.turns for result in turn.results if not result.refused}
+    return replace(question, tools=tuple(tool for tool in question.tools if tool.name not in done))
+
+
 def _prompt(question: Question) -> str:
-    """The question in ChatML, which the model was trained on (its GGUF carries the template)."""
+    """The question in ChatML, which the model was trained on (its GGUF carries the template).
+
+    Calls and what came of them stand among the material, and not as words of its own, for the same reason.
+    """
     asked = messages(question)
-    turns = [("system", "\n".join([asked.system, *_ways_to_answer(question, asked)])), ("user", asked.user)]
-    for exchange in asked.exchanges:
-        turns.append(
-            ("assistant", "\n".join(_beginning(question, call.name) + call.arguments + "}" for call in exchange.calls))
-        )
-        told = zip(exchange.calls, exchange.told, strict=True)
-        turns.append(("user", "\n\n".join(f"{call.name}: {text}" for call, text in told)))
+    system = [asked.system]
+    if asked.tools:
+        system += ["If you lack something, call one of these tools:", *(_named(tool) for tool in asked.tools)]
+    if members := ", ".join(question.schema.get("properties", {})):
+        system.append(f"Answer in JSON: {members}.")
+    told = [
+        f"{call.name}({call.arguments}), {text}"
+        for exchange in asked.exchanges
+        for call, text in zip(exchange.calls, exchange.told, strict=True)
+    ]
+    turns = (("system", "\n".join(system)), ("user", "\n\n".join([asked.user, *told])))
     return (
         "".join(f"<|im_start|>{role}\n{_plain(text)}<|im_end|>\n" for role, text in turns) + "<|im_start|>assistant\n"
     )
 
 
-def _ways_to_answer(question: Question, asked: Messages) -> Iterator[str]:
-    """What the model may write, in few words: it has read few schemas in its life."""
-    if asked.tools:
-        yield "Tools:"
-        for tool in asked.tools:
-            arguments = ", ".join(_argument(name, member) for name, member in tool.schema.get("properties", {}).items())
-            yield f"- {tool.name}({arguments}): {tool.description}"
-        yield f"To use a tool, write {_beginning(question, 'name')}{{…}}}}."
-    if members := ", ".join(question.schema.get("properties", {})):
-        yield f"Answer in JSON: {members}."
-
-
-def _argument(name: str, schema: object) -> str:
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    return f"{name}: {kind}" if isinstance(kind, str) else name
-
-
-def _calls(question: Question, tools: Iterable[ToolSpec]) -> dict[str, ToolSpec]:
-    """What each call begins with, up to its arguments."""
-    return {_beginning(question, tool.name): tool for tool in tools}
+def _named(tool: ToolSpec) -> str:
+    """A tool in few words: the model has read few schemas in its life, and the grammar knows them."""
+    kinds = {
+        name: member.get("type") if isinstance(member, Mapping) else None
+        for name, member in tool.schema.get("properties", {}).items()
+    }
+    arguments = ", ".join(f"{name}: {kind}" if isinstance(kind, str) else name for name, kind in kinds.items())
+    return f"- {tool.name}({arguments}): {tool.description}"
 
 
 def _beginning(question: Question, tool: str) -> str:
+    """What a call of the tool begins with, up to its arguments."""
     key = "tool"
     while key in question.schema.get("properties", {}):  # so that no answer begins as a call does
         key += "_"
