@@ -56,7 +56,7 @@ class Reading(BaseModel):
     sender_is_the_mails,
     attempts=4,
     timeout=timedelta(minutes=3),
-    budget=Budget(model_calls=4, tokens=40_000),
+    budget=Budget(model_calls=12, tokens=120_000),
 )
 async def extract(mail: Untrusted[Mail]) -> Untrusted[Claim] | Block:
     """Read the order number, the amount and the customer's own words for the reason.

@@ -52,7 +52,7 @@ class Sympathy(BaseModel):
     reads_like_a_sentence,
     attempts=4,
     timeout=timedelta(minutes=3),
-    budget=Budget(model_calls=4, tokens=16_000),
+    budget=Budget(model_calls=12, tokens=48_000),
 )
 async def draft(owed: Endorsed[Owed], risk: Endorsed[Risk]) -> Endorsed[Letter]:
     """Write the letter that tells of the refund.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowHistory
@@ -26,8 +25,10 @@ ALLOWED_FAILURES = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
 )
 
-_DIED = ("unknown", "error", "timeout")
+_DIED = ("error", "timeout")
 """Failures of an attempt that tell of a dead worker; without kills no scene has one."""
+_MOVED = ("done", "found", "unknown")
+"""What may have become of a call that moved money."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ class Ended:
             verdicts = "".join(f" {given.guard} {given.verdict}" for given in receipt.verdicts)
             if receipt.kind == "failed" and receipt.action in _DIED:
                 continue
+            if receipt.kind in ("suspended", "acting", "acted"):
+                continue  # how often a call was made, and a stage run for it, is what kills change; books tell the rest
             if receipt.kind == "asked" and (
                 receipt.action in ("unknown", "failed") or "died or went silent" in receipt.reason
             ):
@@ -179,12 +182,9 @@ def _of_records(ended: Ended) -> list[str]:
 
 
 def _accounted(ended: Ended, payment: Paid) -> bool:
-    """Whether the ledger names the effect by its key, or says that one is in doubt."""
-    effects: list[Any] = []
-    for entry in ended.ledger:
-        effects += list(entry.receipt.how.get("effects", ()))
-    doubt = any(entry.receipt.kind == "failed" and entry.receipt.action == "unknown" for entry in ended.ledger)
-    return doubt or any(effect["key"] == payment.key for effect in effects)
+    """Whether the ledger names the effect by its key, as one that happened or is in doubt."""
+    calls = [entry.receipt for entry in ended.ledger if entry.receipt.kind == "acted"]
+    return any(receipt.how["key"] == payment.key and receipt.action in _MOVED for receipt in calls)
 
 
 def _of_history(ended: Ended) -> list[str]:

@@ -6,6 +6,7 @@ are wrapped. Each place is named where it is passed, so that the list of places 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import json
@@ -32,10 +33,12 @@ from temporalio.worker import (
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
 from activities import outbox, payments, shop
+from gatework.interface import Interface
 from gatework.library import Library
 from gatework.models.question import Answer, Model, Question
-from gatework.plan import Plan, Work
+from gatework.plan import Plan, ToolUse, Work
 from gatework.temporal.interpreter import Interpreter
+from gatework.tool import Effect
 
 Victim = Literal["worker", "server", "both"]
 
@@ -225,15 +228,21 @@ def watch_stages(fuse: Fuse, library: Library) -> None:
     for definition in library.definitions.values():
         owners: list[tuple[Any, str, str]] = [(definition, "work", "worked")]
         owners += [(guard, f"guard {guard.name}", f"{guard.name} has judged") for guard in definition.guards]
-        owners += [(tool, f"effect {tool.name}", f"{tool.name} done") for tool in definition.tools]
         for owner, before, after in owners:
             if id(owner) not in wrapped:
                 owner.function = _between(fuse, owner.function, before, after)
             wrapped.add(id(owner))
         for tool in definition.tools:
-            if tool.probe is not None and id(tool.probe) not in wrapped:
-                tool.probe = _between(fuse, tool.probe, f"probe of {tool.name}", f"{tool.name} probed")
-                wrapped.add(id(tool.probe))
+            if id(tool) in wrapped:
+                continue
+            wrapped.add(id(tool))
+            tool.interface = _watched(fuse, tool.interface, f"effect {tool.name}", f"{tool.name} done")
+            if isinstance(tool, Effect) and tool.asking is not None:
+                tool.asking = _watched(fuse, tool.asking, f"probe of {tool.name}", f"{tool.name} probed")
+
+
+def _watched(fuse: Fuse, interface: Interface, before: str, after: str) -> Interface:
+    return dataclasses.replace(interface, function=_between(fuse, interface.function, before, after))
 
 
 def _between(fuse: Fuse, function: Callable[..., Any], before: str, after: str) -> Callable[..., Any]:
@@ -299,15 +308,24 @@ def of_plan(plan: Plan) -> list[str]:
             continue
         moments = ["taken by a worker", "work", "worked", "ended and not reported"]
         moments += ["the model is asked", "the model has answered"] if node.budget else []
-        for tool in node.tools:
-            moments += [f"probe of {tool.name}", f"{tool.name} probed"] if tool.probe else []
-            moments += [f"effect {tool.name}", f"{tool.name} done"]
         for use in node.guards:
             moments += [f"guard {use.name}", f"{use.name} has judged"]
         places += [f"{node.runs}: {moment}" for moment in moments]
         places += _of_task(f"asking for {node.runs}", last=True) + _of_task(f"output {node.name}", taken=True)
+        for tool in node.tools:
+            places += _of_call(node, tool)
     places += [f"{RUN}: task done and not reported, after accepted output {plan.nodes[-1].name}"]
     return places
+
+
+def _of_call(node: Work, tool: ToolUse) -> list[str]:
+    """The places around a call that a stage waits for."""
+    moments = ["taken by a worker", "ended and not reported"]
+    moments += [f"probe of {tool.name}", f"{tool.name} probed"] if tool.probe else []
+    moments += [f"effect {tool.name}", f"{tool.name} done"]
+    asked = _of_task(f"asking for tool.{tool.name}", last=True)
+    taken = _of_task(f"suspended {node.name}", taken=True) + _of_task(f"acted {node.name}", taken=True)
+    return [*(f"tool.{tool.name}: {moment}" for moment in moments), *asked, *taken]
 
 
 def of_begin() -> list[str]:

@@ -35,14 +35,15 @@ HIT = {
     "worker-killed-in-its-beginning": Kill(STRANGER, "gatework.begin: taken by a worker"),
     "worker-killed-before-work": Kill(PLAIN, "extract: taken by a worker"),
     "worker-killed-in-a-guard": Kill(PLAIN, "draft: guard apologises"),
-    "worker-killed-after-payment": Kill(PLAIN, "pay: refund_order done"),
-    "worker-killed-before-report": Kill(PLAIN, "send: ended and not reported"),
+    "worker-killed-after-payment": Kill(PLAIN, "tool.refund_order: refund_order done"),
+    "worker-killed-before-report": Kill(PLAIN, "tool.send_mail: ended and not reported"),
+    "worker-killed-before-it-goes-on": Kill(PLAIN, "run: accepted acted pay"),
     "worker-killed-in-a-task": Kill(PLAIN, "run: accepted output receipt"),
     "worker-killed-after-a-task": Kill(PLAIN, "run: task done and not reported, after asking for pay"),
     "worker-killed-in-an-approval": Kill(EVENTFUL, "run: approve taken"),
     "worker-killed-while-a-person-thinks": Kill(REJECTED, f"{WAITING}agreed, approval"),
-    "server-killed-in-a-payment": Kill(PLAIN, "pay: inside the bank's transaction", victim="server"),
-    "both-killed-in-a-delivery": Kill(PLAIN, "send: inside the delivery", victim="both"),
+    "server-killed-in-a-payment": Kill(PLAIN, "tool.refund_order: inside the bank's transaction", victim="server"),
+    "both-killed-in-a-delivery": Kill(PLAIN, "tool.send_mail: inside the delivery", victim="both"),
 }
 """Runs that are hit, by the name of their history."""
 

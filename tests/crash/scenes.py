@@ -81,14 +81,14 @@ PLAIN = Scene(name="plain")
 EVENTFUL = Scene(name="eventful", large=True, mood=plans.STUBBORN, edits=True)
 STRANGER = Scene(name="stranger", by_stranger=True)
 CASH = Scene(name="cash", workflow=plans.cash)
-DOUBT_UNPAID = Scene(name="doubt-unpaid", workflow=plans.cash, first_kill="pay_out: effect hand_out")
-DOUBT_PAID = Scene(name="doubt-paid", workflow=plans.cash, first_kill="pay_out: hand_out done")
+DOUBT_UNPAID = Scene(name="doubt-unpaid", workflow=plans.cash, first_kill="tool.hand_out: effect hand_out")
+DOUBT_PAID = Scene(name="doubt-paid", workflow=plans.cash, first_kill="tool.hand_out: hand_out done")
 CONTINUED = Scene(name="continued", large=True, continue_after_events=20)
 REJECTED = Scene(name="rejected", large=True, ends="rejected")
 ABORTED = Scene(name="aborted", mood=plans.STUBBORN, ends="aborted")
 CANCELLED = Scene(name="cancelled", mood=plans.SLOW, ends="cancelled", cancels_in="extract")
 CANCELLED_PAYING = Scene(
-    name="cancelled-paying", workflow=plans.cash, mood=plans.SLOW, ends="cancelled", cancels_in="pay_out"
+    name="cancelled-paying", workflow=plans.cash, mood=plans.SLOW, ends="cancelled", cancels_in="tool.hand_out"
 )
 SCENES = (
     *(PLAIN, EVENTFUL, STRANGER, CASH, DOUBT_UNPAID, DOUBT_PAID, CONTINUED, REJECTED, ABORTED),

@@ -52,7 +52,7 @@ def test_list_of_places_holds_every_step_of_every_stage(alone: Mapping[str, Undi
     """By construction: what the plan says must be passed is passed, and what is passed is known or inside an effect."""
     passed = {kill.place for kill in alone[PLAIN.name].kills}
     expected = set(places.of_plan(refund.plan))
-    inside = {"pay: inside the bank's transaction", "send: inside the delivery"}
+    inside = {"tool.refund_order: inside the bank's transaction", "tool.send_mail: inside the delivery"}
     assert expected <= passed
     assert {place for place in passed - expected if "task done and not reported" not in place} == inside
     assert set(places.of_begin()) <= {kill.place for kill in alone[STRANGER.name].kills}
