@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mcp.conftest import HOSTILE
+from tests.mcp.conftest import HOSTILE, others
 from tests.mcp.hostile import INJECTION
 
 
@@ -134,3 +134,12 @@ def test_two_servers_of_one_name_in_a_folder_are_refused(project: Project) -> No
     done = project.run("show")
     assert done.returncode == 2
     assert "give one another name" in done.stderr
+
+
+@others
+def test_pins_of_the_tests_are_what_the_servers_say() -> None:
+    """The pins that the tests use were made by this command, and the locked servers say the same still."""
+    program = [str(Path(sys.executable).with_name("gatework")), "tools", "check", "tests.mcp.documents"]
+    done = subprocess.run(program, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "files: secure-filesystem-server 0.2.0, 14 tools, as pinned" in done.stdout
