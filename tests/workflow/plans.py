@@ -326,10 +326,9 @@ def heavy(note: Endorsed[Note]) -> Endorsed[Paper]:
 
 
 EVERY = (
-    single, chain, signed, clicked, gate_first, twice, refund, refund_cash, refund_signed, agent, agent_asked, agent_each,
-    heavy,
-    hasty,
-)  # fmt: skip
+    *(single, chain, signed, clicked, gate_first, twice, refund, refund_cash, refund_signed),
+    *(agent, agent_asked, agent_each, heavy, hasty),
+)
 RETRY = Retry("Say it shorter.")
 ESCALATE = Escalate("This looks odd.")
 BLOCK = Block("This must not go on.")
