@@ -156,7 +156,7 @@ async def test_calls_beyond_the_budget_are_not_made() -> None:
     negative = Scripted(*[GOOD] * 9, tokens=-1_000_000)
     await failed(calling(9, Budget(model_calls=5, tokens=2_000)), model=negative)
     assert len(negative.questions) == 5
-    event = await finished(calling(2, Budget(model_calls=2, tokens=900)), model=Scripted(GOOD, GOOD))
+    event = await finished(calling(2, Budget(model_calls=2, tokens=2_000)), model=Scripted(GOOD, GOOD))
     assert len(event.evidence["calls"]) == 2
 
 
