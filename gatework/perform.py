@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from gatework import canonical
 from gatework.acting import LINGER
 from gatework.answers import Call, Late, answers
+from gatework.calls import MAX_ENTRIES, MAX_JOURNAL_BYTES
 from gatework.canonical import Json, Sealed
 from gatework.cell import Cell, Refusal
 from gatework.contract import Contract, contract, first_error
@@ -35,12 +36,6 @@ from gatework.state import Run
 from gatework.threads import Threads
 from gatework.tool import Tool
 from gatework.verdict import ANSWERS, Block, Verdict, short
-
-MAX_JOURNAL = 500
-"""Most answers that an attempt may be given before it ends: it may never end otherwise."""
-
-MAX_JOURNAL_BYTES = 1_000_000
-"""Most that they may take as JSON; Temporal refuses blobs of more than 2 MiB."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +192,8 @@ class _Attempt:
 
     def _suspended(self) -> Suspended | Failed:
         run, journal = self._run, self._cell.journal
-        if len(journal) + len(self._cell.due) > MAX_JOURNAL or journal.size_bytes > MAX_JOURNAL_BYTES:
+        # The machine would refuse it; what is larger would not even reach it.
+        if len(journal) + len(self._cell.due) > MAX_ENTRIES or journal.size_bytes > MAX_JOURNAL_BYTES:
             return self._failed("block", f"{run.node} was answered too much before it ended; let it ask for less.")
         return Suspended(
             plan=run.plan,

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from gatework.budget import Spent
+from gatework.budget import MAX_COUNT, Spent
 from gatework.errors import BudgetError, ConfigError
 from gatework.plan import Budget
 
@@ -57,7 +57,7 @@ class Purse:
 
     def settle(self, reserved: Reserved, tokens: int, money: Decimal | None) -> None:
         """Put back what a question did not use. What it used beyond is gone as well."""
-        self._tokens += max(tokens, 0) - reserved.tokens
+        self._tokens += min(max(tokens, 0), MAX_COUNT) - reserved.tokens
         self._money += max(money or Decimal(0), Decimal(0)) - reserved.money
 
     def take_call(self, tool: str, *, apart: bool = False) -> None:
@@ -72,7 +72,7 @@ class Purse:
         """What was taken and not put back, after so long at work."""
         return Spent(
             model_calls=self._model_calls,
-            tokens=max(self._tokens, 0),
+            tokens=min(max(self._tokens, 0), MAX_COUNT),
             money=_text(self._money),
             tool_calls=dict(self._tool_calls),
             seconds=math.ceil(seconds * 1_000) / 1_000,

@@ -586,7 +586,7 @@ async def test_endless_stage_is_stopped() -> None:
         count += 1
         return await look(str(count))
 
-    journal = tuple(Entry(kind="tool", id=f"{n:064x}", outcome="refused", reason="-", tool="t") for n in range(500))
+    journal = tuple(Entry(kind="tool", id=f"{n:064x}", outcome="refused", reason="-", tool="t") for n in range(256))
     event = await failed(looking(fickle, look), journal=journal)
     assert event.failure == "block"
     assert "answered too much" in event.reason
