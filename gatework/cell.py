@@ -51,6 +51,10 @@ class Refusal(GateworkError):
     code = "block"
 
 
+class _AnotherEffect(GrantError):
+    """A key of an effect was used for something else before."""
+
+
 class Suspension(asyncio.CancelledError):
     """The stage stands still until what it waits for is answered; nothing it does until then counts."""
 
@@ -206,7 +210,10 @@ class Cell:
         narrowed = ToolUse(name=use.name, limits=(*use.limits, *limits))
         if why := grant.refusal(narrowed, arguments, self._plan_value):
             return self.refuse(why, use.name)
-        entry = await self._entry(use, tool, arguments, by_model=True)
+        try:
+            entry = await self._entry(use, tool, arguments, by_model=True)
+        except _AnotherEffect as error:
+            return self.refuse(error.message, use.name)
         if use.approver and entry.outcome == "refused":
             self._count_refusal(entry.reason, use.name)
         return entry
@@ -276,12 +283,12 @@ class Cell:
     def _same_effect(
         self, use: ToolUse, tool: Tool[..., Any], key: str, request: str, arguments: Json
     ) -> tuple[str, Json]:
-        """The call that was made under a key, if it is the same. Raises `GrantError` where it is not."""
+        """The call that was made under a key, if it is the same. Raises `_AnotherEffect` where it is not."""
         earlier, before = self._keys.setdefault(key, (request, arguments))
         schema = tool.interface.arguments.schema
         # The same may be written in two ways: 12.5 and 12.50.
         if not canonical.alike(spelled(schema, before), spelled(schema, arguments)):
-            raise GrantError(f"{use.name} is called twice for one {use.once}, with different arguments")
+            raise _AnotherEffect(f"{use.name} is called twice for one {use.once}, with different arguments")
         return earlier, before
 
     # -- standing still ----------------------------------------------------------------------------

@@ -153,7 +153,7 @@ async def test_effect_that_a_model_chose_is_asked_for_with_its_key() -> None:
 
 
 async def test_model_that_repeats_its_effect_gets_the_recorded_result() -> None:
-    """The same key and arguments are one effect; with other arguments it is stopped."""
+    """The same key and arguments are one effect; with other arguments it is refused, and counts."""
     shop, other = Shop(), Shop()
     again = calls(("refund_order", {"order": "7", "amount": 3}))
     model = Agent(again, again, '{"payment": "p"}')
@@ -161,12 +161,9 @@ async def test_model_that_repeats_its_effect_gets_the_recorded_result() -> None:
     assert len(shop.keys) == 1
     assert [text for text, *_ in model.told] == ["payment: p", "payment: p"]
     changed = Agent(again, calls(("refund_order", {"order": "7", "amount": 4})), '{"payment": "p"}')
-    event = await failed(paying_agent(other.refund()), inputs=INPUTS, model=changed)
-    assert (event.failure, event.reason) == (
-        "block",
-        "refund_order is called twice for one order, with different arguments",
-    )
+    await finished(paying_agent(other.refund()), inputs=INPUTS, model=changed)
     assert len(other.keys) == 1
+    assert changed.told[1] == ("refund_order is called twice for one order, with different arguments.", False, True)
 
 
 async def test_calls_asked_for_at_once_are_made_side_by_side() -> None:

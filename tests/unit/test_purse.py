@@ -208,7 +208,7 @@ async def test_money_is_taken_at_the_price_of_the_model() -> None:
         price = Price(read_usd=Decimal(1_000), written_usd=Decimal(10_000))
 
     model = Dear(tokens=100)
-    event = await failed(asking(9), model=model, allowance=Budget(money="3"))
+    event = await failed(asking(9), model=model, allowance=Budget(money="2.5"))
     assert (event.failure, event.reason) == (
         "block",
         "extract has too little money left of its budget for what its model may cost.",
