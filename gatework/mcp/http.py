@@ -46,12 +46,13 @@ async def _after(response: httpx2.Response) -> None:
 
 
 @asynccontextmanager
-async def endpoint(url: str, headers: Mapping[str, str]) -> AsyncGenerator[tuple[Any, Any]]:
-    """The two streams of a session with a server, until the block ends."""
+async def endpoint(url: str, headers: Mapping[str, str], *, direct: bool) -> AsyncGenerator[tuple[Any, Any]]:
+    """The two streams of a session with a server, until the block ends; `direct` passes by proxies."""
     async with (
         httpx2.AsyncClient(
             headers={**headers, "accept-encoding": "identity"},
             timeout=httpx2.Timeout(CONNECT_SECONDS, read=IDLE_SECONDS),
+            trust_env=not direct,
             event_hooks={"request": [_before], "response": [_after]},
         ) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=MAX_RESPONSE_BYTES) as streams,

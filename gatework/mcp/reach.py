@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gatework.errors import PlanError
-from gatework.secret import Secret, SecretUse, resolved
+from gatework.secret import Secret, SecretUse, masked, resolved
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -48,13 +48,14 @@ class Reach:
         from gatework.mcp.stdio import process
 
         async with process(self.command, env=env, cwd=self.cwd, wrap=self.wrap) as running:
-            yield running, running, lambda: running.last_words
+            yield running, running, lambda: masked(running.last_words, self.secrets())
 
     @asynccontextmanager
     async def _endpoint(self, headers: Mapping[str, str]) -> AsyncGenerator[tuple[Any, Any, Callable[[], str]]]:
         from gatework.mcp.http import endpoint
 
-        async with endpoint(self.url, headers) as (reads, writes):
+        # What is on this machine is asked directly, whatever proxy its environment names.
+        async with endpoint(self.url, headers, direct=urlsplit(self.url).hostname in _LOOPBACK) as (reads, writes):
             yield reads, writes, str
 
 

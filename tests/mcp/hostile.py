@@ -10,11 +10,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -306,12 +308,31 @@ def over_http(as_json: bool) -> None:
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listening])
 
 
+def without_handshake() -> Any:
+    """Standard input as a server of 2026-07-28 alone takes it: `initialize` is a method that it does not know."""
+    reading, writing = os.pipe()
+
+    def sift() -> None:
+        for line in sys.stdin.buffer:
+            asked = json.loads(line)
+            note(str(asked.get("method")))
+            if asked.get("method") == "initialize":
+                raw({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "Method not found"}})
+            else:
+                os.write(writing, line)
+        os.close(writing)
+
+    threading.Thread(target=sift, daemon=True).start()
+    return anyio.wrap_file(os.fdopen(reading, encoding="utf-8"))
+
+
 async def main() -> None:
     if MODE == "mute":
         await asyncio.sleep(600)
     if MODE == "deaf":
+        print(os.environ.get("TOKEN"), file=sys.stderr)
         sys.exit("Traceback: no module \x1b[31mnamed x")
-    async with stdio_server() as (reads, writes):
+    async with stdio_server(without_handshake() if MODE == "modern" else None) as (reads, writes):
         await server.run(reads, writes, server.create_initialization_options())
 
 

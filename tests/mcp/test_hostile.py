@@ -15,6 +15,7 @@ import pytest
 from gatework.errors import ContractError, PinError, ToolError
 from gatework.mcp.content import Failure
 from gatework.mcp.stdio import INHERITED
+from gatework.secret import SecretUse
 from tests.mcp.conftest import HOSTILE, Called, Starts
 from tests.mcp.hostile import INJECTION
 
@@ -61,6 +62,17 @@ async def test_other_tools_of_a_changed_server_go_on(hostile: Starts) -> None:
     called = await hostile()
     await called("act", how="change")
     assert await called("count", how="abc") == {"count": 3}
+
+
+async def test_server_of_the_newest_protocol_alone_is_held_to_its_pins_too(hostile: Starts, tmp_path: Path) -> None:
+    """A server that knows no handshake is asked as its revision has it; the pin is compared all the same."""
+    called = await hostile("modern", tmp_path / "notes")
+    assert called.pins.name == "hostile"
+    assert await called("count", how="abc") == {"count": 3}
+    assert await called("act", how="change") == "did change"
+    with pytest.raises(PinError, match="its description changed"):
+        await called("act", how="echo")
+    assert "server/discover" in (tmp_path / "notes").read_text()
 
 
 # -- answers ---------------------------------------------------------------------------------------
@@ -207,10 +219,14 @@ async def test_server_that_never_answers_is_given_up_on(hostile: Starts, monkeyp
         await hostile("mute")
 
 
-async def test_server_that_does_not_start_says_so_to_a_person_only(hostile: Starts) -> None:
-    """What it wrote to standard error is outside text: beside the message, never in it."""
+async def test_server_that_does_not_start_says_so_to_a_person_only(
+    hostile: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it wrote to standard error is outside text: beside the message, never in it, and without our secrets."""
+    monkeypatch.setenv("TRACKER_TOKEN", "do-not-tell")
     with pytest.raises(ToolError) as refused:
-        await hostile("deaf")
+        await hostile("deaf", given={"TOKEN": SecretUse("TRACKER_TOKEN")})
+    assert "do-not-tell" not in getattr(refused.value, "said", "")
     assert "no module" not in refused.value.message
     assert "no module" in getattr(refused.value, "said", "")
 

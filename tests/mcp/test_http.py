@@ -105,6 +105,17 @@ async def test_refused_token_says_nothing_of_what_the_server_wrote(
     assert "wrong" not in refused.value.message
 
 
+async def test_proxy_of_the_environment_hears_nothing_of_this_machine(
+    address: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token for a server of this machine is not sent through whatever proxy the worker's environment names."""
+    monkeypatch.setenv("TRACKER_TOKEN", "Bearer open-sesame")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with reached(address[0]) as called:
+        assert await called("act", how="echo") == "did echo"
+
+
 async def test_missing_secret_is_named_before_anything_is_sent(
     address: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
