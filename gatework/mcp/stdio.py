@@ -128,11 +128,14 @@ async def process(
 ) -> AsyncGenerator[Process]:
     """Run a server until the block ends. `env` is added to what it inherits. Raises `ConfigError`."""
     whole = {name: os.environ[name] for name in INHERITED if name in os.environ} | dict(env)
-    program = _found(command[0], whole.get("PATH", os.defpath), cwd)
-    line = [program, *command[1:]]
+    path = whole.get("PATH", os.defpath)
+    line = [_found(command[0], path, cwd), *command[1:]]
+    if wrap is not None:
+        wrapped = wrap(line)
+        line = [_found(wrapped[0], path, cwd), *wrapped[1:]]
     try:
         started = await asyncio.create_subprocess_exec(
-            *tied(wrap(line) if wrap else line),
+            *tied(line),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -185,6 +186,12 @@ async def called(ctx: Any, params: types.CallToolRequestParams) -> types.CallToo
         case "requests":
             for i in range(1_000_000):
                 raw({"jsonrpc": "2.0", "id": f"r{i}", "method": "roots/list"})
+        case "answers":
+            for i in range(1_000_000):
+                raw(answer(1_000_000 + i, "stray"))
+        case "again":
+            while True:
+                raw(answer(ctx.request_id, "again"))
         case "stderr":
             for _ in range(2_000):
                 os.write(2, b"y" * 65_536)
@@ -196,6 +203,12 @@ async def called(ctx: Any, params: types.CallToolRequestParams) -> types.CallToo
         case "meta":
             meta = params.meta or {}
             return text(json.dumps({str(key): str(value) for key, value in dict(meta).items()}))
+        case "reach":
+            try:
+                socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), timeout=5).close()
+            except OSError:
+                return text("nobody there")
+            return text("reached")
         case "pid":
             return text(str(os.getpid()))
         case "child":
@@ -298,8 +311,6 @@ class Guarded:
 
 def over_http(as_json: bool) -> None:
     """Serve on a free port of this machine, which is the first line of output."""
-    import socket
-
     import uvicorn
 
     listening = socket.create_server(("127.0.0.1", 0))

@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -171,10 +173,20 @@ async def _is_over(called: Called, how: str, said: str, seconds: float = 10) -> 
     assert await called("act", how="pid") != before
 
 
-@pytest.mark.parametrize("how", ["huge", "unended", "endless", "requests"])
+@pytest.mark.parametrize("how", ["huge", "unended", "endless", "requests", "answers"])
 async def test_flood_is_cut_off(hostile: Starts, how: str) -> None:
     """A message without end, notifications and requests without end: the server is cut off, and started anew."""
     await _is_over(await hostile(), how, "was cut off")
+
+
+async def test_one_answer_again_and_again_is_a_flood(hostile: Starts) -> None:
+    """The first answer counts; the same one without end is cut off, and the next call has a session of its own."""
+    called = await hostile()
+    before = await called("act", how="pid")
+    assert await called("act", how="again") == "again"
+    await asyncio.sleep(1)
+    async with asyncio.timeout(20):
+        assert await called("act", how="pid") != before
 
 
 async def test_some_chatter_is_no_flood(shared: Called) -> None:
@@ -314,6 +326,23 @@ async def test_server_ends_with_its_session_and_takes_its_children_along(hostile
     await called.line.close()
     assert not await _lives(server)
     assert not await _lives(child)
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+async def test_server_in_a_sandbox_reaches_what_the_sandbox_lets_it(hostile: Starts) -> None:
+    """`sandbox=` makes of the command the one that runs it: the same server, and no network."""
+
+    def boxed(command: Sequence[str]) -> Sequence[str]:
+        seen = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        return ["bwrap", "--die-with-parent", "--unshare-all", "--new-session", *seen, *command]
+
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as listening:
+        given = {"PORT": str(listening.sockets[0].getsockname()[1])}
+        assert await (await hostile(given=given))("act", how="reach") == "reached"
+        called = await hostile(given=given, wrap=boxed)
+        assert await called("act", how="reach") == "nobody there"
+        # Its process is the first of a namespace of its own, which ends with it.
+        assert int(str(await called("act", how="pid"))) < 10
 
 
 _WORKER = """
