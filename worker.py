@@ -15,9 +15,10 @@ import sys
 
 from gatework import GateworkError
 from gatework.temporal import configure_logs, leave, serve
+from workflows.inquiry import inquiry
 from workflows.refund import refund
 
-WORKFLOWS = (refund,)
+WORKFLOWS = (refund, inquiry)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ import re
 import secrets
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -29,14 +30,37 @@ from activities.values import Letter
 from gatework import Block, Endorsed, IdempotencyKey, effect, stage
 
 DOMAIN = "shop.example"
-SENDER = Address("Refunds", "refunds", DOMAIN)
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_PAYMENT = re.compile(r"[A-Za-z0-9._/-]{1,100}")
+_NUMBER = re.compile(r"[A-Za-z0-9._/-]{1,100}")
 _POLICY = default.clone(cte_type="7bit")
 """Files that every program reads, with the line ends that a Maildir has."""
 _MAX_SUBJECT = 200
 _MAX_BODY = 20_000
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Who of us writes."""
+
+    name: str
+    mailbox: str
+    kind: str
+    """What its mails are, as one word."""
+
+
+REFUNDS = Desk("Refunds", "refunds", "refund")
+SUPPORT = Desk("Support", "support", "reply")
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A mail as it is in the outbox."""
+
+    message_id: str
+    to: str
+    about: str
+    """Number of what it is about."""
 
 
 class Sent(BaseModel):
@@ -50,13 +74,15 @@ class Sent(BaseModel):
 
 async def find_sent(key: IdempotencyKey) -> Sent | None:
     """The mail that was sent under this key; None where none was."""
-    return await asyncio.to_thread(recorded, outbox_path(), key)
+    there = await asyncio.to_thread(recorded, outbox_path(), key)
+    return None if there is None else _sent(there)
 
 
-@effect(once="payment", probe=find_sent)
+@effect(once="payment", probe=find_sent, egress=True)
 async def send_mail(key: IdempotencyKey, payment: str, to: str, subject: str, body: str) -> Sent | Block:
     """Send a mail about a payment."""
-    return await asyncio.to_thread(put, outbox_path(), key, payment, to, subject, body)
+    put_there = await asyncio.to_thread(put, outbox_path(), key, payment, to, subject, body, REFUNDS)
+    return put_there if isinstance(put_there, Block) else _sent(put_there)
 
 
 @stage(tools=[send_mail], attempts=3, timeout=timedelta(minutes=1))
@@ -71,43 +97,43 @@ def outbox_path() -> Path:
     return Path(os.environ.get("GATEWORK_OUTBOX") or Path(__file__).parent.parent / "var" / "outbox")
 
 
-def put(outbox: Path, key: str, payment: str, to: str, subject: str, body: str) -> Sent | Block:
+def put(outbox: Path, key: str, about: str, to: str, subject: str, body: str, desk: Desk) -> Posted | Block:
     """Put a mail into the outbox under its key, if there is none yet; then the mail that is there."""
-    if refusal := _refusal(key, payment, to, subject, body):
+    if refusal := _refusal(key, about, to, subject, body):
         return Block(refusal)
     name = _name(key)
-    content = hashlib.sha256("\0".join((payment, to, subject, body)).encode()).hexdigest()
+    content = hashlib.sha256("\0".join((about, to, subject, body)).encode()).hexdigest()
     with _alone(outbox):
         if (there := _find(outbox, name)) is not None:
             if there.get("X-Gatework-Content") != content:
                 return Block("Another mail was sent under this key.")
-            return _sent(there)
+            return _posted(there)
         message = EmailMessage(policy=_POLICY)
         message["Date"] = format_datetime(datetime.now(UTC))
-        message["From"] = SENDER
+        message["From"] = Address(desk.name, desk.mailbox, DOMAIN)
         message["To"] = Address(addr_spec=to)
         message["Subject"] = subject
-        message["Message-ID"] = _message_id(name)
+        message["Message-ID"] = f"<{desk.kind}.{name.partition('.')[0]}@{DOMAIN}>"
         message["Auto-Submitted"] = "auto-replied"  # RFC 3834: keeps two robots from answering each other
-        message["X-Gatework-Payment"] = payment
+        message["X-Gatework-About"] = about
         message["X-Gatework-Content"] = content
         message.set_content(body)
         _deliver(outbox, name, bytes(message))
-        return Sent(message_id=_message_id(name), to=to, payment=payment)
+        return Posted(message_id=str(message["Message-ID"]), to=to, about=about)
 
 
-def recorded(outbox: Path, key: str) -> Sent | None:
+def recorded(outbox: Path, key: str) -> Posted | None:
     """The mail that is in the outbox under a key."""
     there = _find(outbox, _name(key))
-    return None if there is None else _sent(there)
+    return None if there is None else _posted(there)
 
 
-def _refusal(key: str, payment: str, to: str, subject: str, body: str) -> str:
+def _refusal(key: str, about: str, to: str, subject: str, body: str) -> str:
     """Why a mail is not sent; empty where nothing speaks against it."""
     if not key:
         return "A mail needs a key."
-    if not _PAYMENT.fullmatch(payment):
-        return "The number of the payment is malformed."
+    if not _NUMBER.fullmatch(about):
+        return "The number of what the mail is about is malformed."
     if len(to) > 254 or not _ADDRESS.fullmatch(to) or ".." in to or to.startswith(".") or ".@" in to:
         return "The addressee is not one mail address."
     # Characters that cannot be printed end a header, hide text or turn its direction.
@@ -146,17 +172,17 @@ def _find(outbox: Path, name: str) -> Mapping[str, str] | None:
     return None
 
 
-def _sent(headers: Mapping[str, str]) -> Sent:
-    return Sent(message_id=headers["Message-ID"], to=headers["To"], payment=headers["X-Gatework-Payment"])
+def _posted(headers: Mapping[str, str]) -> Posted:
+    return Posted(message_id=headers["Message-ID"], to=headers["To"], about=headers["X-Gatework-About"])
+
+
+def _sent(posted: Posted) -> Sent:
+    return Sent(message_id=posted.message_id, to=posted.to, payment=posted.about)
 
 
 def _name(key: str) -> str:
     """A file name that only this key has, and that no key can choose."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40] + f".{DOMAIN}"
-
-
-def _message_id(name: str) -> str:
-    return f"<refund.{name.partition('.')[0]}@{DOMAIN}>"
 
 
 @contextmanager

@@ -11,11 +11,8 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from activities.orders import Owed
-from activities.shop import money, reading, writing
+from activities.shop import cents_of, money, reading, writing
 from gatework import Approved, Block, Endorsed, IdempotencyKey, effect, stage
-
-_MOST = Decimal(1_000_000)
-"""No refund comes near it; it keeps a figure with a huge exponent from being written out."""
 
 _RECEIPT = "SELECT payment, order_number, payee, cents, currency FROM refunds WHERE key = ?"
 
@@ -53,7 +50,7 @@ def pay_back(key: str, order: str, amount: Decimal) -> Receipt | Block:
     """Enter a refund under its key, in one transaction; under a key that is known, the refund as it was entered."""
     if not key:
         return Block("A refund needs a key.")
-    cents = _cents(amount)
+    cents = cents_of(amount)
     if cents is None:
         return Block("The amount of a refund is a positive number of whole cents.")
     with writing() as shop:
@@ -98,12 +95,3 @@ def _receipt(shop: sqlite3.Connection, key: str) -> Receipt | None:
         return None
     payment, order, customer, cents, currency = found
     return Receipt(payment=payment, order=order, customer=customer, amount=money(cents), currency=currency)
-
-
-def _cents(amount: Decimal) -> int | None:
-    """An amount in cents, if it is positive and has whole ones."""
-    if not amount.is_finite() or not 0 < amount < _MOST:
-        return None
-    cents = amount.scaleb(2)
-    whole = int(cents)
-    return whole if cents == whole else None

@@ -19,9 +19,12 @@ PROJECT = HERE.parent
 
 APPLICATION_ID = 0x47415445
 """Marks a SQLite file as a shop; written in the transaction that fills it, so a half-made file has none."""
-VERSION = 1
+VERSION = 2
 CURRENCY = "EUR"
 BUSY_TIMEOUT_SECONDS = 10.0
+
+_MOST = Decimal(1_000_000)
+"""No sum of ours comes near it; it keeps a figure with a huge exponent from being written out."""
 
 
 class ShopError(GateworkError):
@@ -62,6 +65,15 @@ def writing() -> Generator[sqlite3.Connection]:
 def money(cents: int) -> Decimal:
     """Cents as an amount with two decimals."""
     return Decimal(cents).scaleb(-2)
+
+
+def cents_of(amount: Decimal) -> int | None:
+    """An amount in cents, if it is positive and has whole ones."""
+    if not amount.is_finite() or not 0 < amount < _MOST:
+        return None
+    cents = amount.scaleb(2)
+    whole = int(cents)
+    return whole if cents == whole else None
 
 
 def create_shop(path: Path | None = None, records: Path = HERE / "shop.json") -> bool:
@@ -111,6 +123,9 @@ def _fill(shop: sqlite3.Connection, records: dict[str, Any]) -> None:
             _insert(shop, "items (order_number, name, cents)", number, name, cents)
         for count, (cents, paid) in enumerate(order["payments"], 1):
             _insert(shop, "payments (id, order_number, cents, paid)", f"{number}/{count}", number, cents, paid)
+        if parcel := order.get("parcel"):
+            sent, delivered = parcel
+            _insert(shop, "parcels (order_number, sent, delivered)", number, sent, delivered)
         if refund := order.get("refund"):
             cents, made = refund
             _insert(
@@ -120,7 +135,7 @@ def _fill(shop: sqlite3.Connection, records: dict[str, Any]) -> None:
             )
 
 
-def _insert(shop: sqlite3.Connection, into: str, *values: str | int) -> int:
+def _insert(shop: sqlite3.Connection, into: str, *values: str | int | None) -> int:
     marks = ", ".join("?" * len(values))
     return shop.execute(f"INSERT INTO {into} VALUES ({marks})", values).lastrowid or 0  # noqa: S608  # names of our own
 

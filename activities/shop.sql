@@ -102,3 +102,67 @@ BEFORE DELETE ON payments
 BEGIN
   SELECT raise(ABORT, 'a payment cannot be deleted');
 END;
+
+CREATE TABLE parcels (
+  order_number TEXT PRIMARY KEY REFERENCES orders (number),
+  sent         TEXT NOT NULL CHECK (sent IS date(sent)),
+  delivered    TEXT CHECK (delivered IS NULL OR (delivered IS date(delivered) AND delivered >= sent))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE vouchers (
+  key          TEXT PRIMARY KEY CHECK (length(key) > 0),
+  code         TEXT NOT NULL UNIQUE CHECK (code GLOB 'V-*'),
+  order_number TEXT NOT NULL UNIQUE REFERENCES orders (number), -- an order is made good once
+  customer     INTEGER NOT NULL REFERENCES customers (id),
+  cents        INTEGER NOT NULL CHECK (cents > 0),
+  currency     TEXT NOT NULL CHECK (currency = 'EUR'),
+  granted      TEXT NOT NULL CHECK (granted IS date(granted))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX vouchers_by_customer ON vouchers (customer);
+
+-- What we may give a customer to make good: a tenth of what was paid and not paid back, at most 20.00 in all.
+CREATE VIEW goodwill (customer, cents) AS
+SELECT customers.id, max(0, min(2000, (
+    SELECT coalesce(sum(payments.cents), 0) FROM orders JOIN payments ON payments.order_number = orders.number
+    WHERE orders.customer = customers.id
+  ) / 10 - (
+    SELECT coalesce(sum(refunds.cents), 0) FROM orders JOIN refunds ON refunds.order_number = orders.number
+    WHERE orders.customer = customers.id
+  ) / 10) - (SELECT coalesce(sum(cents), 0) FROM vouchers WHERE vouchers.customer = customers.id))
+FROM customers;
+
+CREATE TRIGGER voucher_for_the_customer
+BEFORE INSERT ON vouchers
+WHEN NOT EXISTS (SELECT 1 FROM orders WHERE number = NEW.order_number AND customer = NEW.customer)
+BEGIN
+  SELECT raise(ABORT, 'a voucher for somebody else than the customer of the order');
+END;
+
+CREATE TRIGGER voucher_within_goodwill
+BEFORE INSERT ON vouchers
+WHEN NEW.cents > coalesce((SELECT cents FROM goodwill WHERE customer = NEW.customer), 0)
+BEGIN
+  SELECT raise(ABORT, 'a voucher of more than the goodwill that is left');
+END;
+
+CREATE TRIGGER voucher_is_not_replaced
+BEFORE INSERT ON vouchers
+WHEN EXISTS (
+  SELECT 1 FROM vouchers WHERE key = NEW.key OR code = NEW.code OR order_number = NEW.order_number
+)
+BEGIN
+  SELECT raise(ABORT, 'a voucher for this key, code or order is there already');
+END;
+
+CREATE TRIGGER voucher_is_final
+BEFORE UPDATE ON vouchers
+BEGIN
+  SELECT raise(ABORT, 'a voucher cannot be changed');
+END;
+
+CREATE TRIGGER voucher_is_kept
+BEFORE DELETE ON vouchers
+BEGIN
+  SELECT raise(ABORT, 'a voucher cannot be deleted');
+END;

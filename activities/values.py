@@ -26,3 +26,18 @@ class Letter(BaseModel):
 
     subject: str = Field(max_length=200)
     body: str = Field(max_length=10_000)
+
+
+class Answer(BaseModel):
+    """What we would tell a customer who asks, as a model put it together. What it leaves empty is not told."""
+
+    article: str = Field(max_length=60)
+    """Name of the help page that answers; empty if none does."""
+    quotation: str = Field(max_length=600)
+    """What it says, word for word."""
+    order: str = Field(max_length=20)
+    """Number of the order that the customer asks about; empty if none."""
+    status: str = Field(max_length=200)
+    """Where that order is, in the words of our records."""
+    opening: str = Field(max_length=300)
+    """A friendly first sentence."""

@@ -50,14 +50,24 @@ _ALPHABETS = frozenset(["LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"])
 
 def gives_no_orders(claim: Claim) -> Verdict:
     """The reason says what is wrong with an item; it instructs no person, no system and no model."""
-    text = _folded(claim.reason)
-    if _mixes_alphabets(claim.reason):
+    if mixes_alphabets(claim.reason):
         return Retry("That sentence mixes alphabets inside of a word: choose the one that says what is wrong.")
-    if _TO_A_MACHINE.search(text) or _ORDERS.search(text):
+    if gives_orders(claim.reason):
         return Retry("That sentence gives orders to its reader: choose the one that says what is wrong with the item.")
-    if any(number != claim.order.casefold() for number in _ORDER_NUMBER.findall(text)):
+    if any(number != claim.order.casefold() for number in orders_named(claim.reason)):
         return Retry("That sentence is about another order: choose the one that says what is wrong with this one.")
     return Pass("The reason gives no orders.")
+
+
+def gives_orders(text: str) -> bool:
+    """Whether a text speaks to a machine, or tells its reader to do what we do not let our readers be told."""
+    plain = _folded(text)
+    return bool(_TO_A_MACHINE.search(plain) or _ORDERS.search(plain))
+
+
+def orders_named(text: str) -> list[str]:
+    """The numbers of orders in a text, in small letters."""
+    return _ORDER_NUMBER.findall(_folded(text))
 
 
 def _folded(text: str) -> str:
@@ -66,7 +76,7 @@ def _folded(text: str) -> str:
     return " ".join("".join(letter for letter in plain if unicodedata.category(letter) != "Cf").split())
 
 
-def _mixes_alphabets(text: str) -> bool:
+def mixes_alphabets(text: str) -> bool:
     """Whether a word is written with letters of several alphabets, as look-alikes are."""
     for word in re.findall(r"[^\W\d_]+", unicodedata.normalize("NFKC", text)):
         alphabets = {unicodedata.name(letter, "?").split()[0] for letter in word}

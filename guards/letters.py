@@ -60,14 +60,14 @@ def no_other_numbers(letter: Letter, owed: Owed) -> Verdict:
 
 def no_links_or_addresses(letter: Letter, owed: Owed) -> Verdict:
     """No link, mail address or account, and no request to go or to call somewhere."""
-    if _LINK.search(_folded(_foreign(letter, owed))):
+    if leads_away(_foreign(letter, owed)):
         return Retry("Write no link, no address and no contact.")
     return Pass("The letter leads nowhere.")
 
 
 def promises_nothing_more(letter: Letter, owed: Owed) -> Verdict:
     """The letter offers nothing but the refund: no voucher, no guarantee, no compensation."""
-    if _PROMISE.search(_folded(_foreign(letter, owed))):
+    if promises(_foreign(letter, owed)):
         return Retry("Promise and offer nothing: only say that we are sorry.")
     return Pass("The letter promises nothing more.")
 
@@ -108,6 +108,16 @@ def reads_like_a_sentence(letter: Letter, owed: Owed) -> Verdict:
         if _loops(words) or re.search(r"([,;']\s*){3}|([^\W\d_])\2{3}", sentence):
             return Retry("Repeat nothing: write one plain sentence.")
     return Pass("The letter reads like one.")
+
+
+def leads_away(text: str) -> bool:
+    """Whether a text holds a link, an address or an account, or sends its reader somewhere."""
+    return _LINK.search(_folded(text)) is not None
+
+
+def promises(text: str) -> bool:
+    """Whether a text offers or admits something."""
+    return _PROMISE.search(_folded(text)) is not None
 
 
 def _loops(words: list[str]) -> bool:

@@ -8,10 +8,10 @@ from activities.claims import extract
 from activities.letters import draft
 from activities.mailbox import RawMail, mail_key, read
 from activities.orders import owed_by_our_records
-from activities.outbox import Sent, send
-from activities.payments import pay
+from activities.outbox import Sent, send, send_mail
+from activities.payments import pay, refund_order
 from activities.policy import assess
-from gatework import Endorsed, Untrusted, any_of, approve, endorse, role, workflow
+from gatework import Endorsed, Untrusted, any_of, approve, at_most, endorse, role, workflow
 
 FINANCE_ABOVE = 100
 """Refunds above this amount, in the currency of the order, are approved by a person."""
@@ -32,5 +32,9 @@ def refund(mail: Untrusted[RawMail]) -> Endorsed[Sent]:
         show=[claim, risk, letter],
         within=timedelta(hours=24),
     )
-    receipt = pay(agreed)
-    return send(letter, receipt)
+    receipt = pay.limited(
+        refund_order.only(order=agreed.value.order, amount=at_most(agreed.value.amount)),
+    )(agreed)
+    return send.limited(
+        send_mail.only(payment=receipt.value.payment, to=receipt.value.customer),
+    )(letter, receipt)

@@ -17,11 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from activities.outbox import Sent, find_sent, outbox_path, put, recorded, send_mail
+from activities.outbox import REFUNDS, Posted, Sent, find_sent, outbox_path, put, recorded, send_mail
 from gatework import Block, IdempotencyKey
 
 ROOT = Path(__file__).parents[2]
 LETTER = ("R-1", "ann@example.com", "Your refund – GW-1001", "Dear Ann,\n\nwe paid 34.90 € back.\n\nThe shop\n")
+
+
+def posted(outbox: Path, key: str, about: str, to: str, subject: str, body: str) -> Posted | Block:
+    return put(outbox, key, about, to, subject, body, REFUNDS)
 
 
 def files(outbox: Path) -> list[Path]:
@@ -29,17 +33,17 @@ def files(outbox: Path) -> list[Path]:
 
 
 def reason(outbox: Path, key: str = "key", **changes: str) -> str:
-    letter = dict(zip(("payment", "to", "subject", "body"), LETTER, strict=True)) | changes
-    refusal = put(outbox, key, **letter)
+    letter = dict(zip(("about", "to", "subject", "body"), LETTER, strict=True)) | changes
+    refusal = posted(outbox, key, **letter)
     assert isinstance(refusal, Block), refusal
     return refusal.reason
 
 
 def test_mail_is_a_proper_message_in_a_maildir(outbox: Path) -> None:
     """Any mail program reads it: headers, charset, lines."""
-    sent = put(outbox, "key", *LETTER)
-    assert isinstance(sent, Sent)
-    assert (sent.to, sent.payment) == ("ann@example.com", "R-1")
+    sent = posted(outbox, "key", *LETTER)
+    assert isinstance(sent, Posted)
+    assert (sent.to, sent.about) == ("ann@example.com", "R-1")
     (stored,) = mailbox.Maildir(outbox, create=False)
     assert stored["To"] == "ann@example.com"
     (path,) = files(outbox)
@@ -56,29 +60,29 @@ def test_mail_is_a_proper_message_in_a_maildir(outbox: Path) -> None:
 
 def test_same_key_sends_nothing_more(outbox: Path) -> None:
     """The Message-ID comes from the key, so even a copy would be known as one."""
-    first = put(outbox, "key", *LETTER)
-    assert put(outbox, "key", *LETTER) == first == recorded(outbox, "key")
+    first = posted(outbox, "key", *LETTER)
+    assert posted(outbox, "key", *LETTER) == first == recorded(outbox, "key")
     assert len(files(outbox)) == 1
-    other = put(outbox, "other", *LETTER)
-    assert isinstance(first, Sent)
-    assert isinstance(other, Sent)
+    other = posted(outbox, "other", *LETTER)
+    assert isinstance(first, Posted)
+    assert isinstance(other, Posted)
     assert other.message_id != first.message_id
 
 
 @pytest.mark.parametrize("name", ["{}:2,", "{}:2,S", "{}:2,RS", "{}"])
 def test_mail_that_was_delivered_is_not_sent_again(outbox: Path, name: str) -> None:
     """A reader moves it from `new` to `cur` and marks it."""
-    first = put(outbox, "key", *LETTER)
+    first = posted(outbox, "key", *LETTER)
     (path,) = files(outbox)
     path.rename(outbox / "cur" / name.format(path.name))
-    assert put(outbox, "key", *LETTER) == first == recorded(outbox, "key")
+    assert posted(outbox, "key", *LETTER) == first == recorded(outbox, "key")
     assert len(files(outbox)) == 1
 
 
-@pytest.mark.parametrize("change", [{"payment": "R-2"}, {"to": "eve@example.com"}, {"subject": "x"}, {"body": "x"}])
+@pytest.mark.parametrize("change", [{"about": "R-2"}, {"to": "eve@example.com"}, {"subject": "x"}, {"body": "x"}])
 def test_same_key_for_another_mail_is_refused(outbox: Path, change: dict[str, str]) -> None:
     """A key names one mail."""
-    put(outbox, "key", *LETTER)
+    posted(outbox, "key", *LETTER)
     assert reason(outbox, **change) == "Another mail was sent under this key."
     assert len(files(outbox)) == 1
 
@@ -140,10 +144,10 @@ def test_addressee_that_is_not_one_address_is_refused(outbox: Path, to: str) -> 
     assert not outbox.exists()
 
 
-@pytest.mark.parametrize("payment", ["", "R 1", "R-1\nX: y", "x" * 101, "é"])
-def test_payment_that_is_malformed_is_refused(outbox: Path, payment: str) -> None:
+@pytest.mark.parametrize("about", ["", "R 1", "R-1\nX: y", "x" * 101, "é"])
+def test_number_that_is_malformed_is_refused(outbox: Path, about: str) -> None:
     """It stands in a header too."""
-    assert reason(outbox, payment=payment) == "The number of the payment is malformed."
+    assert reason(outbox, about=about) == "The number of what the mail is about is malformed."
 
 
 @pytest.mark.parametrize("body", ["", "\n \n", "a\x00b", "a\rb", "a\u202eb", "\ud800", "x" * 20_001])
@@ -157,21 +161,21 @@ def test_body_that_cannot_be_printed_is_refused(outbox: Path, body: str) -> None
 )
 def test_body_arrives_as_it_was_written(outbox: Path, body: str) -> None:
     """Lines that look like a header, an end or an envelope are text."""
-    assert isinstance(put(outbox, "key", *LETTER[:3], body), Sent)
+    assert isinstance(posted(outbox, "key", *LETTER[:3], body), Posted)
     (path,) = files(outbox)
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     assert message.get_content().rstrip("\n") == body.rstrip("\n")
     assert set(message.keys()) <= {
         *("Date", "From", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version"),
-        *("Content-Type", "Content-Transfer-Encoding", "X-Gatework-Payment", "X-Gatework-Content"),
+        *("Content-Type", "Content-Transfer-Encoding", "X-Gatework-About", "X-Gatework-Content"),
     }
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "a/b", "a:2,S", "*", "\n", "\ud800", "x" * 5_000])
 def test_key_does_not_choose_the_file_name(outbox: Path, key: str) -> None:
     """Whatever a key holds, its file is in `new`."""
-    assert isinstance(put(outbox, key, *LETTER), Sent)
+    assert isinstance(posted(outbox, key, *LETTER), Posted)
     (path,) = files(outbox)
     assert path.parent == outbox / "new"
     assert path.name.removesuffix(".shop.example").isalnum()
@@ -195,18 +199,18 @@ def test_outbox_path_is_in_the_project_unless_set(monkeypatch: pytest.MonkeyPatc
 def test_threads_that_send_one_mail_send_it_once(outbox: Path) -> None:
     """While a reader keeps moving mails to `cur`, too."""
 
-    def deliver(n: int) -> Sent | Block:
+    def deliver(n: int) -> Posted | Block:
         if n % 3 == 0:
             for path in (outbox / "new").glob("*"):
                 try:
                     path.rename(outbox / "cur" / f"{path.name}:2,S")
                 except FileNotFoundError:
                     continue
-        return put(outbox, f"key {n % 5}", *LETTER)
+        return posted(outbox, f"key {n % 5}", *LETTER)
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(deliver, range(100)))
-    assert all(isinstance(answer, Sent) for answer in answers)
+    assert all(isinstance(answer, Posted) for answer in answers)
     assert len(files(outbox)) == 5
     assert list((outbox / "tmp").iterdir()) == []
 
@@ -214,10 +218,11 @@ def test_threads_that_send_one_mail_send_it_once(outbox: Path) -> None:
 SENDER = """
 import sys
 from pathlib import Path
-from activities.outbox import put
+from activities.outbox import REFUNDS, put
 print("ready", flush=True)
+body = "Dear Ann,\\n" + "x\\n" * 2000
 for n in range(60):
-    put(Path(sys.argv[1]), f"key {n}", f"R-{n}", "ann@example.com", "Your refund", "Dear Ann,\\n" + "x\\n" * 2000)
+    put(Path(sys.argv[1]), f"key {n}", f"R-{n}", "ann@example.com", "Your refund", body, REFUNDS)
 """
 
 
@@ -232,7 +237,7 @@ def test_sender_that_is_killed_leaves_each_mail_whole_or_unsent(outbox: Path, se
         os.kill(process.pid, signal.SIGKILL)
     body = "Dear Ann,\n" + "x\n" * 2000
     for n in range(60):
-        assert isinstance(put(outbox, f"key {n}", f"R-{n}", "ann@example.com", "Your refund", body), Sent)
+        assert isinstance(posted(outbox, f"key {n}", f"R-{n}", "ann@example.com", "Your refund", body), Posted)
     assert len(files(outbox)) == 60
     for path in files(outbox):
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)

@@ -123,7 +123,7 @@ class Books:
         found = []
         for path in [*(outbox / "new").glob("*"), *(outbox / "cur").glob("*")]:
             message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            found.append((str(message["X-Gatework-Payment"]), str(message["To"])))
+            found.append((str(message["X-Gatework-About"]), str(message["To"])))
         return found
 
     @staticmethod

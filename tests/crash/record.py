@@ -37,7 +37,7 @@ HIT = {
     "worker-killed-in-a-guard": Kill(PLAIN, "draft: guard apologises"),
     "worker-killed-after-payment": Kill(PLAIN, "tool.refund_order: refund_order done"),
     "worker-killed-before-report": Kill(PLAIN, "tool.send_mail: ended and not reported"),
-    "worker-killed-before-it-goes-on": Kill(PLAIN, "run: accepted acted pay"),
+    "worker-killed-before-it-goes-on": Kill(PLAIN, "run: accepted acted receipt"),
     "worker-killed-in-a-task": Kill(PLAIN, "run: accepted output receipt"),
     "worker-killed-after-a-task": Kill(PLAIN, "run: task done and not reported, after asking for pay"),
     "worker-killed-in-an-approval": Kill(EVENTFUL, "run: approve taken"),
