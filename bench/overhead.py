@@ -1,11 +1,12 @@
 """What a stage costs in Gatework, beside hand-written Temporal workflows that do the same.
 
-    python bench/overhead.py [--runs 20] [--together 100] [--rounds 5]
+    python bench/overhead.py [--runs 20] [--together 100] [--rounds 6]
 
 Three sides run the same ten-stage job (1 KB pydantic models, two guards for each stage, bodies that do nothing else)
 on one server with the settings of the embedded one: `floor`, a hand-written workflow with one activity a stage that
 checks in the activity; `separate`, a hand-written one with separate validate and guard activities; `gatework`. Each
-side has a worker process of its own. First one run at a time, the sides in turn; then many at once, the sides in turn.
+side has a worker process of its own. First one run at a time, the sides in turn; then many at once, the sides in turn,
+each after the server has come to rest. Every order of the sides comes as often as the others.
 
 Medians with the quartiles around them, and ratios to the floor: of medians of the same minutes, on the same machine.
 """
@@ -15,13 +16,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,15 +145,31 @@ async def _measure(runs: int, together: int, rounds: int) -> None:
             }
             for name, side in measured.items():  # warm
                 await asyncio.gather(*(side.run(name) for _ in range(3)))
-            for _ in range(runs):
-                for name, side in measured.items():
-                    await side.alone(name)
-            for _ in range(rounds):
-                for name, side in measured.items():
-                    await side.together(name, together)
+            for turn in range(runs):
+                for name in _in_turn(measured, turn):
+                    await measured[name].alone(name)
+            for turn in range(rounds):
+                for name in _in_turn(measured, turn):
+                    await _settled(server.child.pid)
+                    await measured[name].together(name, together)
             for side in measured.values():
                 await side.weigh()
     _report(measured)
+
+
+def _in_turn(sides: Iterable[str], turn: int) -> list[str]:
+    """Every side once, in an order that gives each the same neighbours as the others over some turns."""
+    orders = list(itertools.permutations(sides))
+    return list(orders[turn % len(orders)])
+
+
+async def _settled(server: int) -> None:
+    """Wait until the server has done what the side before left to it, which is work for that side and not the next."""
+    idle = 0
+    while idle < 3:
+        before = _cpu_seconds(server)
+        await asyncio.sleep(0.2)
+        idle = idle + 1 if _cpu_seconds(server) - before <= 0.02 else 0
 
 
 def _report(measured: dict[str, Side]) -> None:
@@ -176,7 +194,7 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, metavar=("SIDE", "ADDRESS"), help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=int, default=20, help="runs a side, one at a time")
     parser.add_argument("--together", type=int, default=100, help="runs at once")
-    parser.add_argument("--rounds", type=int, default=5, help="times a side that many runs are started at once")
+    parser.add_argument("--rounds", type=int, default=6, help="times a side that many runs are started at once")
     options = parser.parse_args()
     if options.worker:
         asyncio.run(_worker(*options.worker))
