@@ -1,6 +1,5 @@
 """Gatework: agent tasks as explicit staged workflows on Temporal."""
 
-from gatework import mcp
 from gatework.adopted import labelled
 from gatework.ask import ask
 from gatework.constructs import all_of, any_of, approve, endorse, not_, present
@@ -45,7 +44,6 @@ __all__ = [
     "guard",
     "labelled",
     "matches",
-    "mcp",
     "not_",
     "one_of",
     "present",

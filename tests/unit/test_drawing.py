@@ -59,7 +59,7 @@ def test_picture_shows_order_labels_guards_evidence_and_effects() -> None:
         '  n1["1 · claim<br/>do_claim<br/>guard quotes<br/>3 attempts<br/>untrusted"]:::untrusted',
         '  n2[("2 · owed<br/>looked up by do_owed<br/>endorsed")]:::endorsed',
         '  n3{{"3 · agreed<br/>finance approves within 7 days<br/>when owed.amount #62; 100<br/>approved"}}:::approved',
-        '  n4[["4 · paid<br/>do_paid<br/>effect pay#44; once for each order<br/>endorsed"]]:::endorsed',
+        '  n4[["4 · paid<br/>do_paid<br/>effect refund#44; once for each order<br/>endorsed"]]:::endorsed',
         '  n5["5 · note<br/>do_note<br/>plain"]:::plain',
         '  out(["result"]):::endorsed',
         "  n2 --> n3",
