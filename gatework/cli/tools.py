@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Sequence
@@ -125,6 +124,8 @@ def _asked(server: Server) -> Pins:
             await server.close()
 
     def run() -> None:
+        import asyncio  # 30 ms, which `--help` and the commands on plans need not wait for
+
         try:
             asyncio.run(ask())
         except BaseException as error:  # noqa: BLE001  # it is raised again where it was asked for
