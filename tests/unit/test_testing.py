@@ -31,7 +31,7 @@ from gatework import (
     workflow,
 )
 from gatework.errors import ContractError, DecisionError, ModelError
-from gatework.events import Failed
+from gatework.events import Acted, Failed, Suspended
 from gatework.models import Answer, Price, ToolCall, ToolResult, ToolSpec, Turn, estimate, price
 from gatework.models.question import Material, Question
 from gatework.testing import (
@@ -79,7 +79,7 @@ def names_an_order(asked: Asked, invoice: Invoice) -> Verdict:
     return Pass() if asked.order in invoice.text else Retry("Take the order from the invoice.")
 
 
-@stage(names_an_order, attempts=2, budget=Budget(model_calls=1, tokens=1_000))
+@stage(names_an_order, attempts=2, budget=Budget(model_calls=4, tokens=10_000))
 async def read_invoice(invoice: Untrusted[Invoice]) -> Untrusted[Asked]:
     return await ask(Asked, instructions="Which order, and how much?", about=invoice)
 
@@ -146,7 +146,7 @@ async def test_rehearsal_of_a_small_invoice_completes_without_a_person() -> None
     assert rehearsal.result.amount == 40
     assert list(rehearsal.values) == ["invoice", "asked", "order", "agreed", "pay"]
     assert [entry.receipt.kind for entry in rehearsal.ledger] == [
-        "begun", "output", "output", "approved", "output", "ended",
+        "begun", "output", "output", "approved", "suspended", "acting", "acted", "output", "ended",
     ]  # fmt: skip
 
 
@@ -201,13 +201,36 @@ async def test_rehearsal_of_an_edit_runs_the_guards_on_it_and_goes_on() -> None:
 async def test_rehearsal_of_a_worker_lost_after_the_payment_pays_once() -> None:
     """A worker that dies between an effect and its receipt leaves a doubt, which the probe clears."""
     rehearsal = await rehearse(invoices, MAIL, model=ScriptedModel({"order": "A-2", "amount": "900"}))
-    driver = rehearsal.driver
-    driver.decide("approve")
+    rehearsal.driver.decide("approve")
+    assert isinstance(await rehearsal.once(), Suspended)
     await rehearsal.lose(performed=True)
     assert len(PAYMENTS) == 1
-    assert rehearsal.gate.kind == "exhausted"
-    await rehearsal.retry()
+    assert rehearsal.driver.act.again
+    await rehearsal.go_on()
     assert rehearsal.result.amount == 900
+    assert [done.outcome for done in rehearsal.state.acts.values()] == ["found"]
+
+
+async def test_rehearsal_of_a_worker_lost_before_the_payment_pays_once() -> None:
+    """Nobody can tell it from one that died after it; the probe can."""
+    rehearsal = await rehearse(invoices, MAIL, model=ScriptedModel({"order": "A-2", "amount": "900"}))
+    rehearsal.driver.decide("approve")
+    await rehearsal.once()
+    await rehearsal.lose()
+    assert PAYMENTS == {}
+    await rehearsal.go_on()
+    assert [done.outcome for done in rehearsal.state.acts.values()] == ["done"]
+
+
+async def test_rehearsal_of_a_result_that_is_not_taken_leaves_a_doubt() -> None:
+    """A result for another call says nothing of the one that is due, which may have happened."""
+    rehearsal = await rehearse(invoices, MAIL, model=ScriptedModel({"order": "A-2", "amount": "900"}))
+    rehearsal.driver.decide("approve")
+    await rehearsal.once()
+    event = factories.acted(rehearsal.driver.act)
+    taken = rehearsal.deliver(replace(event, call="0" * 64))
+    assert isinstance(taken, Acted)
+    assert (taken.outcome, rehearsal.driver.act.again) == ("unknown", True)
 
 
 async def test_rehearsal_of_a_worker_lost_in_a_plain_stage_asks_the_operator() -> None:
