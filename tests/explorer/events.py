@@ -10,19 +10,48 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, get_args
 
+from gatework.budget import Spent
 from gatework.canonical import Sealed
-from gatework.events import Action, Begun, Cancelled, Decided, Event, Expired, FailureKind, Finished, Given, Stopped
+from gatework.events import (
+    Acted,
+    ActedOutcome,
+    Action,
+    Begun,
+    Cancelled,
+    Decided,
+    Event,
+    Expired,
+    FailureKind,
+    Finished,
+    Given,
+    Stopped,
+    Suspended,
+)
 from gatework.expr import refs
+from gatework.journal import Call
 from gatework.labels import Label
-from gatework.plan import Approval, Plan, Work
-from gatework.state import Gate, Outcome, Run, State
-from gatework.testing.factories import begun, decided, failed, finished, sealed, stopped
+from gatework.plan import Approval, Plan, ToolUse, Work
+from gatework.state import Act, Due, Gate, Outcome, Run, State
+from gatework.testing.factories import (
+    acted,
+    answered,
+    begun,
+    call,
+    called,
+    decided,
+    failed,
+    finished,
+    sealed,
+    stopped,
+    suspended,
+)
 from gatework.verdict import Word
 
 SMALL, LARGE = 1, 500
 FAILURES: tuple[FailureKind, ...] = get_args(FailureKind)
 ACTIONS: tuple[Action, ...] = get_args(Action)
 DECISIONS: frozenset[Action] = frozenset({"approve", "reject", "edit", "abort"})
+LEAVES: frozenset[Action] = frozenset({"approve", "reject", "abort"})
 REPAIRS: frozenset[Action] = frozenset({"retry", "edit", "abort"})
 VERDICTS: dict[int, list[tuple[Word, ...]]] = {
     0: [()],
@@ -51,7 +80,21 @@ def touched(sealed_: Sealed) -> bool:
 
 def may(gate: Gate) -> frozenset[Action]:
     """What a person may do at a gate."""
+    if gate.kind == "call":
+        return LEAVES
     return DECISIONS if gate.kind in ("approval", "escalated") else REPAIRS
+
+
+def happened(state: State) -> set[str]:
+    """The nodes of which an effect has changed the outside world, or may have."""
+    return {done.node for done in state.acts.values() if done.outcome in ("asked", "done", "found", "unknown")}
+
+
+MOST_CALLS = 2
+"""How many calls an honest attempt makes at most, so that there is an end to what can be reached."""
+
+MINE, OTHERS = 1, 0
+"""Amounts of a call: the one, and another within every limit."""
 
 
 class Menu:
@@ -70,7 +113,7 @@ class Menu:
 
     # -- honest ------------------------------------------------------------------------------------
 
-    def honest(self, state: State, due: Run | Gate | Outcome) -> Iterator[Event]:
+    def honest(self, state: State, due: Due) -> Iterator[Event]:
         """Every event that must be taken."""
         if isinstance(due, Outcome):
             return
@@ -78,15 +121,18 @@ class Menu:
         if isinstance(due, Run):
             yield from self._results(state, due)
             return
+        if isinstance(due, Act):
+            yield from (acted(due, outcome) for outcome in self.outcomes(due))
+            return
         yield Expired(gate=due.id)
         numbered = due.number
         for action in sorted(may(due) - {"edit"}):
             yield Decided(action=action, number=numbered)
-            if action in ("reject", "abort") or (action == "retry" and due.kind != "unknown"):
+            if action in ("reject", "abort") or (action == "retry" and not self.in_doubt(due)):
                 yield Decided(action=action)
         if due.kind == "approval" and due.id == 1 and self._approval(due).click:
             yield Decided(action="approve")
-        for place in self._places(state):
+        for place in self._places(state) if "edit" in may(due) else ():
             if self.editable(state, place):
                 for amount in self.amounts(place):
                     yield Decided(action="edit", number=numbered, place=place, value=value(amount, True))
@@ -106,9 +152,55 @@ class Menu:
                     event = replace(event, output=output, verdicts=verdicts)
                 yield event
         for failure in FAILURES:
-            yield failed(run, failure, sent=False)
-            if node.tools or failure == "error":
-                yield failed(run, failure, sent=True)
+            yield failed(run, failure)
+        if run.allowance.model_calls and node.budget is not None and run.edited is None:
+            yield failed(run, "contract", spent=Spent(model_calls=run.allowance.model_calls))
+        if run.edited is None:
+            yield from self._suspensions(run, node)
+
+    def _suspensions(self, run: Run, node: Work) -> Iterator[Suspended]:
+        """An attempt that stands still: with an answer to keep, with a call, with the same call twice."""
+        calls = sum(entry.kind == "tool" for entry in run.journal)
+        if not node.tools or calls >= MOST_CALLS:
+            return
+        if run.journal == () and run.allowance.model_calls:
+            spent = Spent(model_calls=1)
+            yield suspended(self.plan, run, entries=[answered()], spent=spent if node.budget else None)
+        for use in node.tools:
+            if not use.apart:
+                yield suspended(self.plan, run, entries=[called(node.name, use.name, number=calls)])
+                continue
+            left = run.allowance.tool_calls.get(use.name, MOST_CALLS)
+            one = self.call(node, use, MINE, calls)
+            if left >= 1:
+                yield suspended(self.plan, run, one)
+                yield suspended(self.plan, run, self.call(node, use, OTHERS, calls))
+            if left >= MOST_CALLS and not calls:
+                yield suspended(self.plan, run, one, self.call(node, use, MINE, calls + 1))
+
+    def call(self, node: Work, use: ToolUse, amount: int, number: int) -> Call:
+        """A call of a tool; a model makes those of effects that can be asked about, or that an approver lets happen."""
+        by_model = use.probe or bool(use.approver)
+        return call(
+            node.name, use.name, order=7, amount=amount, effect=use.kind == "effect", by_model=by_model, number=number
+        )
+
+    def outcomes(self, act: Act) -> tuple[ActedOutcome, ...]:
+        """What may become of a call."""
+        use = self.use(act)
+        found: tuple[ActedOutcome, ...] = ("found",) if use.probe else ()
+        return ("done", *found, "refused", "failed", "unknown")
+
+    def use(self, act: Act) -> ToolUse:
+        """How the plan grants the call that is due."""
+        return next(use for use in self._work(act.node).tools if use.name == act.call.tool)
+
+    def in_doubt(self, gate: Gate) -> bool:
+        """Whether a retry at a gate needs the number: an effect may happen twice, and no probe would tell."""
+        if gate.kind != "unknown":
+            return False
+        tools = self._work(gate.node).tools
+        return gate.call is None or not any(use.name == gate.call.tool and use.probe for use in tools)
 
     def _places(self, state: State) -> list[str]:
         return [self.plan.input.name, *(node.name for node in self.plan.nodes)]
@@ -119,27 +211,41 @@ class Menu:
         if position > state.at:
             return False
         nodes = self.plan.nodes
+        done = happened(state)
         if position >= 0:
             node = nodes[position]
-            if isinstance(node, Approval) or (node.tools and position < state.at):
+            if isinstance(node, Approval) or (node.name in done and position < state.at):
                 return False
-        return not any(node.name in state.effects for node in nodes[position + 1 :])
+        return not any(node.name in done for node in nodes[position + 1 :])
 
     # -- hostile -----------------------------------------------------------------------------------
 
-    def hostile(self, state: State, due: Run | Gate | Outcome, past: Sequence[Event]) -> Iterator[Event]:
+    def hostile(self, state: State, due: Due, past: Sequence[Event]) -> Iterator[Event]:
         """Events that must be refused: forged, stale, out of order, and for what is not due."""
         # A retry may be sent without the number where no effect is in doubt, and then counts at any such gate.
-        yield from (event for event in past if not (isinstance(event, Decided) and not event.number))
+        # A call that is due once more may end as it ended before.
+        yield from (
+            event
+            for event in past
+            if not (isinstance(event, Decided) and not event.number)
+            and not (isinstance(event, Acted) and isinstance(due, Act) and event.call == due.call.id)
+        )
         yield begun(self.plan)
         for gate in range(state.gates + 2):
             if not (isinstance(due, Gate) and due.id == gate):
                 yield Expired(gate=gate)
         if isinstance(due, Run):
             yield from self._forged_results(due)
+            yield from self._forged_suspensions(state, due)
+            yield from self._results_of_calls(state)
+            yield from (Decided(action=action, number="1000", value=OTHER) for action in ACTIONS)
+        elif isinstance(due, Act):
+            yield from self._forged_outcomes(due)
+            yield from self._results_at_gate(state)
             yield from (Decided(action=action, number="1000", value=OTHER) for action in ACTIONS)
         elif isinstance(due, Gate):
-            yield from self._results_at_gate(state, due)
+            yield from self._results_at_gate(state)
+            yield from self._results_of_calls(state)
             yield from self._forged_decisions(state, due)
         else:
             yield Cancelled()
@@ -211,13 +317,95 @@ class Menu:
             yield replace(good, verdicts=given[::-1])
             yield replace(good, verdicts=(given[0],) * len(given))
 
-    def _results_at_gate(self, state: State, gate: Gate) -> Iterator[Event]:
-        """Results as they would be if the gate were not there."""
+    def _forged_suspensions(self, state: State, run: Run) -> Iterator[Event]:
+        """Suspensions of another turn, with calls that the plan does not let happen, with answers that nobody gave."""
+        node = self._work(run.node)
+        turn = len(run.journal)
+        number = turn + 10
+        good = suspended(self.plan, run, entries=[answered("kept")])
+        yield from (replace(good, turn=wrong) for wrong in (turn - 1, turn + 1))
+        yield replace(good, entries=())
+        if run.edited is not None:
+            yield good
+        wrong: list[dict[str, Any]] = [
+            {"plan": self.other},
+            {"attempt": run.attempt - 1},
+            {"attempt": run.attempt + 1},
+            {"inputs": "0" * 64},
+            {"spent": Spent(model_calls=-1)},
+            *({"node": other.name} for other in self.plan.nodes if other.name != run.node),
+        ]
+        yield from (replace(good, **changes) for changes in wrong)
+        if node.before and not run.let_in:
+            yield replace(good, before=())
+        made_up = call(node.name, "send_money", number=number)
+        yield suspended(self.plan, run, made_up)
+        yield suspended(self.plan, run, entries=[called(node.name, "send_money", number=number)])
+        yield suspended(self.plan, run, entries=[answered("kept"), answered("kept")])
+        yield suspended(self.plan, run, entries=[replace(answered("kept"), data=FORGED)])
+        yield from (suspended(self.plan, run, entries=[entry]) for entry in run.journal[:1])
+        for use in node.tools:
+            one = self.call(node, use, MINE, number)
+            if not use.apart:
+                yield suspended(self.plan, run, one)
+                yield suspended(self.plan, run, entries=[called(node.name, use.name, number=number)], spent=Spent())
+                continue
+            yield suspended(self.plan, run, one, spent=Spent())
+            yield suspended(self.plan, run, one, one)
+            yield suspended(self.plan, run, replace(one, id="mine"))
+            yield suspended(self.plan, run, replace(one, key="" if one.key else "0" * 64))
+            yield suspended(self.plan, run, entries=[called(node.name, use.name, number=number)])
+            for entry in run.journal:
+                if entry.tool == use.name:
+                    yield suspended(self.plan, run, replace(one, id=entry.id))
+            for key, done in state.acts.items():
+                if done.node != node.name:
+                    yield suspended(self.plan, run, replace(one, key=key))
+            if use.limits:
+                yield suspended(self.plan, run, self.call(node, use, LARGE + 1, number))
+                yield suspended(self.plan, run, one, self.call(node, use, LARGE + 1, number + 1))
+                yield suspended(self.plan, run, *(self.call(node, use, MINE, number + more) for more in range(3)))
+
+    def _forged_outcomes(self, act: Act) -> Iterator[Event]:
+        """Ends of a call that it cannot come to, or that are those of another call."""
+        good = acted(act)
+        wrong: list[dict[str, Any]] = [
+            {"plan": self.other},
+            {"attempt": act.attempt - 1},
+            {"attempt": act.attempt + 1},
+            {"call": "0" * 64},
+            {"result": None},
+            {"result": FORGED},
+            {"outcome": "refused"},
+            {"outcome": "failed"},
+            {"outcome": "unknown"},
+            *({"node": other.name} for other in self.plan.nodes if other.name != act.node),
+        ]
+        yield from (replace(good, **changes) for changes in wrong)
+        if not self.use(act).probe:
+            yield acted(act, "found")
+
+    def _results_of_calls(self, state: State) -> Iterator[Event]:
+        """Ends of calls where none is due: of those that wait for leave, of those that might be asked for."""
         for node in self.plan.nodes:
             if isinstance(node, Work):
-                run = Run(plan=state.plan, node=node.name, attempt=state.attempts.get(node.name, 0), inputs={})
+                for use in node.tools:
+                    asked = (self.call(node, use, MINE, 0), *state.pending)
+                    for one in asked:
+                        attempt = state.attempts.get(node.name, 0)
+                        yield acted(Act(plan=state.plan, node=node.name, attempt=attempt, call=one))
+
+    def _results_at_gate(self, state: State) -> Iterator[Event]:
+        """Results as they would be if the gate, or the call, were not there."""
+        for node in self.plan.nodes:
+            if isinstance(node, Work):
+                attempt = state.attempts.get(node.name, 0)
+                run = Run(plan=state.plan, node=node.name, attempt=attempt, inputs={}, journal=state.journal)
+                if state.at < len(self.plan.nodes) and self.plan.nodes[state.at] is node:
+                    run = replace(run, inputs=self._inputs(state, node))
                 yield finished(self.plan, run)
                 yield failed(run)
+                yield suspended(self.plan, run, entries=[answered("kept")])
                 if node.before:
                     yield stopped(self.plan, run, "block", "pass")
 
@@ -235,7 +423,7 @@ class Menu:
         if "approve" in allowed and not (gate.kind == "approval" and gate.id == 1 and self._approval(gate).click):
             yield Decided(action="approve")
             yield Decided(action="approve", evidence=gate.evidence)
-        if gate.kind == "unknown":
+        if self.in_doubt(gate):
             yield Decided(action="retry")
         for name in self._places(state):
             if not self.editable(state, name):
@@ -258,6 +446,13 @@ class Menu:
 
     def _vouched(self, name: str) -> bool:
         return any(node.name == name and node.label is Label.APPROVED for node in self.plan.nodes)
+
+    def _inputs(self, state: State, node: Work) -> dict[str, Sealed]:
+        return {
+            param.name: state.values[ref.node].sealed
+            for param, ref in zip(node.params, node.reads, strict=False)
+            if ref.node in state.values
+        }
 
     def _read(self, state: State, node: Work) -> list[tuple[str, Sealed]]:
         return [(ref.node, state.values[ref.node].sealed) for ref in node.reads]
@@ -282,6 +477,11 @@ def forged_beginnings(menu: Menu) -> Iterator[Event]:
         if isinstance(node, Work):
             yield finished(menu.plan, run)
             yield failed(run)
+            yield suspended(menu.plan, run, entries=[answered()])
+            yield from (
+                acted(Act(plan=run.plan, node=node.name, attempt=0, call=menu.call(node, use, MINE, 0)))
+                for use in node.tools
+            )
 
 
 def _given(guard: str, on: Sealed) -> Given:

@@ -5,12 +5,16 @@ Nothing of `gatework.machine` is used here: labels, rules of approvals and what 
 
 from __future__ import annotations
 
-from gatework.events import Decided, Event, Failed, Finished
+from gatework.budget import Spent
+from gatework.events import Acted, Decided, Event, Failed, Finished, Suspended
 from gatework.expr import Compare, Const
 from gatework.labels import Label
-from gatework.plan import Approval, Plan, Work
-from gatework.state import Due, Gate, Held, Outcome, Receipt, Run, State
-from tests.explorer.events import may, touched
+from gatework.plan import Approval, Plan, ToolUse, Work
+from gatework.state import Act, Done, Due, Gate, Held, Outcome, Receipt, Run, State
+from tests.explorer.events import happened, may, touched
+
+FINAL = ("done", "found")
+"""Outcomes of an effect that are known for ever."""
 
 
 class Broken(AssertionError):
@@ -25,7 +29,9 @@ class Rules:
         self.names = [plan.input.name, *(node.name for node in plan.nodes)]
         self.nodes = {node.name: node for node in plan.nodes}
         self.labels = self._labels()
+        self.private = self._private()
         self._evidence: dict[str, object] = {}
+        self._shown: dict[str, str] = {}
 
     def transition(
         self, before: State, was: Due | None, event: Event, after: State, due: Due, receipts: tuple[Receipt, ...]
@@ -34,10 +40,13 @@ class Rules:
         _hold(bool(receipts), "what is accepted leaves a receipt")
         self._values(before, was, event, after, receipts)
         self._order(after, due)
-        self._attempts(before, was, after, due)
+        self._attempts(before, was, event, after, due)
         self._let_in(before, was, event, after, due)
         self._recorded_effects(before, was, event, after)
-        self._effects(before, was, event, after, due)
+        self._effects(before, event, after, due)
+        self._calls(before, was, event, after, due, receipts)
+        self._journal(before, was, event, after, due)
+        self._budget(before, event, after, due)
         self._gates(before, after, due)
         if isinstance(event, Decided):
             self._decision(before, event, after)
@@ -51,6 +60,7 @@ class Rules:
     ) -> None:
         for name, held in after.values.items():
             _hold(held.label is self.labels[name], f"{name} holds the label that the plan gives it")
+            _hold(held.private is (name in self.private), f"{name} is private where something private had a hand in it")
             node = self.nodes.get(name)
             if isinstance(node, Approval):
                 _hold(
@@ -145,20 +155,31 @@ class Rules:
             _hold(list(after.values) == ahead, "nothing is held of what comes later")
             node = self.nodes[due.node]
             assert isinstance(node, Work)
-            for param, ref in zip(node.params, node.reads, strict=True):
+            for param, ref in zip(node.params, node.reads, strict=False):
                 _hold(due.inputs[param.name] == after.values[ref.node].sealed, "inputs are the values that are held")
-            if node.tools:
+            limits = {
+                limit.value.node for use in node.tools for limit in use.limits if not isinstance(limit.value, Const)
+            }
+            held = {name: after.values[name].sealed for name in limits}
+            _hold(due.limits == held, "an attempt is given the values that its limits refer to")
+            if any(use.kind == "effect" for use in node.tools):
                 labels = {self.labels[ref.node] for ref in node.reads}
                 _hold(Label.UNTRUSTED not in labels, "untrusted data reaches no effect")
                 _hold(bool(labels & {Label.ENDORSED, Label.APPROVED}), "an effect runs on what someone vouched for")
+        elif isinstance(due, Act):
+            ahead = self.names[: self.names.index(due.node)]
+            _hold(list(after.values) == ahead, "a call is due after all that is ahead of its node, and before the rest")
         elif isinstance(due, Gate):
             _hold(bool(due.role and due.reasons and due.evidence and may(due)), "a gate says who is asked, and why")
             _hold(due.node in self.nodes and due.expires_seconds > 0, "a gate says where it is, and until when")
 
-    def _attempts(self, before: State, was: Due | None, after: State, due: Due) -> None:
+    def _attempts(self, before: State, was: Due | None, event: Event, after: State, due: Due) -> None:
         for name, number in before.attempts.items():
             _hold(after.attempts.get(name, 0) >= number, "attempts are never forgotten")
-        if isinstance(due, Run) and due != was:
+        goes_on = isinstance(event, Suspended | Acted) or (isinstance(was, Gate) and was.kind == "call")
+        if isinstance(due, Run) and due != was and goes_on:
+            _hold(after.attempts == before.attempts, "an attempt that goes on is the same")
+        elif isinstance(due, Run) and due != was:
             now = before.attempts.get(due.node, 0) + 1
             _hold(due.attempt == after.attempts[due.node] == now, "the number of an attempt is never used again")
 
@@ -178,43 +199,201 @@ class Rules:
 
     def _recorded_effects(self, before: State, was: Due | None, event: Event, after: State) -> None:
         """What may have reached the outside world is known for ever, and nothing else is."""
-        for name, sent in before.effects.items():
-            _hold(after.effects.get(name) in (sent, True), "an effect is not forgotten")
-        changed = {name for name in after.effects if after.effects[name] != before.effects.get(name)}
-        acted: dict[str, bool] = {}
-        if isinstance(event, Finished | Failed) and isinstance(was, Run):
-            node = self.nodes[event.node]
-            sure = isinstance(event, Finished) or event.sent or event.failure in ("refused", "unknown")
-            if isinstance(node, Work) and node.tools:
-                acted[event.node] = sure or was.edited is not None or before.effects.get(event.node, False)
+        for key, done in before.acts.items():
+            now = after.acts.get(key)
+            _hold(now is not None, "no effect is forgotten")
+            assert now is not None
+            _hold((now.node, now.tool) == (done.node, done.tool), "a record stays that of its effect")
+            if done.outcome in FINAL:
+                _hold(now == done, "what has happened is known for ever")
+            if happened_(done) and not happened_(now):
+                _hold(self._known_not(was, event, done), "an effect has not happened only where that is known")
+        changed = {key for key, done in after.acts.items() if done != before.acts.get(key)}
+        answered = {was.call.key} if isinstance(was, Act) and isinstance(event, Acted) else set()
+        asked = {after.pending[0].key} if after.pending and after.gate is None else set()
+        written = set()
         if isinstance(event, Decided) and event.action == "edit":
-            place = _place(self.plan, before.gate, event)
-            node_ = self.nodes.get(place)
-            if isinstance(node_, Work) and node_.tools:
-                acted[place] = True
-        _hold(changed <= set(acted), "an effect is recorded of a node that acted")
-        _hold(all(after.effects.get(name) is sent for name, sent in acted.items()), "each effect is recorded")
+            place = self.nodes.get(_place(self.plan, before.gate, event))
+            if isinstance(place, Work) and any(use.kind == "effect" for use in place.tools):
+                written = {f"by hand: {place.name}"}
+                _hold(written <= set(after.acts), "what a person writes down of an effect is recorded")
+        _hold(changed <= answered | asked | written, "a record is of what was asked for, answered or written down")
+        if isinstance(was, Act) and isinstance(event, Acted) and was.call.key and event.outcome in FINAL:
+            now = after.acts[was.call.key]
+            _hold((now.outcome, now.result) == (event.outcome, event.result), "what an effect came to is recorded")
 
-    def _effects(self, before: State, was: Due | None, event: Event, after: State, due: Due) -> None:
+    def _known_not(self, was: Due | None, event: Event, done: Done) -> bool:
+        """Whether an event says that an effect which was asked for is known not to have happened."""
+        if not (isinstance(was, Act) and isinstance(event, Acted)):
+            return False
+        if done.outcome == "asked":
+            return event.outcome in ("refused", "failed")
+        return event.outcome == "refused" and self._use(was).probe
+
+    def _effects(self, before: State, event: Event, after: State, due: Due) -> None:
+        done = happened(before)
         for position, name in enumerate(self.names[1:], start=1):
             node = self.nodes[name]
-            if not (isinstance(node, Work) and node.tools and name in before.effects):
+            if not (isinstance(node, Work) and name in done):
                 continue
             for ahead in self.names[:position]:
                 same = after.values.get(ahead) is before.values.get(ahead)
-                _hold(same, "nothing that an effect was started on is changed")
+                _hold(same, "nothing that an effect came of is changed")
             held = before.values.get(name)
             _hold(held is None or after.values.get(name) is held, "the record of an effect stays")
-            if (
-                isinstance(due, Run)
-                and due.node == name
-                and due.edited is None
-                and not all(t.probe for t in node.tools)
-            ):
-                said = isinstance(event, Decided) and event.action in ("retry", "approve")
-                unsent = isinstance(event, Failed) and not event.sent and event.failure in ("contract", "timeout")
-                again = isinstance(was, Run) and was.edited is None and unsent
-                _hold(said or again, "an effect that may have been sent is done again only if a person says so")
+        if before.edited is not None and isinstance(due, Run) and due.edited is None and after.at == before.at:
+            node = self.nodes[due.node]
+            assert isinstance(node, Work)
+            if not all(use.probe for use in node.tools if use.kind == "effect"):
+                said = isinstance(event, Decided) and event.action in ("retry", "approve") and event.number
+                _hold(bool(said), "what a person wrote down is done anew only if a person says so")
+
+    # -- calls -------------------------------------------------------------------------------------
+
+    def _calls(
+        self, before: State, was: Due | None, event: Event, after: State, due: Due, receipts: tuple[Receipt, ...]
+    ) -> None:
+        """A call is due only within its grant, with leave where the plan asks for it, and an effect only once."""
+        asked = [receipt for receipt in receipts if receipt.kind == "acting"]
+        _hold(len(asked) == isinstance(due, Act), "a call leaves a receipt before it is due")
+        if not isinstance(due, Act):
+            return
+        call, use = due.call, self._use(due)
+        node = self.nodes[due.node]
+        assert isinstance(node, Work)
+        same = isinstance(was, Act) and was.call == call and after.attempts == before.attempts
+        _hold(due.attempt == after.attempts[due.node], "a call is of the attempt that is under way")
+        _hold(use.kind == "effect" or bool(use.approver or use.queue), "only what runs apart is called apart")
+        for limit in use.limits:
+            assert not isinstance(limit.value, Const)
+            most = after.values[limit.value.node].sealed.data["n"]
+            _hold(call.arguments[limit.argument] <= most, "a call keeps to its limits")
+        if use.approver and not same:
+            gate = before.gate
+            let = isinstance(event, Decided) and event.action == "approve" and bool(event.number)
+            _hold(bool(let and gate and gate.kind == "call"), "a call that needs leave is due when a person gives it")
+            assert gate is not None
+            _hold(gate.call == call and gate.role == use.approver, "leave is for the call that was shown")
+        _hold(bool(call.key) is (use.kind == "effect"), "an effect has a key, and nothing else has")
+        if call.key:
+            self._once(before, was, event, after, due, use)
+
+    def _once(self, before: State, was: Due | None, event: Event, after: State, due: Act, use: ToolUse) -> None:
+        key = due.call.key
+        earlier, now = before.acts.get(key), after.acts[key]
+        _hold((now.node, now.tool) == (due.node, use.name), "a key is of one node and one tool")
+        _hold(now.outcome in ("asked", "unknown"), "an effect is recorded before it is due")
+        answered = isinstance(was, Act) and was.call.key == key and isinstance(event, Acted)
+        if earlier is None or not happened_(earlier) or (answered and self._known_not(was, event, earlier)):
+            _hold(not due.again and now.outcome == "asked", "an effect that is known not to have happened is new")
+            return
+        _hold(now.arguments == earlier.arguments, "an effect is never done again with other arguments")
+        _hold(earlier.outcome == "unknown" or answered, "an effect is done once")
+        _hold(now.outcome == "unknown", "an effect in doubt stays in doubt")
+        let = before.let_again == key
+        _hold(due.again is use.probe, "a probe is asked where there is one")
+        _hold(use.probe or let, "an effect in doubt is done again only after its probe, or if a person says so")
+        _hold(after.let_again == "", "a person says so for once")
+
+    def _journal(self, before: State, was: Due | None, event: Event, after: State, due: Due) -> None:
+        """What an attempt was answered is what was asked, and is its own."""
+        if after.let_again and after.let_again != before.let_again:
+            gate = before.gate
+            said = isinstance(event, Decided) and event.action == "retry" and gate is not None
+            _hold(
+                bool(said and gate and gate.kind == "unknown" and gate.call), "only a retry lets an effect happen again"
+            )
+            assert gate is not None
+            assert gate.call is not None
+            _hold(gate.call.key == after.let_again, "a retry lets the effect happen again that was shown")
+            sure = isinstance(event, Decided) and (event.number or self._use_of(gate.node, gate.call.tool).probe)
+            _hold(bool(sure), "a retry that may repeat an effect has the number")
+        if after.let_call:
+            _hold(isinstance(due, Act) and due.call.id == after.let_call, "leave is for the call that is due")
+        if isinstance(due, Gate) and due.kind == "call":
+            _hold(bool(after.pending) and due.call == after.pending[0], "leave is asked for the call that comes next")
+            _hold(due.role == self._use_of(due.node, after.pending[0].tool).approver, "leave is the approver's to give")
+        elif isinstance(due, Gate | Outcome):
+            _hold(not after.journal and not after.pending, "an attempt that has ended leaves nothing")
+        began = isinstance(due, Run) and not (isinstance(event, Suspended | Acted) or isinstance(was, Gate))
+        if began:
+            _hold(not after.journal and not after.pending, "an attempt begins with nothing")
+        if not after.journal and not after.pending:
+            return
+        # The attempt goes on.
+        _hold(after.at == before.at and after.attempts == before.attempts, "answers are of one attempt")
+        came = after.journal[len(before.journal) :]
+        _hold(after.journal[: len(before.journal)] == before.journal, "answers stay as they were given")
+        calls = list(before.pending)
+        if isinstance(event, Suspended):
+            _hold(came[: len(event.entries)] == event.entries, "what a worker was answered is kept")
+            came = came[len(event.entries) :]
+            calls = list(event.calls)
+        _hold(
+            [call.id for call in calls] == [e.id for e in came] + [call.id for call in after.pending], "in their order"
+        )
+        for entry, call in zip(came, calls, strict=False):
+            _hold(entry.tool == call.tool, "an answer is that of its call")
+            if isinstance(was, Act) and isinstance(event, Acted) and entry.id == was.call.id:
+                _hold(
+                    (entry.outcome, entry.data) == (event.outcome, event.result), "an answer is what the call came to"
+                )
+            elif entry.outcome == "found":
+                record = after.acts[call.key]
+                _hold(record.outcome in FINAL and record.result == entry.data, "what was found is on record")
+                _hold(
+                    record == before.acts.get(call.key) or isinstance(event, Acted), "a record is no answer to itself"
+                )
+            else:
+                refused = isinstance(event, Decided) and event.action == "reject" and entry.outcome == "refused"
+                _hold(refused and call.by_model, "only a person refuses a call of a model")
+
+    def _budget(self, before: State, event: Event, after: State, due: Due) -> None:
+        """Everything that is spent is counted, and nobody is given more than is left."""
+        for name in self.nodes:
+            was, now = before.spent.get(name, Spent()), after.spent.get(name, Spent())
+            spent = event.spent if isinstance(event, Finished | Failed | Suspended) and event.node == name else Spent()
+            _hold(now.model_calls == was.model_calls + spent.model_calls, "every model call is counted")
+            for tool in {**was.tool_calls, **now.tool_calls}:
+                asked = spent.tool_calls.get(tool, 0)
+                counted = was.tool_calls.get(tool, 0) + asked
+                _hold(now.tool_calls.get(tool, 0) == counted, "every call is counted")
+        if isinstance(event, Suspended):
+            for call in event.calls:
+                _hold(event.spent.tool_calls.get(call.tool, 0) >= 1, "what is asked for is spent")
+        if after.renewed != before.renewed:
+            person = isinstance(event, Decided) and event.action in ("retry", "approve", "edit")
+            _hold(person or after.at != before.at, "only a person gives a stage its budget anew")
+        if not isinstance(due, Run | Act):
+            return
+        node = self.nodes[due.node]
+        assert isinstance(node, Work)
+        if node.budget is None or node.budget.model_calls is None:
+            return
+        spent = after.spent.get(due.node, Spent())
+        used = spent.model_calls - after.renewed.model_calls
+        most = node.budget.tool_calls["refund"]
+        calls = spent.tool_calls.get("refund", 0) - after.renewed.tool_calls.get("refund", 0)
+        _hold(calls <= most, "no more calls are made than the budget has")
+        if isinstance(due, Run) and due.edited is None:
+            _hold(
+                due.allowance.model_calls == max(0, node.budget.model_calls - used), "an attempt is given what is left"
+            )
+            _hold(due.allowance.tool_calls == {"refund": most - calls}, "an attempt is given the calls that are left")
+            new = due.attempt != before.attempts.get(due.node, 0)
+            _hold(not new or used < node.budget.model_calls, "an attempt with nothing left to spend is not begun")
+
+    def _use(self, act: Act) -> ToolUse:
+        return self._use_of(act.node, act.call.tool)
+
+    def _use_of(self, name: str, tool: str) -> ToolUse:
+        node = self.nodes[name]
+        assert isinstance(node, Work)
+        granted = [use for use in node.tools if use.name == tool]
+        _hold(len(granted) == 1, "only what the plan grants is called")
+        return granted[0]
+
+    # -- people ------------------------------------------------------------------------------------
 
     def _gates(self, before: State, after: State, due: Due) -> None:
         _hold(after.gates >= before.gates, "gates are counted")
@@ -223,9 +402,16 @@ class Rules:
             if new:
                 _hold(due.id == after.gates == before.gates + 1, "the number of a gate is never used again")
             for name, digest in due.shown.items():
+                if due.call is not None and name == f"{due.call.tool}()":
+                    _hold(
+                        digest == self._shown.setdefault(repr(due.call.arguments), digest), "arguments have one digest"
+                    )
+                    continue
                 held = after.values[name].sealed if name in after.values else due.candidate
                 _hold(held is not None and held.digest == digest, "a gate shows what is held, or waits")
-            what = (due.id, due.node, tuple(due.shown.items()), due.reasons)
+            _hold((due.kind == "call") <= (due.call is not None), "a gate of a call shows it")
+            _hold(due.call is None or f"{due.call.tool}()" in due.shown, "a gate of a call shows its arguments")
+            what = (due.id, due.node, tuple(due.shown.items()), due.reasons, due.call and (due.kind, due.call))
             _hold(self._evidence.setdefault(due.evidence, what) == what, "one digest stands for one evidence")
 
     def _decision(self, before: State, event: Decided, after: State) -> None:
@@ -241,6 +427,17 @@ class Rules:
             clicked = isinstance(node, Approval) and node.click and gate.id == 1
             _hold(clicked, "a bare approval counts at the first gate only, where the plan says click")
         _hold(after.gate is None or after.gate.id != gate.id, "a decision answers its gate once")
+
+    def _private(self) -> set[str]:
+        found: set[str] = set()
+        for node in self.plan.nodes:
+            read = {ref.node for ref in node.reads}
+            if isinstance(node, Approval):
+                private = node.value.node in found
+            else:
+                private = bool(read & found) or any(use.private for use in node.tools)
+            found |= {node.name} if private else set()
+        return found
 
     # -- the plan, worked out anew -----------------------------------------------------------------
 
@@ -258,6 +455,10 @@ class Rules:
                     Label.UNTRUSTED if untrusted else Label.ENDORSED if reads - {Label.PLAIN} else Label.PLAIN
                 )
         return labels
+
+
+def happened_(done: Done) -> bool:
+    return done.outcome not in ("refused", "failed")
 
 
 def _place(plan: Plan, gate: Gate | None, event: Decided) -> str:

@@ -19,9 +19,11 @@ from itertools import chain
 from typing import Any
 
 from gatework import canonical, machine
+from gatework.budget import Spent
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Decided, Event
-from gatework.plan import Plan
+from gatework.journal import Call
+from gatework.plan import Plan, Work
 from gatework.state import Due, State
 from tests.explorer.events import Menu, beginnings, forged_beginnings
 from tests.explorer.rules import Broken, Rules
@@ -126,14 +128,52 @@ def _key(plan: Plan, state: State, *, exact: bool) -> Hashable:
     if gate is not None:
         shown = tuple(gate.shown.items())
         waits = (gate.kind, gate.node, gate.place, gate.before, shown, gate.click, gate.candidate is not None)
+        waits = (waits, gate.call and _call(gate.call))
     tried = dict(state.attempts) if exact else dict.fromkeys(state.attempts, 1)
     numbers: Hashable = (state.limit, state.gates, gate.evidence if gate else "")
     if not exact:
         spent = gate is not None or state.outcome is not None
         left = 0 if spent else state.limit - state.attempts[plan.nodes[state.at].name]
         numbers = (left, state.gates > 0)
-    effects = tuple(sorted(state.effects.items()))
-    return state.at, values, state.let_in, edited, waits, state.outcome, effects, tuple(sorted(tried.items())), numbers
+    asked = _attempt(plan, state, exact=exact), _spent(plan, state, exact=exact)
+    return state.at, values, state.let_in, edited, waits, state.outcome, asked, tuple(sorted(tried.items())), numbers
+
+
+def _attempt(plan: Plan, state: State, *, exact: bool) -> Hashable:
+    """What an attempt was answered and waits for, and what became of effects.
+
+    Answers are handed on unread. What did not happen leaves nothing; of a node that is passed, it only matters that it
+    cannot be run again.
+    """
+    pending = tuple(_call(call) for call in state.pending)
+    waits: Hashable = (pending, bool(state.let_call), state.let_again, state.tried)
+    if exact:
+        return waits, repr(state.journal), repr(sorted(state.acts.items()))
+    ahead = {node.name for node in plan.nodes[: state.at]}
+    happened = [(key, done) for key, done in sorted(state.acts.items()) if done.outcome not in ("refused", "failed")]
+    passed = frozenset(done.node for _, done in happened if done.node in ahead)
+    here = tuple(
+        (key, "final" if done.result else done.outcome, done.arguments)
+        for key, done in happened
+        if done.node not in ahead
+    )
+    return waits, bool(state.journal), sum(entry.kind == "tool" for entry in state.journal), passed, here
+
+
+def _call(call: Call) -> Hashable:
+    return call.tool, call.key, call.arguments["amount"]
+
+
+def _spent(plan: Plan, state: State, *, exact: bool) -> Hashable:
+    """What the node at hand spent of its budget, where it has one of its own."""
+    if exact:
+        return tuple((name, repr(spent)) for name, spent in sorted(state.spent.items())), repr(state.renewed)
+    node = plan.nodes[state.at] if state.at < len(plan.nodes) else None
+    if not isinstance(node, Work) or node.budget is None:
+        return None
+    spent = state.spent.get(node.name, Spent())
+    calls = sum(spent.tool_calls.values()) - sum(state.renewed.tool_calls.values())
+    return spent.model_calls > 0, spent.model_calls - state.renewed.model_calls, calls
 
 
 def faster_digests() -> None:

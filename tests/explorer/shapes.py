@@ -7,8 +7,9 @@ input in a stage, endorses it, approves it by a rule and pays.
     g  stage with two guards, two attempts   a  approval that asks always, and shows the input
     e  effect without a probe, one guard     w  approval with a rule over the value itself
     p  effect with a probe, one guard        x  approval with a rule over an earlier value
-    b  effect without a probe, two guards     c  approval by a click
-       on inputs, one on the output
+    b  effect without a probe, two guards    c  approval by a click
+       on inputs, one on the output          t  stage with a private tool that an approver lets call, and a plain one
+    l  effect within a limit, a budget and an approver's leave
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from collections.abc import Iterator
 from gatework.expr import Compare, Condition, Const, Ref
 from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Plan
-from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, plan_of, stage
+from gatework.plan import Budget, Plan
+from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, limit, plan_of, stage, tool
 
+BUDGET = Budget(model_calls=2, tool_calls={"refund": 2})
 INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}
-KINDS = "sgebpnawxc"
+KINDS = "sgebpnawxctl"
 
 
 def plans(nodes: int, *, wired: bool, inputs: str = "UE", kinds: str = KINDS) -> Iterator[tuple[str, Plan]]:
@@ -81,6 +83,12 @@ def draft(letter: str, index: int, read: int) -> Draft:
             return effect(name, value, probe=letter == "p", guards=["g"], attempts=2)
         case "b":
             return effect(name, value, before=["b", "d"], guards=["g"], attempts=2)
+        case "l":
+            use = tool(approver="ops", limits=[limit("amount", "at_most", Ref(value, ("n",)))])
+            return stage(name, value, tools=[use], attempts=2, budget=BUDGET)
+        case "t":
+            uses = [tool("look", kind="tool", approver="ops", private=True), tool("read", kind="tool")]
+            return stage(name, value, tools=uses)
         case "n":
             return endorse(name, value)
         case "a":
