@@ -90,18 +90,20 @@ def happened(state: State) -> set[str]:
     return {done.node for done in state.acts.values() if done.outcome in ("asked", "done", "found", "unknown")}
 
 
-MOST_CALLS = 2
-"""How many calls an honest attempt makes at most, so that there is an end to what can be reached."""
-
 MINE, OTHERS = 1, 0
 """Amounts of a call: the one, and another within every limit."""
 
 
 class Menu:
-    """The events for one plan."""
+    """The events for one plan.
 
-    def __init__(self, plan: Plan) -> None:
+    An honest attempt makes up to so many `calls`, so that there is an end to what can be reached. With one, it asks at
+    once, and with other arguments only where there is a record to ask against.
+    """
+
+    def __init__(self, plan: Plan, *, calls: int = 2) -> None:
         self.plan = plan
+        self.calls = calls
         self.other = replace(plan, name="another plan").digest
         self._ruled = {
             ref.node for node in plan.nodes if isinstance(node, Approval) and node.when for ref in refs(node.when)
@@ -156,26 +158,28 @@ class Menu:
         if run.allowance.model_calls and node.budget is not None and run.edited is None:
             yield failed(run, "contract", spent=Spent(model_calls=run.allowance.model_calls))
         if run.edited is None:
-            yield from self._suspensions(run, node)
+            yield from self._suspensions(state, run, node)
 
-    def _suspensions(self, run: Run, node: Work) -> Iterator[Suspended]:
+    def _suspensions(self, state: State, run: Run, node: Work) -> Iterator[Suspended]:
         """An attempt that stands still: with an answer to keep, with a call, with the same call twice."""
         calls = sum(entry.kind == "tool" for entry in run.journal)
-        if not node.tools or calls >= MOST_CALLS:
+        if not node.tools or calls >= self.calls:
             return
-        if run.journal == () and run.allowance.model_calls:
+        few = self.calls == 1
+        if run.journal == () and run.allowance.model_calls and not few:
             spent = Spent(model_calls=1)
             yield suspended(self.plan, run, entries=[answered()], spent=spent if node.budget else None)
         for use in node.tools:
             if not use.apart:
                 yield suspended(self.plan, run, entries=[called(node.name, use.name, number=calls)])
                 continue
-            left = run.allowance.tool_calls.get(use.name, MOST_CALLS)
+            left = run.allowance.tool_calls.get(use.name, self.calls)
             one = self.call(node, use, MINE, calls)
             if left >= 1:
                 yield suspended(self.plan, run, one)
-                yield suspended(self.plan, run, self.call(node, use, OTHERS, calls))
-            if left >= MOST_CALLS and not calls:
+                if not few or node.name in happened(state):
+                    yield suspended(self.plan, run, self.call(node, use, OTHERS, calls))
+            if left >= self.calls and not calls and not few:
                 yield suspended(self.plan, run, one, self.call(node, use, MINE, calls + 1))
 
     def call(self, node: Work, use: ToolUse, amount: int, number: int) -> Call:

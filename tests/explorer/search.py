@@ -64,9 +64,9 @@ class _Reached:
     depth: int
 
 
-def search(plan: Plan, *, depth: int = 1_000, exact: bool = False) -> Counts:
+def search(plan: Plan, *, depth: int = 1_000, exact: bool = False, calls: int = 2) -> Counts:
     """Go through every state of a plan up to a number of events. Raises `Broken` where a rule does not hold."""
-    menu, rules, counts = Menu(plan), Rules(plan), Counts(plans=1)
+    menu, rules, counts = Menu(plan, calls=calls), Rules(plan), Counts(plans=1)
     fresh = machine.new(plan)
     for event in forged_beginnings(menu):
         _refused(plan, fresh, event, counts)
@@ -199,6 +199,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kinds", default=KINDS, help="letters of the kinds of node")
     parser.add_argument("--depth", type=int, default=1_000)
     parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--calls", type=int, default=2, help="how many calls an attempt makes at most")
     parser.add_argument("--part", default="0/1", help="which share of the plans, such as 0/2")
     given = parser.parse_args(arguments)
     part, parts = (int(number) for number in given.part.split("/"))
@@ -213,7 +214,7 @@ def main(arguments: list[str]) -> int:
     for number, (word, plan) in enumerate(found):
         if number % parts == part:
             try:
-                counts.add(search(plan, depth=given.depth, exact=given.exact))
+                counts.add(search(plan, depth=given.depth, exact=given.exact, calls=given.calls))
             except Exception as error:
                 error.add_note(f"in plan {word}")
                 raise
