@@ -14,7 +14,7 @@ from gatework.errors import OrderError
 from gatework.events import Given
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.flow import is_private, leak, reads_outside
-from gatework.labels import Label
+from gatework.labels import Label, combined
 from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, Work
 from gatework.state import Run, State
 from gatework.verdict import Word
@@ -44,12 +44,11 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
         labels.add(label)
         inputs[param.name] = sealed
     untrusted = Label.UNTRUSTED in labels
-    outside = untrusted or reads_outside(node.tools)
-    if node.effects and (outside or not labels & {Label.ENDORSED, Label.APPROVED}):
-        known = sorted({*labels, Label.UNTRUSTED} if outside else labels)
-        raise OrderError(f"{node.name} holds an effect and may not run on {one_of(known)} data.")
-    if outside and node.kind == "stage" and node.label is not Label.UNTRUSTED:
-        raise OrderError(f"{node.name} reads outside text and may not give {node.label} data.")
+    known = {*labels, Label.UNTRUSTED} if reads_outside(node.tools) else labels
+    if node.effects and (Label.UNTRUSTED in known or not labels & {Label.ENDORSED, Label.APPROVED}):
+        raise OrderError(f"{node.name} holds an effect and may not run on {one_of(sorted(known))} data.")
+    if node.label is Label.APPROVED or not _may_give(node, combined(known)):
+        raise OrderError(f"{node.name} makes its output of {combined(known)} data and may not call it {node.label}.")
     for use in node.tools:
         for ref in use.reads:
             if state.values[ref.node].label is Label.UNTRUSTED:
@@ -58,6 +57,13 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
     if found := leak(node.tools, plan.contracts, outside=untrusted, private=bool(read)):
         raise OrderError(f"Outside text could make {node.name} send what is private through {found[0].name}.")
     return inputs
+
+
+def _may_give(node: Work, made: Label) -> bool:
+    """Whether a node may give its output the label that the plan says, where its inputs and tools make it `made`."""
+    if node.kind == "endorse":
+        return node.label is Label.ENDORSED and not node.tools
+    return made in (Label.PLAIN, node.label)
 
 
 def private(node: Node, state: State) -> bool:
@@ -128,6 +134,8 @@ def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:
     """Why a person is asked at an approval; empty where the plan's own rule approves."""
     if node.when is None:
         return "the plan asks always"
+    if any(state.values[ref.node].label is Label.UNTRUSTED for ref in (node.value, *refs(node.when))):
+        return "outside text has no say in whether a person is asked"
     by_hand = _by_hand(plan, state)
     if any(ref.node in by_hand for ref in (node.value, *refs(node.when))):
         return "a person changed what the rule looks at"
