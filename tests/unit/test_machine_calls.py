@@ -304,9 +304,9 @@ def test_tool_that_fails_is_called_again_and_then_a_person_is_asked() -> None:
     for outcome in ("failed", "unknown"):
         driver = at_work().suspend(asked())
         for _ in range(CALL_TRIES - 1):
-            driver.ended(outcome)  # type: ignore[arg-type]
+            driver.ended(outcome)
             assert not driver.act.again
-        driver.ended(outcome, reason="no answer")  # type: ignore[arg-type]
+        driver.ended(outcome, reason="no answer")
         assert (driver.gate.kind, driver.gate.reasons) == ("failed", ("no answer",))
         assert driver.gate.call == asked()
         assert driver.state.acts == {}
@@ -503,7 +503,7 @@ def test_bounds_are_these() -> None:
 def test_bytes_of_a_journal_are_counted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """As canonical JSON, reasons included."""
     monkeypatch.setattr(calls, "MAX_JOURNAL_BYTES", len('["","xxxx"]') + len('{"amount":10,"order":7}'))
-    assert at_work().suspend(asked(), entries=[answered("xxxx")]).act
+    assert at_work().suspend(asked(), entries=[answered("xxxx")]).act.call == asked()
     assert at_work().suspend(asked(), entries=[answered("xxxxx")]).gate.kind == "failed"
 
 

@@ -156,8 +156,8 @@ def test_effect_that_may_have_happened_stops_every_move(outcome: Any) -> None:
     driver.begin("mail").finish("read").finish("owed").decide("approve").suspend(call("pay"))
     if outcome:
         driver.ended(outcome)
-    nodes = (*driver.plan.nodes[:4], replace(OLD.nodes[4], attempts=5))
-    refused(driver, replace(driver.plan, nodes=nodes), "The effect of pay has happened or may have")
+    other = replace(driver.plan, nodes=(*driver.plan.nodes[:4], *changed(4, attempts=5).nodes[4:]))
+    refused(driver, other, "The effect of pay has happened or may have")
     answered = at_approval().decide("approve").suspend(call("pay")).ended().finish("paid")
     assert moved(answered, changed(4, attempts=5)).run.node == "tell"
 
