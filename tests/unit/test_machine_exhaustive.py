@@ -64,7 +64,7 @@ def report(capsys: pytest.CaptureFixture[str], what: str, counts: Counts) -> Non
         ("plans of three nodes in a row, of six kinds, every order of 7 events",
          ["--nodes", "3", "--kinds", "sepnaw", "--depth", "7", "--calls", "1"], 112),
         ("plans of one or two nodes, wired in every way, states told apart by every counter, every order of 4 events",
-         ["--nodes", "1", "2", "--depth", "4", "--exact"], 0),
+         ["--nodes", "1", "2", "--depth", "4", "--exact"], 282),
     ],
 )  # fmt: skip
 def test_every_event_in_every_state_keeps_the_rules(
@@ -75,7 +75,7 @@ def test_every_event_in_every_state_keeps_the_rules(
     report(capsys, what, counts)
     assert counts.plans == plans
     assert counts.states > plans
-    assert set(counts.ends) <= {"completed", "rejected", "aborted", "expired", "cancelled"}
+    assert set(counts.ends) == {"completed", "rejected", "aborted", "expired", "cancelled"}
 
 
 def _skips_a_node(step: Step) -> Step:
