@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import assert_never
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
@@ -55,8 +56,8 @@ def _kept(limit: Limit, given: Json, allowed: Json, *, exactly: bool) -> bool:
             return _compared(limit, given, allowed)
         case "matches":
             return isinstance(given, str) and isinstance(allowed, str) and _fits(allowed, given)
-        case _:  # a rule of a later format
-            return False
+        case _:
+            assert_never(limit.rule)
 
 
 def _same(limit: Limit, given: Json, choice: Json) -> bool:
