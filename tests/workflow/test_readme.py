@@ -13,9 +13,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", README, re.DOTALL)
 
 
-def test_readme_shows_the_workflow_how_it_is_run_and_the_refund() -> None:
+def test_readme_shows_the_workflow_how_it_is_run_and_what_ships() -> None:
     """The examples of the README are files of the project."""
-    assert [path for path, _ in SHOWN] == ["examples/headline.py", "examples/run_headline.py", "workflows/refund.py"]
+    assert [path for path, _ in SHOWN] == [
+        "examples/headline.py", "examples/run_headline.py", "workflows/refund.py", "workflows/inquiry.py",
+        "activities/vouchers.py",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "code"), SHOWN, ids=[path for path, _ in SHOWN])
