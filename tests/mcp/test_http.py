@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -164,18 +165,42 @@ async def _elsewhere(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
+async def _garbage(writer: asyncio.StreamWriter) -> None:
+    writer.write(_HEAD % (b"application/json", b"") + json.dumps({"jsonrpc": INJECTION}).encode())
+    await writer.drain()
+
+
+async def _garbled_events(writer: asyncio.StreamWriter) -> None:
+    writer.write(_HEAD % (b"text/event-stream", b"") + f"data: {INJECTION}\n\n".encode())
+    await writer.drain()
+
+
 async def _not_http(writer: asyncio.StreamWriter) -> None:
     writer.write(b"\x00" * 1_000)
     await writer.drain()
 
 
 @pytest.mark.parametrize(
-    "answers", [_endless_json, _endless_events, _one_endless_event, _bomb, _elsewhere, _not_http], ids=str
+    "answers",
+    [
+        _endless_json,
+        _endless_events,
+        _one_endless_event,
+        _bomb,
+        _elsewhere,
+        _garbage,
+        _garbled_events,
+        _not_http,
+    ],
+    ids=lambda answers: answers.__name__.strip("_"),
 )
 async def test_response_that_means_harm_ends_the_session(
-    answers: Callable[[asyncio.StreamWriter], object], monkeypatch: pytest.MonkeyPatch
+    answers: Callable[[asyncio.StreamWriter], object],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Bodies and streams without end, bombs and redirects: refused within seconds, and the token goes nowhere else."""
+    """Bodies and streams without end, bombs, redirects, garbage: refused within seconds, and in no log."""
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("TRACKER_TOKEN", "Bearer open-sesame")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -195,6 +220,7 @@ async def test_response_that_means_harm_ends_the_session(
             async with asyncio.timeout(20), reached(f"http://127.0.0.1:{port}/mcp"):
                 pass
     assert time.monotonic() - began < 10
+    assert not [word for word in (INJECTION[:9], "/steal", "open-sesame") if word in caplog.text]
 
 
 async def test_server_that_is_not_there_says_so() -> None:
