@@ -156,7 +156,10 @@ async def _one_endless_event(writer: asyncio.StreamWriter) -> None:
 
 
 async def _bomb(writer: asyncio.StreamWriter) -> None:
-    writer.write(_HEAD % (b"application/json", b"Content-Encoding: gzip\r\n") + gzip.compress(b" " * 50_000_000))
+    # An answer that would do, were it not compressed: the refusal is of that alone.
+    result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "a", "version": "1"}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode() + b" " * 50_000_000
+    writer.write(_HEAD % (b"application/json", b"Content-Encoding: gzip\r\n") + gzip.compress(body))
     await writer.drain()
 
 
