@@ -69,6 +69,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("stage", "attempt", "tool", "error", "stack"),
     ),
+    "sandbox.missing": Kind(
+        says="A program ran without a sandbox: none can be had on this machine, and somebody allowed that.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("stage", "attempt", "reason"),
+    ),
     "verdict.given": Kind(
         says="A guard answered about an output, or about inputs. At debug level where it passed.",
         level=INFO,
