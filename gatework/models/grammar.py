@@ -22,6 +22,10 @@ from gatework.models.regular import gbnf
 LONGEST_REPETITION = 500
 """llama.cpp unrolls `x{0,n}` and refuses large n; a longer string is cut to this, a longer minimum is dropped."""
 
+_LONG_PART = 60
+_LONGEST_CALL = 20_000
+"""Letters of a grammar beyond which the arguments of a call may be any object."""
+
 _SHARED = {
     "char": r'[^"\\\x7F\x00-\x1F] | [\\] ["\\nrt]',
     "string": r'"\"" char* "\""',
@@ -51,26 +55,45 @@ def grammar(schema: Mapping[str, Any], calls: Mapping[str, Mapping[str, Any]] | 
     rules = dict(_SHARED)
     choices = [_Schema(schema, rules, "def").body()]
     for number, (beginning, arguments) in enumerate((calls or {}).items()):
+        own: dict[str, str] = {}
         try:
-            body = _Schema({"type": "object", **arguments}, rules, f"call-{number}").body()
+            body = _Schema({"type": "object", **arguments}, own, f"call-{number}", loops=False).body()
         except (ModelError, TypeError, ValueError, AttributeError, RecursionError):  # a schema that others wrote
-            body = "object"
+            body, own = "object", {}
+        if len(body) + sum(map(len, own.values())) > _LONGEST_CALL:
+            body, own = "object", {}
+        rules |= own
         choices.append(f'{_text(beginning)} {body} "}}"')
     rules["root"] = choices[0] if len(choices) == 1 else _one_of(choices)
     return "".join(f"{name} ::= {body}\n" for name, body in rules.items())
 
 
 class _Schema:
-    """One schema, whose definitions become rules of their own."""
+    """One schema, whose definitions and other long parts become rules of their own.
 
-    def __init__(self, schema: Mapping[str, Any], rules: dict[str, str], prefix: str) -> None:
+    llama.cpp prints a grammar that it refuses, hangs over `x{5,3}`, and refuses long repetitions of long parts. So
+    nothing of the kind may come out of a schema that others wrote: without `loops` a definition that refers to itself
+    admits any value there.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], rules: dict[str, str], prefix: str, *, loops: bool = True) -> None:
         self._schema = schema
         self._definitions: Mapping[str, Any] = schema.get("$defs", {})
         self._rules = rules
         self._prefix = prefix
+        self._loops = loops
+        self._being_written: list[str] = []
 
     def body(self) -> str:
         return self._value(self._schema)
+
+    def _rule(self, body: str) -> str:
+        """A part as a rule of its own, unless it is a short one: written once, and repeated as one."""
+        if len(body) < _LONG_PART and not any(repeats in body for repeats in "{(*"):
+            return body
+        name = f"{self._prefix}-part-{len(self._rules)}"
+        self._rules[name] = body
+        return name
 
     def _value(self, schema: Any) -> str:
         """The right-hand side for one schema; always safe to put into a sequence."""
@@ -117,19 +140,18 @@ class _Schema:
         members: Mapping[str, Any] = schema.get("properties", {})
         if members:
             pairs = {name: f"{_text(_json(name) + ': ')} {self._value(member)}" for name, member in members.items()}
-            return f'"{{" {_members(pairs, set(schema.get("required", ())))} "}}"'
+            return f'"{{" {self._members(pairs, set(schema.get("required", ())))} "}}"'
         other = schema.get("additionalProperties", True)
         if other is False:
             return '"{}"'
-        pair = f'string ": " {self._value(other)}'
+        pair = self._rule(f'string ": " {self._value(other)}')
         return f'"{{" ({pair} (", " {pair})*)? "}}"'
 
     def _array(self, schema: Mapping[str, Any]) -> str:
         if fixed := schema.get("prefixItems"):
             return '"[" ' + ' ", " '.join(self._value(item) for item in fixed) + ' "]"'
-        item = self._value(schema.get("items", True))
-        least = min(int(schema.get("minItems", 0)), LONGEST_REPETITION)
-        most = min(int(schema["maxItems"]), LONGEST_REPETITION) if "maxItems" in schema else None
+        item = self._rule(self._value(schema.get("items", True)))
+        least, most = _bounds(schema, "minItems", "maxItems")
         if most == 0:
             return '"[]"'
         more = f'(", " {item}){{{max(least - 1, 0)},{"" if most is None else most - 1}}}'
@@ -141,20 +163,26 @@ class _Schema:
             raise ModelError("The answer's schema refers to a definition that it does not contain.")
         rule = f"{self._prefix}-" + "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
         rule += f"-{list(self._definitions).index(name)}"
+        if rule in self._being_written and not self._loops:
+            return "value"
         if rule not in self._rules:
             self._rules[rule] = "value"  # stands in while a definition that refers to itself is being written
+            self._being_written.append(rule)
             self._rules[rule] = self._value(self._definitions[name])
+            self._being_written.pop()
         return rule
 
-
-def _members(pairs: Mapping[str, str], required: Collection[str]) -> str:
-    """The members of an object with commas between them: those required, then any of the others."""
-    needed = [pair for name, pair in pairs.items() if name in required]
-    others = [pair for name, pair in pairs.items() if name not in required]
-    more = [f'(", " {pair})?' for pair in others]
-    if needed:
-        return " ".join([' ", " '.join(needed), *more])
-    return "(" + " | ".join(" ".join([pair, *more[number + 1 :]]) for number, pair in enumerate(others)) + ")?"
+    def _members(self, pairs: Mapping[str, str], required: Collection[str]) -> str:
+        """The members of an object with commas between them: those required, then any of the others."""
+        needed = [pair for name, pair in pairs.items() if name in required]
+        others = [self._rule(pair) for name, pair in pairs.items() if name not in required]
+        more = [f'(", " {pair})?' for pair in others]
+        if needed:
+            return " ".join([' ", " '.join(needed), *more])
+        tails = [""]
+        for pair in reversed(more):
+            tails.insert(0, self._rule(f"{pair} {tails[0]}".strip()))
+        return f"({' | '.join(f'{pair} {tail}'.strip() for pair, tail in zip(others, tails[1:], strict=True))})?"
 
 
 def _string(schema: Mapping[str, Any]) -> str:
@@ -163,11 +191,17 @@ def _string(schema: Mapping[str, Any]) -> str:
     if pattern is not None:
         body = gbnf(pattern if "pattern" in schema else f"^{pattern}$")
     if body is None:
-        least = int(schema.get("minLength", 0))
-        least = least if least <= LONGEST_REPETITION else 0
-        most = min(int(schema["maxLength"]), LONGEST_REPETITION) if "maxLength" in schema else None
+        least, most = _bounds(schema, "minLength", "maxLength")
         body = "char*" if most is None and not least else f"char{{{least},{'' if most is None else most}}}"
     return rf'"\"" {body} "\""'
+
+
+def _bounds(schema: Mapping[str, Any], least: str, most: str) -> tuple[int, int | None]:
+    """Bounds that llama.cpp takes: a minimum beyond it is dropped, as is a maximum below the minimum."""
+    low = int(schema.get(least, 0))
+    low = low if 0 <= low <= LONGEST_REPETITION else 0
+    high = min(int(schema[most]), LONGEST_REPETITION) if most in schema else None
+    return low, high if high is None or high >= low else None
 
 
 def _one_of(choices: list[str]) -> str:

@@ -105,7 +105,8 @@ def _is_plain(keyword: str, value: Any) -> bool:
     """Whether a keyword says what a value may be, in a form that leaves no room for a sentence."""
     match keyword:
         case "type":
-            return value in _TYPES if isinstance(value, str) else isinstance(value, list) and set(value) <= _TYPES
+            kinds = value if isinstance(value, list) else [value]
+            return all(isinstance(kind, str) and kind in _TYPES for kind in kinds)
         case "$ref":
             return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
         case "format":

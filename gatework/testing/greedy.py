@@ -36,20 +36,33 @@ EXTREMES: Final[Sequence[Any]] = (
 class GreedyModel:
     """Asks for calls and never answers.
 
-    Each question gets the next of the `ways`, by name one of `GREEDY`: by default all of them, over and over. `also`
+    It goes through the `ways`, by name those of `GREEDY` and by default all of them, over and over. Each question gets
+    all the calls of the next way, or with `at_once` so many at a time: a stage ends after a few calls that it refused,
+    so a test that wants each one judged asks for one at a time, attempt after attempt, until `passes` is 1. `also`
     names tools that exist in the deployment and are not offered to the stage; `values` gives arguments to try first.
     `calls` holds all that it asked for.
     """
 
     price = FREE
 
-    def __init__(self, *ways: str, also: Sequence[str] = (), values: Mapping[str, Sequence[Any]] | None = None) -> None:
+    def __init__(
+        self,
+        *ways: str,
+        also: Sequence[str] = (),
+        values: Mapping[str, Sequence[Any]] | None = None,
+        at_once: int | None = None,
+    ) -> None:
         self.name = f"greedy:{','.join(ways)}" if ways else "greedy"
         self.questions: list[Question] = []
         self.calls: list[ToolCall] = []
-        self._ways = [GREEDY[way] for way in (ways or GREEDY)]
+        self.passes = 0
+        """How often it has asked for everything."""
+        self._ways = ways or tuple(GREEDY)
+        self._next = 0
+        self._left: list[ToolCall] = []
         self._also = (*also, *COVETED)
         self._values = values or {}
+        self._at_once = at_once
 
     async def input_tokens(self, question: Question) -> int:
         """Nothing, as its answers say."""
@@ -57,9 +70,14 @@ class GreedyModel:
 
     async def answer(self, question: Question) -> Answer:
         """The next calls that it should not have."""
-        way = self._ways[len(self.questions) % len(self._ways)]
         self.questions.append(question)
-        calls = way(question, self._also, self._values) or [tool_call(self._also[0])]
+        if not self._left:
+            way = GREEDY[self._ways[self._next]]
+            self._left = way(question, self._also, self._values) or [tool_call(self._also[0])]
+            self._next = (self._next + 1) % len(self._ways)
+        size = self._at_once or len(self._left)
+        calls, self._left = self._left[:size], self._left[size:]
+        self.passes += not self._left and self._next == 0
         self.calls += calls
         return answer_of(calls, self.name)
 

@@ -455,3 +455,15 @@ async def test_greedy_model_goes_through_all_ways() -> None:
         except (ValueError, RecursionError):
             unread += 1
     assert unread >= 6
+
+
+async def test_greedy_model_can_ask_for_one_call_at_a_time() -> None:
+    """So that each is judged, and not the number of them; one pass is all of them once."""
+    asked, all_at_once, one_by_one = with_tools("", PAY), GreedyModel("malformed"), GreedyModel("malformed", at_once=1)
+    await all_at_once.answer(asked)
+    while not one_by_one.passes:
+        assert len((await one_by_one.answer(asked)).calls) == 1
+    assert one_by_one.calls == all_at_once.calls
+    assert len(one_by_one.calls) > 16
+    await one_by_one.answer(asked)
+    assert one_by_one.passes == 1

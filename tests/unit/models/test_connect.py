@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gatework.errors import ConfigError
-from gatework.models import connect
+from gatework.models import connect, ready
 
 
 @pytest.mark.parametrize("spec", ["embedded", " embedded ", ""])
@@ -31,6 +31,14 @@ def test_spec_that_names_no_model_is_refused(spec: str) -> None:
     """The error says what was read, and two things to write instead."""
     with pytest.raises(ConfigError, match=r"names no model.*`embedded`, or `provider:model`"):
         connect(spec)
+
+
+def test_prices_that_cannot_be_read_are_found_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gatework setup` says so, and not the first stage with a budget."""
+    assert ready("embedded") == "embedded"
+    monkeypatch.setenv("GATEWORK_PRICES", "embedded: free")
+    with pytest.raises(ConfigError, match="GATEWORK_PRICES cannot be read"):
+        ready("embedded")
 
 
 def test_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

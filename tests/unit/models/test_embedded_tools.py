@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gatework.models import Answer, Question, ToolCall, ToolResult, ToolSpec, Turn, connect, embedded
 from gatework.models.embedded import Embedded
+from gatework.models.grammar import grammar
+from gatework.models.offer import offered
 from tests.unit.models.questions import ORDER, closed, question
 
 FIND = ToolSpec(name="find_order", description="Look up an order: what was paid.", schema=closed(order=ORDER))
@@ -76,13 +81,11 @@ async def test_whatever_it_writes_is_the_answer_or_one_call(model: Embedded) -> 
 async def test_loop_ends_with_an_answer(model: Embedded) -> None:
     """Each tool is offered until it was called with success, so the model comes to an answer."""
     asked = asking(FIND, SEARCH)
-    for _ in range(3):
-        answer = await model.answer(asked)
+    while (answer := await model.answer(asked)).calls:
         assert well_formed(answer, asked)
-        if not answer.calls:
-            break
+        assert len(asked.turns) < 2
         asked = dataclasses.replace(asked, turns=(*asked.turns, turn(answer.calls[0])))
-    assert not answer.calls
+    assert well_formed(answer, asked)
 
 
 def test_refused_call_may_be_made_again() -> None:
@@ -116,13 +119,57 @@ def test_call_that_was_cut_off_is_handed_on_as_it_is() -> None:
         assert (answer.text, answer.calls) == ("", (ToolCall(name="find_order", arguments=arguments),))
 
 
-async def test_schema_of_others_that_no_grammar_can_follow_is_taken(model: Embedded) -> None:
-    """An MCP server may say anything of its arguments; the call is then some object."""
-    odd = ToolSpec(
-        name="odd", description="Odd.", schema={"$ref": "#/definitions/Gone", "pattern": "(" * 300}, untrusted=True
-    )
-    answer = await model.answer(asking(odd, max_output_tokens=30))
-    assert answer.model
+NAMES = st.sampled_from(["a", "b", "c d", "$x"])
+SCHEMAS = st.recursive(
+    st.booleans(),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["object", "array", "string", "integer", ["string", "null"]]),
+            "properties": st.dictionaries(NAMES, inner, max_size=4),
+            "required": st.lists(NAMES, max_size=2),
+            "items": inner,
+            "anyOf": st.lists(inner, max_size=3),
+            "allOf": st.lists(inner, max_size=2),
+            "prefixItems": st.lists(inner, max_size=2),
+            "additionalProperties": inner,
+            "enum": st.lists(st.text(max_size=4) | st.integers() | st.none(), max_size=3),
+            "minLength": st.integers(-3, 600),
+            "maxLength": st.integers(-3, 600),
+            "minItems": st.integers(-3, 600),
+            "maxItems": st.integers(-3, 600),
+            "$ref": st.sampled_from(["#/$defs/A", "#/$defs/B", "#/$defs/Gone", "#/definitions/A"]),
+            "format": st.sampled_from(["date", "x"]),
+            "pattern": st.text(max_size=5),
+        },
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(SCHEMAS, SCHEMAS, SCHEMAS)
+def test_no_schema_of_others_is_one_that_the_runtime_refuses(first: Any, second: Any, third: Any) -> None:
+    """What llama.cpp refuses it prints, and some of it hangs; so nothing of the kind may get there."""
+    schema = {**(first if isinstance(first, dict) else {}), "$defs": {"A": second, "B": third}}
+    shown = offered(ToolSpec(name="odd", description="Odd.", schema=schema, untrusted=True))
+    chunks: list[dict[str, Any]] = []
+    request = {
+        "prompt": "x",
+        "grammar": grammar({"const": 1}, {"{call ": shown.schema}),
+        "max_tokens": 2,
+        "stream": True,
+    }
+    llama = embedded._llama(embedded.weights(), embedded.CONTEXT_TOKENS)  # pyright: ignore[reportPrivateUsage]
+    began = time.monotonic()
+
+    def take(chunk: dict[str, Any]) -> bool:
+        chunks.append(chunk)
+        return False
+
+    llama.server.handle_completions(request, take)
+    assert not [chunk["error"] for chunk in chunks if chunk.get("error")]
+    assert time.monotonic() - began < 10
 
 
 async def test_marks_of_the_chat_template_in_tools_are_text(model: Embedded) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatework.models import ToolSpec
+from gatework.models.grammar import grammar
 from gatework.models.offer import LONGEST_DESCRIPTION, offered, quotable
 from gatework.models.prompt import messages
 from tests.unit.models.questions import closed, question
@@ -138,3 +139,26 @@ def test_endless_schema_is_cut() -> None:
     assert shown(**deep).count("properties") == 12
     assert shown(**wide) == '{"type": "object"}'
     assert "NaN" not in shown(properties={"a": {"minimum": float("nan"), "const": float("inf")}})
+
+
+KEYWORDS = st.sampled_from(
+    "type $ref format default const enum required properties $defs items not anyOf allOf minimum maxLength description"
+    " title pattern additionalProperties prefixItems".split()
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9) | st.just(POISON),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYWORDS | st.text(max_size=9), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(KEYWORDS, JSON, max_size=6))
+def test_any_schema_is_shown_in_bounds(schema: dict[str, Any]) -> None:
+    """Whatever a server sends, what is shown is JSON, of one object, without a sentence outside of quotation marks."""
+    tool = ToolSpec(name="read", description="Reads.", schema=schema, untrusted=True)
+    kept = offered(tool).schema
+    text = json.dumps(kept, allow_nan=False)
+    assert len(text) <= 8_100
+    assert "~/.ssh" not in re.sub(r'"\\"(?:[^"\\]|\\[^"])*\\""', "", text)
+    grammar(closed(), {"{call ": kept}).encode()
+    assert messages(dataclasses.replace(question(), tools=(tool,))).tools
