@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from gatework import machine
-from gatework.errors import OrderError
+from gatework.errors import DecisionError, OrderError
 from gatework.state import State, Step
+from tests.explorer.events import OTHER
 from tests.explorer.rules import Broken
 from tests.explorer.search import Counts, search
 from tests.explorer.shapes import plan_named
@@ -90,16 +91,54 @@ def _keeps_a_gate(step: Step) -> Step:
     return replace(step, state=replace(step.state, gates=0))
 
 
-@pytest.mark.parametrize("breaks", [_skips_a_node, _forgets_a_receipt, _keeps_a_gate])
+def _needs_no_leave(step: Step) -> Step:
+    gate = step.state.gate
+    if gate is None or gate.kind != "call" or gate.call is None:
+        return step
+    return replace(step, state=replace(step.state, gate=None, let_call=gate.call.id))
+
+
+def _forgets_an_effect(step: Step) -> Step:
+    return replace(step, state=replace(step.state, acts={})) if step.state.gate else step
+
+
+def _repeats_what_is_in_doubt(step: Step) -> Step:
+    acts = {key: replace(done, outcome="failed") for key, done in step.state.acts.items() if done.outcome == "unknown"}
+    return replace(step, state=replace(step.state, acts={**step.state.acts, **acts}))
+
+
+def _counts_nothing(step: Step) -> Step:
+    return replace(step, state=replace(step.state, spent={}))
+
+
+def _answers_for_the_tool(step: Step) -> Step:
+    journal = tuple(replace(entry, data=OTHER) if entry.outcome == "done" else entry for entry in step.state.journal)
+    return replace(step, state=replace(step.state, journal=journal))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "word"),
+    [
+        (_skips_a_node, "Usga"),
+        (_forgets_a_receipt, "Usga"),
+        (_keeps_a_gate, "Usga"),
+        (_needs_no_leave, "El"),
+        (_forgets_an_effect, "Ee"),
+        (_repeats_what_is_in_doubt, "Ee"),
+        (_repeats_what_is_in_doubt, "Ep"),
+        (_counts_nothing, "El"),
+        (_answers_for_the_tool, "Ee"),
+    ],
+)
 def test_search_through_a_broken_machine_finds_the_fault(
-    breaks: Callable[[Step], Step], monkeypatch: pytest.MonkeyPatch
+    breaks: Callable[[Step], Step], word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search is no formality: a machine that skips, forgets or repeats does not get through it."""
+    """The search is no formality: a machine that skips, forgets, repeats or invents does not get through it."""
     whole = machine.step
 
     def step(plan: Any, state: State, event: Any) -> Step:
         return breaks(whole(plan, state, event))
 
     monkeypatch.setattr(machine, "step", step)
-    with pytest.raises((Broken, OrderError)):
-        search(plan_named("Usga"))
+    with pytest.raises((Broken, OrderError, DecisionError)):
+        search(plan_named(word))
