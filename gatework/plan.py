@@ -41,8 +41,9 @@ class Budget(_Data):
     """Largest output, as canonical JSON."""
 
 
-DEFAULT_BUDGET = Budget(model_calls=1, tokens=16_000)
-"""What each attempt of a stage adds where the plan does not say what the stage may spend."""
+DEFAULT_BUDGET = Budget(model_calls=4, tokens=64_000)
+"""What each attempt of a stage adds where the plan does not say what the stage may spend: one question, for which as
+much is taken again each of the three times that Temporal may try after a worker's death or an error."""
 
 
 @dataclass(frozen=True, kw_only=True)

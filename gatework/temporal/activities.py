@@ -96,6 +96,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             code,
             lineage=task.lineage,
             tries=info.attempt,
+            waited=(info.current_attempt_scheduled_time - info.scheduled_time).total_seconds(),
             model=served.model,
             seed=served.seed,
             threads=served.threads,

@@ -146,7 +146,11 @@ async def test_calls_beyond_the_budget_are_not_made() -> None:
 
         return extract
 
-    for budget, made in ((Budget(model_calls=2, tokens=9_000), 2), (None, 1), (Budget(model_calls=9, tokens=950), 2)):
+    for budget, made in (
+        (Budget(model_calls=2, tokens=9_000), 2),
+        (Budget(model_calls=1), 1),
+        (Budget(model_calls=9, tokens=950), 2),
+    ):
         for at_once in (False, True):
             model = Scripted(*[GOOD] * 9, tokens=100)
             stopped = await failed(calling(4, budget, at_once), model=model)

@@ -154,9 +154,16 @@ async def test_stage_makes_no_more_model_calls_than_its_budget(at_once: bool, ca
 async def test_stage_without_a_budget_has_the_default_one() -> None:
     """What the plan does not say is little."""
     model = Priced()
-    event = await failed(asking(2), model=model)
+    event = await failed(asking(9), model=model)
     assert event.failure == "block"
-    assert model.asked == DEFAULT_BUDGET.model_calls == 1
+    assert model.asked == DEFAULT_BUDGET.model_calls == 4
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3, 4])
+async def test_stage_without_a_budget_outlives_its_workers(tries: int) -> None:
+    """One question fits into the default whenever Temporal tries, though each earlier try may have asked it."""
+    event = await finished(asking(1), model=Priced(), tries=tries)
+    assert event.spent.model_calls == tries
 
 
 async def test_tools_are_called_no_more_than_the_budget_says() -> None:

@@ -196,11 +196,11 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [("claim", "operator is no longer asked where claim waits, ops is", UNCLEAR)],
     ),
     "budget given": (
-        put("nodes", CLAIM, "budget", to={"model_calls": 4, "tokens": 8000}),
+        put("nodes", CLAIM, "budget", to={"model_calls": 8, "tokens": 8000}),
         [
             (
                 "claim",
-                "budget of claim widened from 1 model call and 16,000 tokens to 4 model calls and 8,000 tokens",
+                "budget of claim widened from 4 model calls and 64,000 tokens to 8 model calls and 8,000 tokens",
                 WEAKENS,
             )
         ],
@@ -210,13 +210,13 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [
             (
                 "claim",
-                "budget of claim narrowed from 1 model call and 16,000 tokens to 1 model call and 8,000 tokens",
+                "budget of claim narrowed from 4 model calls and 64,000 tokens to 1 model call and 8,000 tokens",
                 STRENGTHENS,
             )
         ],
     ),
     "budget written out": (
-        put("nodes", CLAIM, "budget", to={"model_calls": 1, "tokens": 16000}),
+        put("nodes", CLAIM, "budget", to={"model_calls": 4, "tokens": 64000}),
         [("claim", "budget of claim is written otherwise and is the same", NEITHER)],
     ),
     "another function": (
@@ -427,7 +427,7 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [("", "a run gives claim instead of send", WEAKENS)],
     ),
     "spending before a person is asked": (
-        many(put("nodes", LETTER, "budget", to={"model_calls": 1, "tokens": 16000}), moved(LETTER, OWED)),
+        many(put("nodes", LETTER, "budget", to={"model_calls": 4, "tokens": 64000}), moved(LETTER, OWED)),
         [
             ("letter", "budget of letter is written otherwise and is the same", NEITHER),
             (

@@ -252,8 +252,8 @@ def weakened(plan: Plan) -> Iterator[tuple[str, Plan]]:
             yield f"{node.name} tries more often", put(replace(node, attempts=node.attempts + 1))
             yield f"{node.name} takes longer", put(replace(node, timeout_seconds=node.timeout_seconds + 1))
             for budget in (
-                Budget(model_calls=9, tokens=1),
-                Budget(model_calls=1, tokens=90_000),
+                Budget(model_calls=36, tokens=1),
+                Budget(model_calls=1, tokens=360_000),
                 Budget(model_calls=1),
             ):
                 yield f"{node.name} spends more", put(replace(node, budget=budget))
