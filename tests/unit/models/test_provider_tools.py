@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Generator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.profiles import ModelProfile
 
 from gatework.errors import ModelError
-from gatework.models import Question, ToolCall, ToolResult, ToolSpec, Turn
+from gatework.models import Question, ToolCall, ToolResult, ToolSpec, Turn, embedded
 from gatework.models.provider import Provider
 from tests.unit.models.questions import closed, question
 from tests.unit.models.servers import Server, serving
@@ -202,3 +203,34 @@ async def test_model_without_tools_is_not_asked() -> None:
     with pytest.raises(ModelError, match="double:1: this model cannot call tools"):
         await Provider("double:1", unable).answer(asking())
     assert asked == []
+
+
+# -- a server that others wrote ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def llama() -> Any:
+    """llama.cpp's server, which speaks all three protocols."""
+    library = import_module("xllamacpp")  # a compiled module, which type checkers cannot see into
+    parameters = library.CommonParams()
+    parameters.model.path = str(embedded.weights())
+    parameters.n_ctx = 2048
+    parameters.n_parallel = 1
+    parameters.verbosity = 0
+    return library.Server(parameters)
+
+
+@pytest.mark.parametrize("spec", MODELS)
+async def test_conversation_with_tools_is_taken_by_a_server_of_others(
+    llama: Any, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    """Tools, calls, results and the schema of the answer in one request; what so small a model says is no matter."""
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{llama.listening_address}/v1")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", llama.listening_address)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "any")
+    asked = asking(turn(("find_order", '{"order": "204817"}', "paid: 45.90"), untrusted=True), tools=(FIND,))
+    answer = await Provider.named(spec).answer(dataclasses.replace(asked, max_output_tokens=8))
+    assert answer.text or answer.calls
+    assert answer.input_tokens > 100
+    assert 0 < answer.output_tokens <= 8
