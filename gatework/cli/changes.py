@@ -10,15 +10,15 @@ from pathlib import Path
 
 from gatework.errors import ConfigError
 
-_CODE = (".py", ".lock.json")
-"""A lock file is code: it holds the plans that a worker knows."""
+_CODE = (".py", ".lock.json", ".mcp.json")
+"""Lock files and pins are code: they hold the plans that a worker knows, and the tools of others in them."""
 _NO_CODE = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 _CATCH_UP_SECONDS = 1.0
 """How long it takes at most until a folder that is new is watched."""
 
 
 async def changes(root: Path) -> AsyncGenerator[set[Path]]:
-    """The Python files and lock files of a project that have changed, each time some have.
+    """The Python files, lock files and pins of a project that have changed, each time some have.
 
     Virtual environments and hidden folders are left out: watching all of their folders would take more than a system
     allows by default. Raises `ConfigError` where nothing can be watched.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gatework.cli.changes import changes
 from tests.mcp.conftest import HOSTILE, others
 from tests.mcp.hostile import INJECTION
 
@@ -133,6 +135,25 @@ def test_two_servers_of_one_name_in_a_folder_are_refused(project: Project) -> No
     done = project.run("show")
     assert done.returncode == 2
     assert "give one another name" in done.stderr
+
+
+async def test_new_pins_restart_the_worker_of_dev(tmp_path: Path) -> None:
+    """`gatework dev` follows pins as it follows code; the data of tools beside them is none of its business."""
+    seen: list[set[Path]] = []
+
+    async def follow() -> None:
+        async for changed in changes(tmp_path):
+            seen.append(changed)
+
+    (tmp_path / "activities").mkdir()
+    following = asyncio.create_task(follow())
+    async with asyncio.timeout(60):
+        while not seen:  # it says nothing of when it began to look
+            (tmp_path / "activities" / "other.json").write_text("{}")
+            (tmp_path / "activities" / "files.mcp.json").write_text("{}")
+            await asyncio.sleep(0.2)
+    following.cancel()
+    assert {path.name for changed in seen for path in changed} == {"files.mcp.json"}
 
 
 @others
