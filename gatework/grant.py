@@ -23,6 +23,9 @@ MAX_PATTERN = 1_000
 _MAX_SHOWN = 200
 """Longest constant that is repeated in a refusal, in characters."""
 
+_ORDERED = ("number", "time")
+"""The kinds of values of which one can be above another."""
+
 _SIGNS: Mapping[str, Comparison] = {"is": "eq", "at_most": "le", "at_least": "ge"}
 
 
@@ -53,7 +56,7 @@ def _kept(limit: Limit, given: Json, allowed: Json, *, exactly: bool) -> bool:
         case "one_of":
             return isinstance(allowed, list) and any(same(limit, given, choice) for choice in allowed)
         case "at_most" | "at_least":
-            return _compared(limit, given, allowed)
+            return limit.kind in _ORDERED and _compared(limit, given, allowed)
         case "matches":
             return isinstance(given, str) and isinstance(allowed, str) and _fits(allowed, given)
         case _:
@@ -115,7 +118,7 @@ def _matcher(pattern: str) -> SchemaValidator:
 def fault(limit: Limit) -> str:
     """What is wrong with a limit by itself; empty where it says something that can be held against an argument."""
     ordered = limit.rule in ("at_most", "at_least")
-    if ordered and limit.kind not in ("number", "time"):
+    if ordered and limit.kind not in _ORDERED:
         return "orders what has no order"
     if not isinstance(limit.value, Const):
         return "matches a value of the plan" if limit.rule == "matches" else ""
