@@ -50,7 +50,8 @@ def refusal(use: ToolUse, arguments: Mapping[str, Json], lookup: Lookup) -> str:
 def _kept(limit: Limit, given: Json, allowed: Json, *, exactly: bool) -> bool:
     # How many noughts stand behind 12.50 is a message, too, where it can be read outside.
     same = _same if not exactly else _written_alike
-    match limit.rule:
+    rule: str = limit.rule
+    match rule:
         case "is":
             return same(limit, given, allowed)
         case "one_of":

@@ -100,7 +100,8 @@ def test_call_within_its_limits_is_let_through_and_one_outside_is_not(
 )
 def test_limit_that_cannot_be_held_against_a_call_refuses_it(rule: str, limit: Any, kind: Kind | None) -> None:
     """Whatever is wrong with a limit, or with the value that it refers to: nothing passes."""
-    for argument in ("a", "A-1", 3, True, None, [], {}, "12.50", "abc"):
+    arguments: list[Json] = ["a", "A-1", 3, True, None, [], {}, "12.50", "abc"]
+    for argument in arguments:
         assert not kept(rule, limit, kind, argument)
 
 

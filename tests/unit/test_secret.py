@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from gatework import PlanError, Secret, secret
+from gatework.canonical import Json
 from gatework.errors import ConfigError
 from gatework.secret import MASK, MAX_SECRET_BYTES, SecretUse, masked, resolved, shows
 
@@ -80,7 +81,7 @@ def test_secret_is_neither_copied_nor_written_down() -> None:
     held = Secret("BANK_TOKEN", TEXT)
     for carry in (copy.copy, copy.deepcopy, pickle.dumps, json.dumps):
         with pytest.raises(TypeError) as caught:
-            carry(held)  # type: ignore[operator]
+            carry(held)
         assert TEXT not in str(caught.value)
     assert not hasattr(held, "__dict__")
 
@@ -89,8 +90,10 @@ def test_secret_in_a_text_is_masked_and_in_a_value_is_found() -> None:
     """In every text of a value, and in the names of its members; the longer of two secrets first."""
     held = (Secret("A", TEXT), Secret("B", TEXT + "-more"))
     assert masked(f"refused: {TEXT}-more, {TEXT}", held) == f"refused: {MASK}, {MASK}"
-    for value in (TEXT, f"a {TEXT} b", [1, [TEXT]], {"a": {"b": TEXT}}, {TEXT: 1}, {"a": [{f"x{TEXT}": None}]}):
+    showing: list[Json] = [TEXT, f"a {TEXT} b", [1, [TEXT]], {"a": {"b": TEXT}}, {TEXT: 1}, {"a": [{f"x{TEXT}": None}]}]
+    for value in showing:
         assert shows(value, held)
-    for value in ("token", None, True, 3, [1, "a"], {"a": {"b": "s3cr3t"}}):
+    harmless: list[Json] = ["token", None, True, 3, [1, "a"], {"a": {"b": "s3cr3t"}}]
+    for value in harmless:
         assert not shows(value, held)
     assert not shows(TEXT, ())
