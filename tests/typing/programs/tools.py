@@ -86,8 +86,8 @@ def limited(owed: Endorsed[Owed], agreed: Approved[Owed]) -> None:
     matches(3)  # rejected
 
 
-@tool
-def not_async() -> str:  # rejected
+@tool  # rejected
+def not_async() -> str:
     return ""
 
 
