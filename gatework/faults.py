@@ -161,7 +161,7 @@ def budget_fault(budget: Budget) -> str:
         if not _is_count(getattr(budget, name)):
             return f"has {name} that are not a whole number above zero"
     for tool, calls in budget.tool_calls.items():
-        if not _is_count(calls) or calls is None:
+        if not _is_count(calls):
             return f"counts calls of {tool} that are not a whole number above zero"
     if budget.seconds is not None and not (_is_number(budget.seconds) and 0 < budget.seconds < math.inf):
         return "has seconds that are not a number above zero"

@@ -62,7 +62,7 @@ def limits_of(tool: str, parts: Mapping[str, Argument], wanted: Mapping[str, obj
     for name, what in wanted.items():
         if name not in parts:
             _refuse(f"{tool} has no argument {name!r} to limit.", f"It has {', '.join(parts) or 'none'}.")
-        rules = what.rules if isinstance(what, Bound) else (("is", what),)
+        rules: tuple[tuple[Rule, object], ...] = what.rules if isinstance(what, Bound) else (("is", what),)
         for rule, value in rules:
             if isinstance(value, Bound):
                 _refuse(f"{name} of {tool} is limited by a limit of a limit.", "Give one.")
