@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatework.budget import MAX_COUNT, Spent, left, minus, plus, smaller, times, total, unsound, used_up
@@ -32,6 +32,8 @@ budgets = st.builds(
     seconds=st.none() | st.integers(0, 10**9).map(lambda ms: ms / 1000),
     output_bytes=st.none() | st.integers(0, 10**6),
 )
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""On a machine that does other things, too."""
 
 
 def test_sum_is_exact() -> None:
@@ -157,6 +159,7 @@ def test_report_of_something_is_sound() -> None:
 
 
 @given(spent_, spent_, spent_)
+@patient
 def test_sums_do_not_depend_on_their_order(one: Spent, other: Spent, third: Spent) -> None:
     """Whatever came first, the total is the same, and taking one away leaves the others."""
     assert total([one, other, third]) == total([third, one, other]) == plus(one, plus(other, third))
@@ -166,6 +169,7 @@ def test_sums_do_not_depend_on_their_order(one: Spent, other: Spent, third: Spen
 
 
 @given(budgets, spent_, spent_)
+@patient
 def test_budget_is_never_exceeded_by_what_is_left_of_it(budget: Budget, one: Spent, other: Spent) -> None:
     """What is left after both is what is left of the rest, and together never more than the whole."""
     after = left(budget, plus(one, other))
@@ -178,6 +182,7 @@ def test_budget_is_never_exceeded_by_what_is_left_of_it(budget: Budget, one: Spe
 
 
 @given(budgets, budgets, budgets)
+@patient
 def test_smaller_budget_is_within_both(one: Budget, other: Budget, third: Budget) -> None:
     """Whichever comes first, and however many."""
     both = smaller(one, other)

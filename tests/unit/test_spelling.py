@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -98,6 +98,7 @@ def test_number_beyond_reason_keeps_its_value(text: str) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.decimals(allow_nan=False, allow_infinity=False))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_two_spellings_are_one_exactly_where_the_numbers_are(one: Decimal, other: Decimal) -> None:
     """No two numbers fall together."""
     schema = contract(list[Decimal]).schema
