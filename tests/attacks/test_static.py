@@ -6,8 +6,13 @@ An attack may come as a pull request, written by a model or by somebody in a hur
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +43,7 @@ from gatework import (
 )
 from gatework.changes import changes, weakens
 from gatework.plan import Budget, Plan, ToolUse, Work
+from tests.attacks.world import ROOT
 from workflows.inquiry import inquiry
 from workflows.refund import refund
 
@@ -287,3 +293,34 @@ def test_ceiling_that_becomes_a_floor_is_said_to_weaken(plan: Plan, node: str, t
     limits = tuple(dataclasses.replace(one, rule="at_least") if one.rule == "at_most" else one for one in use.limits)
     assert limits != use.limits
     assert weakens(changes(plan, with_use(plan, node, tool, limits=limits)))
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ("            amount=at_most(customer.value.goodwill),\n", "", "amount"),
+        ("amount=at_most(customer.value.goodwill)", 'amount=at_most(Decimal("500"))', "amount"),
+        ("            order=agreed.value.order,\n", "", "order"),
+        ("customer=customer.value.number, to=customer.value.mail", "customer=customer.value.number", "to"),
+        ("budget=Budget(model_calls=20, tokens=100_000)", "budget=Budget(model_calls=200, tokens=100_000)", "budget"),
+    ],
+)
+def test_command_line_says_that_a_changed_workflow_is_weaker(
+    tmp_path: Path, line: str, instead: str, said: str
+) -> None:
+    """The shipped project with one line of `inquiry` changed: `gatework plan check` fails, and says what and why."""
+    for name in ("workflows", "activities", "guards"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    changed = tmp_path / "workflows" / "inquiry.py"
+    text = changed.read_text(encoding="utf-8")
+    assert line in text
+    imports = "from decimal import Decimal\nfrom datetime import"
+    text = text.replace(line, instead).replace("from datetime import", imports)
+    changed.write_text(text, encoding="utf-8")
+    program = str(Path(sys.executable).with_name("gatework"))
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run([program, "plan", "check"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    told = done.stdout.splitlines()
+    assert any(word in each and said in each for word in ("weakens", "unclear") for each in told), done.stdout
+    assert "--weaken" in done.stdout
