@@ -157,7 +157,7 @@ class _Call:
         if isinstance(error, GateworkError):
             return self._clean(error.message, "what it said")
         about: Fields = {"stage": self._due.node, "attempt": self._due.attempt, "tool": self._use.name}
-        say_broke("tool.broke", error, about, said=masked(str(error), self._secrets))
+        say_broke("tool.broke", error, about, clean=lambda said: masked(said, self._secrets))
         if isinstance(error, asyncio.CancelledError):
             return f"{what} was cancelled"
         return f"{what} broke: {type(error).__name__} at {place_of(error)}; the worker's log says more"
@@ -188,24 +188,29 @@ async def bounded(work: Callable[[], Awaitable[Any]], seconds: float, *, shielde
     what it then gives, or does not, is returned instead of raised.
     """
     task = asyncio.ensure_future(_contained(work))
-    late = cancelled = False
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-    except asyncio.CancelledError:
-        cancelled = True
-        if not shielded:
-            raise
-    finally:
-        if not task.done():
-            late = not cancelled
-            task.cancel()
-            await asyncio.wait({task}, timeout=LINGER)
+    late = False
+    cancelled = await _waited(task, seconds)
+    if not task.done():
+        late = not cancelled
+        task.cancel()
+        cancelled = await _waited(task, LINGER) or cancelled
+    if cancelled and not shielded:
+        raise asyncio.CancelledError
     if not task.done():
         return _Raised(TimeoutError() if late else asyncio.CancelledError(), late)
     answer = task.result()
     if late and isinstance(answer, _Raised):
         return _Raised(answer.error, late=True)
     return answer
+
+
+async def _waited(task: asyncio.Future[object], seconds: float) -> bool:
+    """Wait for a task, for so long at most; whether the wait was cancelled."""
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        return True
+    return False
 
 
 async def _contained(work: Callable[[], Awaitable[Any]]) -> object:

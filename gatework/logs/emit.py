@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -53,13 +53,24 @@ def say(name: str, fields: Fields = _NOWHERE) -> None:
         write([LogEvent.of(name, fields)], context())
 
 
-def say_broke(name: str, error: BaseException, fields: Fields, *, said: str | None = None) -> None:
-    """Log that code raised: its type and its stack; its message, or what is `said` of it, only where values are."""
+def say_broke(
+    name: str, error: BaseException, fields: Fields, *, clean: Callable[[str], str] = lambda said: said
+) -> None:
+    """Log that code raised: its type and its stack; its message, once it is clean, only where values are logged."""
     if not LOGGER.isEnabledFor(EVENTS[name].level):
         return
     event = LogEvent.of(name, {**fields, "error": type(error).__qualname__})
     write([event], context(), stack(error))
-    say_value("error", str(error) if said is None else said, fields)
+    if VALUES.isEnabledFor(logging.INFO):
+        say_value("error", clean(_said(error)), fields)
+
+
+def _said(error: BaseException) -> str:
+    """The message of an exception, whose class may be anybody's."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # an exception that cannot say what it is must not hide what it is about
+        return "(no message can be had)"
 
 
 def say_value(of: str, value: object, fields: Fields = _NOWHERE) -> None:

@@ -253,8 +253,17 @@ async def test_recorded_result_with_another_argument_is_refused() -> None:
 
 # -- what became of it -----------------------------------------------------------------------------
 
+
+class MuteError(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(MARK)
+
+
 BROKEN: dict[str, Any] = {
     "an error": ValueError(MARK),
+    "an error that cannot be said": MuteError(),
     "a timeout of its own": TimeoutError(MARK),
     "its own cancellation": lambda _: asyncio.CancelledError(MARK),
     "an exit": SystemExit(MARK),
@@ -348,6 +357,24 @@ async def test_cancelled_effect_says_what_became_of_it(moment: str) -> None:
         assert (await task).outcome == "unknown"
 
 
+async def test_effect_that_is_cancelled_while_it_is_told_to_stop_says_what_became_of_it() -> None:
+    """Its time is up, it does not stop at once, and then the run is cancelled: still it is known that it was sent."""
+
+    async def stubborn(_: Any) -> Paid:
+        for _ in range(2):
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                continue
+        await asyncio.sleep(5)
+        return DONE
+
+    task = asyncio.create_task(made(Bank(stubborn).effect(seconds=0.05)))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    assert (await task).outcome == "unknown"
+
+
 async def test_cancelled_tool_is_cancelled() -> None:
     """A tool that only looks leaves nothing that must be known."""
     task = asyncio.create_task(made(Bank(lambda _: asyncio.sleep(30)).tool()))
@@ -375,6 +402,7 @@ async def test_secret_never_leaves_the_call(case: str, caplog: pytest.LogCapture
     level = emit.VALUES.level
     emit.VALUES.setLevel(logging.DEBUG)
     try:
+        assert (await made(Bank(MuteError()).tool())).outcome == "failed"
         for one in (Bank(SHOWN[case]).effect(), Bank(SHOWN[case]).tool()):
             await made(one)  # which looks for the mark
     finally:

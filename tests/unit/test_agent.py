@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import inspect
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -454,4 +454,4 @@ async def test_answer_in_the_journal_that_is_none_stops_the_stage() -> None:
 def test_limits_of_the_tests_are_of_the_kinds_they_say() -> None:
     """The tests would show nothing if a limit could not be held against anything."""
     assert Limit(argument="order", rule="is", value=Const("7"), kind="text") in Shop().look().only(order="7").limits
-    assert asyncio.iscoroutinefunction(Agent.answer)
+    assert inspect.iscoroutinefunction(Agent.answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -609,5 +610,5 @@ async def test_labels_of_what_a_stage_gives_hold_whatever_its_tools_gave() -> No
 
 def test_every_hostile_stage_is_a_coroutine() -> None:
     """The table would show nothing if an entry were never run."""
-    assert all(asyncio.iscoroutinefunction(work) for work, _ in STAGES.values())
+    assert all(inspect.iscoroutinefunction(work) for work, _ in STAGES.values())
     assert isinstance(paying(Shop().refund()), Stage)
