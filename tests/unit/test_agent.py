@@ -20,6 +20,7 @@ from gatework.models.question import Answer, Question, ToolCall
 from gatework.plan import Limit
 from gatework.roles import role
 from gatework.state import Run
+from gatework.testing import GREEDY, GreedyModel
 from gatework.tool import Granted, Tool, tool
 from tests.unit.attempts import Claim, Mail, Owed, Receipt, failed, finished, once, plan_of, sealed
 from tests.unit.hostile import MARK
@@ -323,6 +324,29 @@ async def test_limit_by_a_value_of_the_plan_holds_a_model() -> None:
     await finished(paying_agent(refund), model=model, **options)
     assert model.told == [("refund_order is granted only with order equal to agreed.order.", False, True)]
     assert shop.keys == []
+
+
+@pytest.mark.parametrize("way", GREEDY)
+@pytest.mark.parametrize("at_once", [1, 16])
+async def test_model_that_wants_everything_gets_what_it_was_granted(way: str, at_once: int) -> None:
+    """Whatever it asks for, however it is spelled: one order may be looked up, one may be paid, and nothing else."""
+    shop, hidden = Shop(), Shop()
+    look, refund, spare = shop.look(), shop.refund(), hidden.look(name="hidden")
+    offered = [look.only(order="7"), refund.only(order="7", amount=at_most(3))]
+
+    @stage(tools=[*offered, spare], budget=Budget(model_calls=30))
+    async def pay(owed: Approved[Owed]) -> Endorsed[Receipt]:
+        found: Any = await ask(Receipt, instructions="Pay.", about=owed, tools=offered)
+        return found  # type: ignore[no-any-return]
+
+    model = GreedyModel(way, also=["hidden"], values={"order": ["7", "8"], "amount": [3, 10**6]}, at_once=at_once)
+    event = await failed(pay, inputs=INPUTS, model=model)
+    assert event.failure in ("block", "contract")
+    assert set(shop.looked) <= {"7"}
+    assert len(shop.keys) <= 1
+    assert hidden.looked == []
+    assert len(model.questions) <= 30
+    assert len(json.dumps(event.evidence)) < 100_000
 
 
 # -- what a model is told ------------------------------------------------------------------------------
