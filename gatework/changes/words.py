@@ -73,7 +73,7 @@ def limit(data: Limit) -> str:
 
 
 _RULES = {
-    "is": "equal to",
+    "is": "=",
     "at_most": "at most",
     "at_least": "at least",
     "one_of": "one of",
@@ -92,7 +92,7 @@ def tool(use: ToolUse) -> tuple[str, ...]:
     said += [f"{name(use.approver)} approves each call"] if use.approver else []
     said += [f"on the task queue {name(use.queue)}"] if use.queue else []
     said += [f"pinned to {use.descriptor[:12]} of another program"] if use.descriptor else []
-    said += [f"with {limit(one)}" for one in use.limits]
+    said += [limit(one) for one in use.limits]
     return tuple(said)
 
 
