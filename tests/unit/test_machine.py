@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from gatework import machine
+from gatework.budget import times
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Begun, Decided, Event, Failed, Finished
 from gatework.labels import Label
-from gatework.plan import Budget
+from gatework.plan import DEFAULT_BUDGET
 from gatework.state import Outcome, Run, State
 from gatework.testing import Driver
 from gatework.testing.factories import (
@@ -100,7 +101,7 @@ def test_begun_gives_a_receipt_and_makes_the_first_node_due() -> None:
     assert (receipt.kind, receipt.node, receipt.label) == ("begun", "start", "untrusted")
     assert (receipt.attempt, receipt.gate, receipt.inputs, receipt.by, receipt.reason) == (0, 0, "", "", "")
     assert receipt.output == driver.state.values["start"].sealed.digest == sealed("start").digest
-    two_attempts = Budget(model_calls=2, tokens=32_000)
+    two_attempts = times(DEFAULT_BUDGET, 2)
     assert driver.run == Run(
         plan=TWO.digest, node="first", attempt=1, inputs={"p0": sealed("start")}, allowance=two_attempts
     )

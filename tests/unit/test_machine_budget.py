@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gatework.budget import Spent
+from gatework.budget import Spent, left, times
 from gatework.errors import OrderError
 from gatework.labels import Label
-from gatework.plan import Budget, Plan
+from gatework.plan import DEFAULT_BUDGET, Budget, Plan
 from gatework.testing import Driver
 from gatework.testing.factories import (
     answered,
@@ -51,9 +51,9 @@ def fetch(number: int = 0) -> Any:
 
 
 def test_first_attempt_may_spend_the_budget_of_its_stage() -> None:
-    """As the plan says it; by default one model call for each attempt of a round."""
+    """As the plan says it; by default the same for each attempt of a round."""
     assert Driver(planned()).begin().run.allowance == STAGE
-    assert Driver(planned(None)).begin().run.allowance == Budget(model_calls=3, tokens=48_000)
+    assert Driver(planned(None)).begin().run.allowance == times(DEFAULT_BUDGET, 3)
 
 
 @pytest.mark.parametrize("how", ["failed", "refused by a guard", "suspended"])
@@ -73,18 +73,19 @@ def test_what_an_attempt_spent_is_taken_from_what_the_next_may_spend(how: str) -
 def test_stage_has_a_budget_of_its_own() -> None:
     """What one stage spent is nothing to the next, where the run has no budget."""
     driver = Driver(planned()).begin().finish("x", spent=SOME)
-    assert driver.run.allowance == Budget(model_calls=2, tokens=32_000)
-    driver.fail("contract", spent=Spent(model_calls=1, tokens=10))
-    assert driver.run.allowance == Budget(model_calls=1, tokens=31_990)
-    assert driver.state.spent == {"one": SOME, "two": Spent(model_calls=1, tokens=10)}
+    assert driver.run.allowance == times(DEFAULT_BUDGET, 2)
+    little = Spent(model_calls=1, tokens=10)
+    driver.fail("contract", spent=little)
+    assert driver.run.allowance == left(times(DEFAULT_BUDGET, 2), little)
+    assert driver.state.spent == {"one": SOME, "two": little}
 
 
 def test_run_has_a_budget_over_all_its_stages() -> None:
     """An attempt may spend the smaller of both, field by field."""
-    run = Budget(model_calls=5, tokens=400, money="0.2", tool_calls={"fetch": 1}, output_bytes=99)
+    run = Budget(model_calls=3, tokens=400, money="0.2", tool_calls={"fetch": 1}, output_bytes=99)
     driver = Driver(planned(run_budget=run)).begin()
     assert driver.run.allowance == Budget(
-        model_calls=4, tokens=400, money="0.2", tool_calls={"fetch": 1, "read": 3}, seconds=60.0, output_bytes=10
+        model_calls=3, tokens=400, money="0.2", tool_calls={"fetch": 1, "read": 3}, seconds=60.0, output_bytes=10
     )
     driver.finish("x", spent=SOME)
     assert driver.run.allowance == Budget(
@@ -250,11 +251,7 @@ def test_output_that_is_larger_than_its_budget_is_refused() -> None:
 def test_budget_of_an_effect_holds_like_any_other() -> None:
     """A refund that is tried again spends what its stage has."""
     plan = plan_of(stage("owed"), approve("agreed", "owed"), effect("pay", "agreed"), start=Label.ENDORSED)
-    driver = (
-        Driver(plan)
-        .begin()
-        .finish()
-        .decide("approve")
-        .suspend(call("pay"), entries=[answered()], spent=Spent(model_calls=1, tool_calls={"refund": 1}))
-    )
-    assert driver.ended().run.allowance.model_calls == 0
+    spent = Spent(model_calls=1, tool_calls={"refund": 1})
+    driver = Driver(plan).begin().finish().decide("approve")
+    driver.suspend(call("pay"), entries=[answered()], spent=spent).ended()
+    assert driver.run.allowance == left(DEFAULT_BUDGET, spent)
