@@ -143,3 +143,29 @@ def by_model(wanted: Untrusted[Wanted]) -> Endorsed[Told]:
     """Paid because a model says so, with a probe."""
     owed = endorse(wanted, by=owed_by_the_book)
     return decide(owed)
+
+
+TELLERS = "tellers"
+"""The task queue of those who hold the credential."""
+
+
+@effect(once="order", probe=paid_under, timeout=TIMEOUT, on=TELLERS)
+async def transfer_at_the_counter(
+    key: IdempotencyKey, order: str, amount: Decimal, *, token: Secret = TOKEN
+) -> Paid | Block:
+    """Pay an order; only workers of the queue can."""
+    return await _pay(key, order, amount, token)
+
+
+@stage(tools=[transfer_at_the_counter], attempts=3)
+async def pay_at_the_counter(owed: Endorsed[Slip]) -> Endorsed[Paid]:
+    if "PAYMENTS_TOKEN" in os.environ:
+        raise RuntimeError("the stage must not hold the credential")
+    return Endorsed(await transfer_at_the_counter(owed.value.order, owed.value.amount))
+
+
+@workflow
+def counter(wanted: Untrusted[Wanted]) -> Endorsed[Paid]:
+    """Paid by workers that hold the credential, asked for by a stage that does not."""
+    owed = endorse(wanted, by=owed_by_the_book)
+    return pay_at_the_counter(owed)
