@@ -103,7 +103,8 @@ def _said(node: Node) -> Iterator[str]:
     for use in node.before:
         yield _text(f"guard of inputs {words.name(use.name)}")
     for use in node.guards:
-        yield _text(f"guard {words.name(use.name)}")
+        where = f" on {words.name(use.queue)}" if use.queue else ""
+        yield _text(f"guard {words.name(use.name)}{where}")
     for tool in node.tools:
         shown = [said for said in words.tool(tool) if said not in ("with a probe", "without a probe")]
         yield _text(", ".join((f"{tool.kind} {words.name(tool.name)}", *shown)))

@@ -196,7 +196,9 @@ def _number_faults(node: Node) -> Iterator[Fault]:
         for use in node.before:
             if not use.binds:
                 yield node.name, f"the guard {use.name} looks at no input of {node.runs}.", "Let it take an input."
-        if not is_queue(node.queue or "ours"):
+            if use.queue:
+                yield node.name, f"the guard {use.name} of inputs is isolated.", "Isolate guards on outputs alone."
+        if not all(is_queue(queue or "ours") for queue in (node.queue, *(use.queue for use in guards))):
             yield node.name, f"{node.name} runs on a task queue without a usable name.", QUEUE_FIX
     if not all(0 < limit < math.inf for limit in limits):
         yield node.name, f"{node.name} has a limit that is none.", "Give attempts and times above zero."

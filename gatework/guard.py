@@ -11,7 +11,7 @@ from gatework import signature
 from gatework.contract import name_of
 from gatework.errors import PlanError
 from gatework.labels import Label, members
-from gatework.plan import GuardUse
+from gatework.plan import QUEUE_FIX, GuardUse, is_queue
 from gatework.signature import Declared, Signature
 from gatework.verdict import Verdict
 
@@ -31,9 +31,11 @@ class Guard(Generic[T_contra, P]):
         *,
         timeout: timedelta = TIMEOUT,
         binds: Mapping[str, str] | None = None,
+        queue: str = "",
     ) -> None:
         self.function = function
         self.timeout = timeout
+        self.queue = queue
         self.declared = signature.read(function, "the guard", contracts=False)
         self.name = self.declared.name
         self.binds: Mapping[str, str] = binds or {}
@@ -58,6 +60,12 @@ class Guard(Generic[T_contra, P]):
                 fix="Guards get plain values; drop the label.",
                 where=self.declared.where,
             )
+        if queue and not is_queue(queue):
+            raise PlanError(
+                f"the guard {self.name} is isolated on {queue!r}, which is no name of a task queue.",
+                fix=QUEUE_FIX,
+                where=self.declared.where,
+            )
         unknown = set(self.binds) - set(self.declared.params)
         if unknown:
             raise PlanError(
@@ -72,7 +80,15 @@ class Guard(Generic[T_contra, P]):
 
     def on(self, **binds: str) -> Guard[T_contra, P]:
         """The same guard reading other inputs: `quotes.on(mail="letter")` hands it the input `letter` as `mail`."""
-        return Guard(self.function, timeout=self.timeout, binds={**self.binds, **binds})
+        return Guard(self.function, timeout=self.timeout, binds={**self.binds, **binds}, queue=self.queue)
+
+    def isolated(self, *, on: str) -> Guard[T_contra, P]:
+        """The same guard in an activity of its own, run by the workers of the task queue `on` and by no others.
+
+        For a guard that may hold up or bring down its process, such as one with a regular expression that goes back:
+        it blocks its output, and holds up neither the stage's worker nor what else runs there.
+        """
+        return Guard(self.function, timeout=self.timeout, binds=self.binds, queue=on)
 
     @property
     def output(self) -> Declared:
@@ -104,6 +120,12 @@ class Guard(Generic[T_contra, P]):
 
     def use_before(self, stage: Signature) -> GuardUse:
         """This guard on a stage's inputs, as plan data. Raises `PlanError` where it does not fit."""
+        if self.queue:
+            raise PlanError(
+                f"the guard {self.name} in before= is isolated, and guards on inputs are not.",
+                fix="Isolate guards on outputs, or make the check a stage that is `on` the queue.",
+                where=stage.where,
+            )
         use = self._use(stage, tuple(self.declared.params.values()))
         if not use.binds:
             raise PlanError(
@@ -135,7 +157,7 @@ class Guard(Generic[T_contra, P]):
                     where=place,
                 )
             binds[wanted.name] = source
-        return GuardUse(name=self.name, binds=binds, timeout_seconds=self.timeout.total_seconds())
+        return GuardUse(name=self.name, binds=binds, timeout_seconds=self.timeout.total_seconds(), queue=self.queue)
 
 
 @overload

@@ -13,9 +13,10 @@ from gatework.canonical import Json
 from gatework.errors import ContractError, PlanError
 from gatework.guard import Guard, as_guard
 from gatework.journal import Call, key_of
+from gatework.judging import isolated
 from gatework.lock import Locked
 from gatework.perform import Code
-from gatework.plan import Plan, ToolUse, Work
+from gatework.plan import GuardUse, Plan, ToolUse, Work
 from gatework.schema import Schema
 from gatework.stage import Definition, Endorser, Stage
 from gatework.tool import Tool
@@ -65,6 +66,14 @@ class Known:
         if call.key != key_of(use, call.arguments, node=name, lineage=lineage):
             raise ContractError(f"a call of {use.name} under a key that is not its own")
         return use, self.code[node.runs].tools[call.tool]
+
+    def guard(self, name: str, guard: str) -> tuple[Work, GuardUse]:
+        """An isolated guard of a node. Raises `ContractError` where the plan has none such there."""
+        node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
+        for use in isolated(node) if isinstance(node, Work) else ():
+            if use.name == guard and isinstance(node, Work):
+                return node, use
+        raise ContractError("a verdict of a guard that the plan does not have there")
 
     def runs(self, name: str) -> tuple[str, str]:
         """What a node runs, and on which task queue; empty where there is no such node, or a person decides there."""
@@ -122,11 +131,26 @@ class Library:
         wanted = queue if queue in self.queues else ""
         return sorted({use.name for use in self._apart if use.queue == wanted})
 
+    @property
+    def guards(self) -> frozenset[str]:
+        """The guards that are isolated, as activities of their own."""
+        return frozenset(use.name for use in self._isolated)
+
+    def guards_served(self, queue: str) -> Sequence[str]:
+        """The guards that a worker of a task queue runs."""
+        return sorted({use.name for use in self._isolated if use.queue == queue})
+
     @functools.cached_property
     def queues(self) -> frozenset[str]:
-        """The task queues that stages and tools of known plans name by `on=`."""
-        names = (*(node.queue for node in self._work), *(use.queue for use in self._apart))
+        """The task queues that stages, tools and guards of known plans name by `on=`."""
+        names = [node.queue for node in self._work]
+        names += [use.queue for use in self._apart]
+        names += [use.queue for use in self._isolated]
         return frozenset(filter(None, names))
+
+    @functools.cached_property
+    def _isolated(self) -> tuple[GuardUse, ...]:
+        return tuple(use for node in self._work for use in isolated(node))
 
     @functools.cached_property
     def _apart(self) -> tuple[ToolUse, ...]:

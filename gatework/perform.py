@@ -9,33 +9,32 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from gatework import canonical
 from gatework.acting import LINGER
-from gatework.answers import Call, Late, answers
 from gatework.calls import MAX_ENTRIES, MAX_JOURNAL_BYTES
 from gatework.canonical import Json, Sealed
 from gatework.cell import Cell, Refusal
-from gatework.contract import Contract, contract, first_error
+from gatework.contract import Contract, first_error
 from gatework.errors import BudgetError, ContractError, GateworkError, GrantError
 from gatework.events import Failed, FailureKind, Finished, Given, Result, Stopped, Suspended
 from gatework.guard import Guard
+from gatework.judging import Judges
 from gatework.labels import CLASSES, Label
 from gatework.logs.emit import say_broke
 from gatework.logs.text import place_of
 from gatework.models.question import Model
-from gatework.plan import GuardUse, Plan, Work
+from gatework.plan import Plan, Work
 from gatework.stage import Definition
 from gatework.state import Run
 from gatework.threads import Threads
 from gatework.tool import Tool
-from gatework.verdict import ANSWERS, Block, Verdict, short
+from gatework.verdict import Block, short
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class _Still(Exception):
 
 class _Attempt:
     def __init__(self, run: Run, node: Work, code: Code, cell: Cell, threads: Threads, waited: float) -> None:
-        self._threads = threads
+        self._judges = Judges(run, node, code.definition.declared, code.guards, threads)
         self._run = run
         self._node = node
         self._code = code
@@ -156,7 +155,7 @@ class _Attempt:
         if run.edited is None:
             # A person who lets these inputs in has seen what the guards said of them.
             asked = () if run.let_in else node.before
-            self._before = await self._verdicts(asked, inputs, run.inputs_digest) if asked else ()
+            self._before = await self._judges.said(asked, inputs, run.inputs_digest) if asked else ()
             if any(given.verdict != "pass" for given in self._before):
                 return Stopped(
                     plan=run.plan,
@@ -175,7 +174,9 @@ class _Attempt:
                 data = self._contract.accept(canonical.dumps(output.data))
             except ContractError as error:
                 raise error.at(f"edited output of {node.name}") from None
-        verdicts = await self._verdicts(node.guards, inputs, output.digest, data)
+        # Those that are isolated look elsewhere, at what leaves here.
+        near = tuple(use for use in node.guards if not use.queue)
+        verdicts = await self._judges.said(near, inputs, output.digest, data)
         return Finished(
             plan=run.plan,
             node=run.node,
@@ -241,7 +242,7 @@ class _Attempt:
                 raise error.at(f"{name}, which limits the tools of {self._node.name},") from None
 
     def _of(self, name: str) -> Contract[Any]:
-        return contract(self._code.definition.declared.params[name].type)
+        return self._code.definition.declared.params[name].contract
 
     async def _work(self, inputs: Mapping[str, bytes]) -> bytes:
         """Call the function on freshly parsed inputs; the canonical bytes of its output."""
@@ -305,38 +306,6 @@ class _Attempt:
         if type(output) is not CLASSES[self._node.label]:
             raise ContractError(f"must be {CLASSES[self._node.label].__name__}(…), and is a {type(output).__name__}")
         return output.value
-
-    async def _verdicts(
-        self, uses: Sequence[GuardUse], inputs: Mapping[str, bytes], digest: str, output: bytes | None = None
-    ) -> tuple[Given, ...]:
-        """What each guard says of an output, or of inputs alone. One that breaks, is late or says nothing blocks."""
-        calls = [
-            Call(self._code.guards[use.name].function, partial(self._copies, use, inputs, output), use.timeout_seconds)
-            for use in uses
-        ]
-        found = await answers(calls, self._threads)
-        return tuple(self._given(use, answer, digest) for use, answer in zip(uses, found, strict=True))
-
-    def _copies(
-        self, use: GuardUse, inputs: Mapping[str, bytes], output: bytes | None
-    ) -> tuple[Sequence[object], dict[str, object]]:
-        """Freshly parsed, so that no guard changes what the next one sees."""
-        others = {name: self._of(source).copy(inputs[source]) for name, source in use.binds.items()}
-        return () if output is None else (self._contract.copy(output),), others
-
-    def _given(self, use: GuardUse, answer: object, digest: str) -> Given:
-        verdict = answer
-        if isinstance(answer, Late):
-            verdict = Block(f"the guard {use.name} took longer than {use.timeout_seconds:g} s")
-        elif isinstance(answer, Exception):
-            say_broke(
-                "guard.broke", answer, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name}
-            )
-            verdict = Block(f"the guard {use.name} broke: {type(answer).__name__} at {place_of(answer)}")
-        if not isinstance(verdict, Verdict) or type(verdict) not in ANSWERS or verdict.word is None:
-            verdict = Block(f"the guard {use.name} answered with no verdict")
-        assert verdict.word is not None
-        return Given(guard=use.name, on=digest, verdict=verdict.word, reason=short(verdict.reason))
 
 
 def _now_ms() -> int:

@@ -54,6 +54,8 @@ class GuardUse(_Data):
     binds: Mapping[str, str]
     """Parameter of the guard → input of the stage; the output, the first parameter of a guard of outputs, is not in."""
     timeout_seconds: float
+    queue: str = ""
+    """Task queue of the workers that run it, as an activity of its own; empty for those of the stage."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,6 +179,9 @@ def _uses(
             said = f"{what} {words.name(name)} of {of} has {words.time(use.timeout_seconds)} for its verdict"
             bearing = grown(was[name].timeout_seconds, use.timeout_seconds)
             yield f"{said}, it had {words.time(was[name].timeout_seconds)}", bearing
+        if was[name].queue != use.queue:
+            where = f"is isolated on {words.name(use.queue)}" if use.queue else "is not isolated any more"
+            yield f"{what} {words.name(name)} of {of} {where}", _isolation(was[name], use)
         yield from by_field(pair, was[name], use, GUARD, f"{what} {words.name(name)} of {of}")
     kept = [name for name in was if name in now]
     if kept != [name for name in now if name in was]:
@@ -190,7 +193,14 @@ def _binds(binds: Mapping[str, str], always: Sequence[str]) -> str:
     return words.listed([*always, *read])
 
 
-GUARD: Rules = dict.fromkeys(("name", "binds", "timeout_seconds"))
+def _isolation(old: GuardUse, new: GuardUse) -> Bearing:
+    """Beside the stage a guard can hold up its worker; which of two queues is the safer, the plan does not know."""
+    if old.queue and new.queue:
+        return _UNCLEAR
+    return _STRENGTHENS if new.queue else _WEAKENS
+
+
+GUARD: Rules = dict.fromkeys(("name", "binds", "timeout_seconds", "queue"))
 
 
 def _tools(pair: Pair, old: Work, new: Work) -> Said:

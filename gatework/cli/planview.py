@@ -142,7 +142,8 @@ def _guard(use: GuardUse) -> str:
         words.name(a) if a == b else f"{words.name(a)}={words.name(b)}" for a, b in sorted(use.binds.items())
     )
     time = "" if use.timeout_seconds == _GUARD_SECONDS else f" in {words.time(use.timeout_seconds)}"
-    return words.name(use.name) + (f"({seen})" if seen else "") + time
+    where = f" on {words.name(use.queue)}" if use.queue else ""
+    return words.name(use.name) + (f"({seen})" if seen else "") + time + where
 
 
 def _limits(node: Work) -> Iterator[str]:

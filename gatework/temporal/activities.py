@@ -1,4 +1,4 @@
-"""Activities: one for each stage and endorser, running an attempt of a node, and one for each tool that runs apart."""
+"""Activities: one for each stage and endorser, for each tool that runs apart, and for each guard that is isolated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from temporalio.exceptions import ApplicationError
 from gatework import acting, canonical, models, wire
 from gatework.adopted import CALLER
 from gatework.errors import ConfigError, ContractError, OrderError
-from gatework.events import Acted, Failed, Finished, Result
+from gatework.events import Acted, Failed, Finished, Given, Result
+from gatework.judging import Judges
 from gatework.library import Known, Library
 from gatework.logs import emit
 from gatework.logs.story import short_digest
@@ -25,9 +26,11 @@ from gatework.models.question import Model
 from gatework.perform import perform
 from gatework.temporal import acting as asked_for
 from gatework.temporal import attempt as attempted
+from gatework.temporal import isolated
 from gatework.temporal.acting import ActTask
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, HEARTBEATS, TRIES, UNREADY
 from gatework.temporal.attempt import Task
+from gatework.temporal.isolated import GuardTask
 from gatework.temporal.payloads import application_error, data_of, raw
 from gatework.temporal.threaded import threaded
 from gatework.threads import Threads
@@ -40,7 +43,7 @@ Activity = Callable[[RawValue], Any]
 
 
 def activities(library: Library, *, model: Model | str | None, seed: int) -> Mapping[str, Activity]:
-    """The activity for each stage, endorser and tool that runs apart, by its type."""
+    """The activity for each stage, endorser, tool that runs apart and isolated guard, by its type."""
 
     @functools.cache
     def connected() -> Model:
@@ -48,7 +51,7 @@ def activities(library: Library, *, model: Model | str | None, seed: int) -> Map
 
     served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS))
 
-    def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[Result | Acted]]) -> Activity:
+    def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[Result | Acted | Given]]) -> Activity:
         async def answered(task: RawValue) -> RawValue:
             return raw(wire.encode(await work(served, task)))
 
@@ -56,7 +59,8 @@ def activities(library: Library, *, model: Model | str | None, seed: int) -> Map
 
     stages = {attempted.activity_type(name): _attempt for name in library.definitions}
     tools = {asked_for.activity_type(name): _act for name in library.tools}
-    return {type_: serving(type_, work) for type_, work in {**stages, **tools}.items()}
+    guards = {isolated.activity_type(name): _judge for name in library.guards}
+    return {type_: serving(type_, work) for type_, work in {**stages, **tools, **guards}.items()}
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,24 @@ async def _act(served: _Served, task_: RawValue) -> Acted:
         _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
         with _beating(info):
             return await acting.act(use, tool, act)
+
+
+async def _judge(served: _Served, task_: RawValue) -> Given:
+    """The verdict of one isolated guard. Whatever is raised here is a block."""
+    info = _info()
+    task: GuardTask = _read(GuardTask, task_)
+    run = task.run
+    with emit.bound(_about(info, run.plan, run.node, run.attempt)):
+        known = _known(served, info, run.plan)
+        try:
+            node, use = known.guard(run.node, task.guard)
+        except ContractError as error:
+            raise application_error(error) from None
+        _must_be_asked_here(info, isolated.activity_type(use.name), use.queue)
+        code = known.code[node.runs]
+        judges = Judges(run, node, code.definition.declared, code.guards, served.threads)
+        with _beating(info):
+            return await judges.one(use, task.output)
 
 
 def _info() -> activity.Info:

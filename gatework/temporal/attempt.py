@@ -11,10 +11,12 @@ from temporalio.exceptions import ActivityError
 from gatework import canonical, wire
 from gatework.errors import ContractError
 from gatework.events import Acted, Event, Failed, FailureKind, Finished, Result, Stopped, Suspended
+from gatework.judging import isolated
 from gatework.library import Known
 from gatework.plan import Work
 from gatework.state import Run
 from gatework.temporal.asking import Job, done, why
+from gatework.temporal.isolated import judged
 from gatework.temporal.payloads import data_of
 from gatework.verdict import short
 
@@ -69,6 +71,8 @@ async def performed(
         event: Result = wire.decode(Result, data_of(answer) or b"", what="result", max_values=_MOST_VALUES)
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
+            if isolated(node):
+                event = await judged(known, due, event, heartbeat_timeout=heartbeat_timeout, idle=idle)
         if isinstance(event, Suspended):
             for call in event.calls:
                 known.check_call(node, call)

@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
-from gatework.temporal import acting, attempt
+from gatework.temporal import acting, attempt, isolated
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
 from gatework.temporal.definition import workflow_class
@@ -88,6 +88,7 @@ class GateworkPlugin(SimplePlugin):
         queue = config.get("task_queue", "")
         types = [attempt.activity_type(name) for name in self.library.served(queue)]
         types += [acting.activity_type(name) for name in self.library.tools_served(queue)]
+        types += [isolated.activity_type(name) for name in self.library.guards_served(queue)]
         served = [self._activities[type_] for type_ in types]
         if queue in self.library.queues:
             # Its workers hold what others must not: they do what the plans put there, and no more.

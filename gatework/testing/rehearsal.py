@@ -12,13 +12,15 @@ from gatework.acting import act
 from gatework.canonical import Json, Sealed
 from gatework.contract import Contract
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Acted, Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind
+from gatework.events import Acted, Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind, Finished
+from gatework.judging import Judges, isolated, joined
 from gatework.ledger import Entry
 from gatework.models.question import Model
 from gatework.perform import Code, perform
 from gatework.plan import Approval, Plan, Work
 from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
 from gatework.testing.driver import Driver
+from gatework.threads import Threads
 from gatework.workflow import Workflow
 
 I = TypeVar("I")  # noqa: E741  # the input
@@ -220,7 +222,11 @@ class Rehearsal(Generic[O]):
             assert use is not None  # the machine asks for no call that the plan does not grant
             return await act(use, code.tools[use.name], due)
         reach = None if model is None else lambda: model
-        return await perform(due, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed)
+        event = await perform(due, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed)
+        if not isinstance(event, Finished):
+            return event
+        judges = Judges(due, node, definition.declared, code.guards, Threads())
+        return joined(node, event, [await judges.one(use, event.output) for use in isolated(node)])
 
     def _contract(self, place: str) -> Contract[Any]:
         if place == self.plan.input.name:

@@ -1,0 +1,67 @@
+"""One isolated guard as one activity: what is asked of a worker, and that its silence is a block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.exceptions import ActivityError
+
+from gatework import wire
+from gatework.canonical import Sealed
+from gatework.errors import ContractError
+from gatework.events import Finished, Given
+from gatework.judging import blocked, isolated, joined
+from gatework.library import Known
+from gatework.plan import GuardUse, Work
+from gatework.state import Run
+from gatework.temporal.asking import Job, done, why
+from gatework.temporal.payloads import data_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardTask:
+    """What the workflow asks of a worker: the verdict of one guard."""
+
+    guard: str
+    run: Run
+    output: Sealed
+
+
+def activity_type(guard: str) -> str:
+    """The activity type of a guard: never that of an activity which the same worker serves for others."""
+    return f"guard.{guard}"
+
+
+async def judged(
+    known: Known, due: Run, event: Finished, *, heartbeat_timeout: timedelta, idle: Callable[[str], None]
+) -> Finished:
+    """A result with the verdicts of the isolated guards, each asked where the plan says. One that gives none blocks."""
+    node = known.plan.nodes[known.plan.index[due.node]]
+    assert isinstance(node, Work)
+
+    async def asked(use: GuardUse) -> Given:
+        task = GuardTask(guard=use.name, run=due, output=event.output)
+        job = Job(
+            type=activity_type(use.name),
+            what=f"the guard {use.name}",
+            message=wire.encode(task),
+            queue=use.queue,
+            timeout_seconds=use.timeout_seconds,
+            once=True,  # one that brings down its worker is not given the next
+            summary=f"guard {use.name} of {due.node}, attempt {due.attempt}",
+        )
+        if len(job.message) > wire.MAX_MESSAGE_BYTES:
+            return blocked(use, event.output.digest, f"the guard {use.name} would be handed more than a message takes")
+        try:
+            answer = await done(job, heartbeat_timeout=heartbeat_timeout, idle=idle)
+            given: Given = wire.decode(Given, data_of(answer) or b"", what=f"verdict of {use.name}")
+        except ActivityError as error:
+            return blocked(use, event.output.digest, why(error, f"the guard {use.name}").reason)
+        except ContractError as error:
+            return blocked(use, event.output.digest, str(error))
+        return given
+
+    return joined(node, event, await asyncio.gather(*map(asked, isolated(node))))
