@@ -68,8 +68,20 @@ def told(entry: Entry, values: Mapping[str, Json]) -> Iterator[Line]:
         case "ended":
             style = "green" if receipt.action == "completed" else "red"
             yield Line("■", style, "", Text(receipt.action or "ended", style=style))
-        case "begun":
+        case "acted":
+            yield _acted(receipt)
+        case "begun" | "suspended" | "acting":
             pass
+
+
+def _acted(receipt: Receipt) -> Line:
+    """What became of a call that the stage waited for."""
+    happened = receipt.action in ("done", "found")
+    style = "green" if happened else "yellow"
+    how = {"done": "called, once", "found": "found: it had happened already"}.get(receipt.action, receipt.action)
+    reason = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
+    said = Text.assemble((one_line(receipt.how.get("tool", "")), "bold"), (f" {how}{reason}", "dim"))
+    return Line("→", style, receipt.node, said)
 
 
 def _output(receipt: Receipt, value: Json) -> Iterator[Line]:
