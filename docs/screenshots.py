@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation: `.venv/bin/python docs/screenshots.py`; needs Chromium.
 
-Each shows the real UI of a real server, with a refund that the real model has prepared.
+Each shows the real UI of a real server: a refund that the real model has prepared, and a voucher that a scripted model
+asks for, since the embedded one does not get so far.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+from base64 import b64encode
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -17,16 +19,22 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.async_api import FloatRect, ViewportSize, async_playwright  # noqa: E402  # after the path is set
 from temporalio.client import Client  # noqa: E402
+from temporalio.worker import Worker  # noqa: E402
 
+from activities.answers import Answer  # noqa: E402
+from activities.mailbox import RawMail  # noqa: E402
 from activities.shop import create_shop  # noqa: E402
 from gatework.temporal import GateworkPlugin, start  # noqa: E402
 from gatework.temporal.child import running  # noqa: E402
 from gatework.temporal.server import Server, dev_server  # noqa: E402
+from gatework.testing import ScriptedModel, tool_call  # noqa: E402
 from showcase.cases import chosen  # noqa: E402
+from workflows.inquiry import inquiry  # noqa: E402
 from workflows.refund import refund  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 MAIL = "0023-espresso-machine"
+QUESTION = ROOT / "mails" / "inquiries" / "0104-flask-came-late.eml"
 VIEW: ViewportSize = {"width": 1440, "height": 1600}
 CUT: FloatRect = {"x": 256, "y": 60, "width": 1184, "height": 1080}
 """Without the UI's own menus."""
@@ -45,16 +53,41 @@ async def main() -> None:
             env = {**os.environ, "TEMPORAL_ADDRESS": server.address}
             async with running([sys.executable, str(ROOT / "worker.py")], log=folder / "worker.log", env=env):
                 await take(await waiting(server), IMAGES / "waiting.png")
+            await calling(server)
 
 
 async def waiting(server: Server) -> str:
     """The page of a refund that waits for finance."""
     client = await Client.connect(server.address, plugins=[GateworkPlugin(refund)])
     (case,) = chosen([MAIL])
-    run = await start(client, refund, case.mail, id="refund-GW-1023")
+    run = await start(client, refund, case.mail)
     progress = await run.waiting()
     assert progress.waiting is not None, progress.reason
     return server.page(run.id, (await run.handle.describe()).run_id)
+
+
+async def calling(server: Server) -> None:
+    """Let an inquiry come to the call of a voucher, and take its picture."""
+    own = {"customer": "C-0035", "order": "GW-1018"}
+    answer = Answer(
+        article="delivery-times",
+        quotation="Most parcels then arrive within four working days.",
+        order="GW-1018",
+        status="Your order left our warehouse on 2026-11-04 and arrived on 2026-11-17.",
+        opening="Thank you for writing to us.",
+    )
+    model = ScriptedModel(answer, tool_call("grant_voucher", **own, amount="3.00"))
+    client = await Client.connect(server.address, plugins=[GateworkPlugin(inquiry, model=model)])
+    async with Worker(client, task_queue="inquiries"):
+        mail = RawMail(eml=b64encode(QUESTION.read_bytes()).decode())
+        run = await start(client, inquiry, mail, task_queue="inquiries")
+        progress = await run.waiting()
+        assert progress.waiting is not None, progress.reason
+        await run.approve(progress.waiting.number, by="Ada", evidence=progress.waiting.evidence)
+        progress = await run.waiting()
+        assert progress.waiting is not None, progress.reason
+        assert progress.waiting.kind == "call", progress.waiting.reasons
+        await take(server.page(run.id, (await run.handle.describe()).run_id), IMAGES / "call.png")
 
 
 async def take(page_address: str, path: Path) -> None:
