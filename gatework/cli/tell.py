@@ -73,7 +73,6 @@ _SAYS = {
 }
 _ASKS = {
     "approval": "to approve it",
-    "call": "to let it make a call",
     "escalated": "to look at what a guard escalated",
     "blocked": "because it was blocked",
     "exhausted": "because its attempts are spent",
@@ -98,6 +97,8 @@ class Printed:
         self._screen = console()
         self._printed: set[str] = set()
         self._begun = False
+        self._under_way: set[tuple[Value | None, Value | None]] = set()
+        """Stage and attempt of what was started and has come to nothing yet: it goes on after it stood still."""
 
     def show(self, story: Story) -> None:
         """Print what is new."""
@@ -108,8 +109,20 @@ class Printed:
             if told.key in self._printed or told.event.level <= logging.DEBUG:
                 continue
             self._printed.add(told.key)
-            line = _line(told.event, story.started, min(width, _MOST_PLACE), self._screen)
+            goes_on = self._goes_on(told.event)
+            line = _line(told.event, story.started, min(width, _MOST_PLACE), self._screen, goes_on=goes_on)
             self._screen.print(line, soft_wrap=True)
+
+    def _goes_on(self, event: LogEvent) -> bool:
+        """Whether a stage that stood still is run again with its journal: the same attempt, and no new start."""
+        attempt = (event.fields.get("stage"), event.fields.get("attempt"))
+        if event.name in ("try.failed", "run.reset"):
+            self._under_way.clear()
+        if event.name != "stage.started":
+            return False
+        known = attempt in self._under_way
+        self._under_way.add(attempt)
+        return known
 
     def _head(self, story: Story) -> None:
         self._begun = True
@@ -125,9 +138,9 @@ class Printed:
             self._screen.print(Text("The server has forgotten the beginning.", style="yellow"))
 
 
-def _line(event: LogEvent, started: datetime, width: int, screen: Console) -> Text:
+def _line(event: LogEvent, started: datetime, width: int, screen: Console, *, goes_on: bool = False) -> Text:
     mark, style = _MARKS.get(event.name, ("·", "dim"))
-    said = Text(words(event))
+    said = Text("goes on with what it was told" if goes_on else words(event))
     if event.name == "run.ended":
         outcome = str(event.fields.get("outcome"))
         mark, style = ("■" if outcome == "completed" else "✖"), STYLES.get(outcome, "red")
@@ -179,7 +192,7 @@ def words(event: LogEvent) -> str:
         case "effect.unknown":
             return f"nobody knows whether {fields.get('tool', 'its effect')} happened"
         case "gate.opened":
-            return _opened(fields)
+            return _opened(fields, _tool_of(event))
         case "decision.taken":
             did = _DECIDED.get(fields["action"], fields["action"])
             return f"{did}{_who(fields)}{_after(': ', fields, 'note')}"
@@ -239,9 +252,17 @@ def _refused(fields: Mapping[str, str]) -> str:
             return f"not taken: {reason}"
 
 
-def _opened(fields: Mapping[str, str]) -> str:
+def _tool_of(event: LogEvent) -> str:
+    """The tool whose call is asked about: its arguments are shown under its name and `()`."""
+    shown = event.fields.get("shown", ())
+    names = [str(each).partition(":")[0] for each in shown] if isinstance(shown, tuple) else []
+    return next((one_line(name[:-2], 120) for name in names if name.endswith("()")), "")
+
+
+def _opened(fields: Mapping[str, str], tool: str) -> str:
     role = fields.get("role") or "a person"
     until = fields.get("until", "").replace("T", " ").replace("+00:00", " UTC")
     # Why it was blocked, or given up, stands one line above; a failure may be of the machine's own finding.
     why = _after(": ", fields, "reason") if fields["asks"] == "failed" else ""
-    return f"waits for {role}{f' until {until}' if until else ''} {_ASKS.get(fields['asks'], '')}{why}"
+    asks = f"to let it call {tool or 'a tool'}" if fields["asks"] == "call" else _ASKS.get(fields["asks"], "")
+    return f"waits for {role}{f' until {until}' if until else ''} {asks}{why}"

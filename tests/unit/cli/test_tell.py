@@ -85,3 +85,26 @@ def test_story_fits_80_columns_and_is_printed_once(monkeypatch: pytest.MonkeyPat
 def test_times_are_relative_to_the_start(at: str, said: str) -> None:
     """In two units at most."""
     assert since(at, NOON) == said
+
+
+def test_call_that_a_person_is_asked_about_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its arguments are shown under the tool's name and `()`; a value of that name is none."""
+    fields: dict[str, Value] = {
+        "stage": "gesture",
+        "asks": "call",
+        "role": "support",
+        "shown": ("refund:0123456789ab", "grant_voucher():0123456789ab"),
+    }
+    asked = LogEvent.of("gate.opened", fields, at="2026-01-01T12:00:01.500+00:00")
+    assert "waits for support to let it call grant_voucher" in " ".join(printed([asked], monkeypatch).split())
+
+
+def test_stage_that_stood_still_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same attempt is not started twice; another attempt is, and so is one after a death or a reset."""
+
+    def started(attempt: int) -> LogEvent:
+        return LogEvent.of("stage.started", {"stage": "pay", "attempt": attempt}, at="2026-01-01T12:00:01.500+00:00")
+
+    events = [started(1), started(1), started(2), event("run.reset"), started(2)]
+    lines = [line for line in printed(events, monkeypatch).splitlines() if "pay" in line]
+    assert ["goes on with what it was told" in line for line in lines] == [False, True, False, False]
