@@ -45,7 +45,7 @@ def approve(
 
 
 def reject(run: Run, why: Why, by: By = None, number: Number = "", as_json: AsJson = False) -> None:
-    """Refuse the approval: the run ends."""
+    """Say no: to an approval, and the run ends; to a call, which is not made, and the run does not end."""
     _send(run, lambda found: found.reject(why, by=name_of(by), number=number), as_json)
 
 

@@ -124,5 +124,7 @@ def show(run: Run, as_json: AsJson = False) -> None:
     screen.print(render.incidents(ledger, values))
     if progress.waiting is not None:
         screen.print(render.question(progress.waiting))
+        if said := render.meaning(progress.waiting):
+            screen.print(Text(said))
         for typed in render.commands(found.id, progress.waiting):
             screen.print(Text(f"  {typed}"), soft_wrap=True)

@@ -94,6 +94,7 @@ def ending(status: str, reason: str = "") -> Text:
 def _state(node: NodeProgress) -> Text:
     said = [node.status, *(["by a person"] if node.by_hand else [])]
     said += [f"{node.attempts} attempts"] if node.attempts > 1 else []
+    said += [f"to call {clean(node.calling, 60)}"] if node.calling else []
     return Text(", ".join(said), style=STYLES[node.status])
 
 
@@ -139,6 +140,17 @@ def _shown(name: str, value: Json) -> RenderableType:
         text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
         table.add_row(Text(clean(field, 60)), Text(clean(text)))
     return Group(Text(name, style="bold"), Padding(table, (0, 0, 0, 2)))
+
+
+def meaning(waiting: Waiting) -> str:
+    """What the decisions about a call do, which are not those about a value; empty where nothing needs saying."""
+    if waiting.kind != "call":
+        return ""
+    tool, node = one_line(waiting.tool, 60), one_line(waiting.node, 60)
+    return (
+        f"approve: {tool} is called once, with exactly these arguments. "
+        f"reject: it is not called, {node} is told so, and the run does not end. abort: the run ends without it."
+    )
 
 
 def commands(name: str, waiting: Waiting, program: str = "gatework") -> Sequence[str]:

@@ -84,7 +84,10 @@ class Execution(Generic[O]):
         return await self._decide("approve", number=number, by=by, note=note, evidence=evidence)
 
     async def reject(self, note: str, *, by: str = "", number: int | str | None = None) -> str:
-        """End the run: not approved. Raises `DecisionError`."""
+        """Say no: to an approval, and the run ends; to a call, which is not made, and the run does not end.
+
+        Raises `DecisionError`.
+        """
         return await self._decide("reject", note=note, by=by, number=number)
 
     async def retry(self, note: str = "", *, by: str = "", number: int | str | None = None) -> str:

@@ -11,14 +11,17 @@ from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
 from gatework.library import Known
-from gatework.state import Gate
+from gatework.state import Gate, Receipt
 
 MAX_NAME = 120
 MAX_NOTE = 2_000
 
 DESCRIPTIONS: Mapping[Action, str] = {
     "approve": 'The four digits on the panel, such as 4821; or {"number": 4821, "by": "your name", "note": "…"}.',
-    "reject": 'Why not, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
+    "reject": (
+        'Why not, in double quotes; or {"note": "…", "by": "your name"}. '
+        "The run ends, save at a call: that is not made, and the stage is told."
+    ),
     "retry": 'Nothing, or the four digits if the panel asks; or {"note": "for the model", "by": "your name"}.',
     "edit": 'The corrected value as JSON; or {"place": "…", "value": …, "by": "your name", "note": "…"}.',
     "abort": 'Why, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
@@ -69,6 +72,21 @@ def move(data: bytes | None) -> Move:
     if to and not re.fullmatch(r"[0-9a-f]{12,64}", to):
         raise DecisionError("A plan is named by twelve or more of the first digits of its digest.")
     return Move(to=to, by=_text(fields.get("by"), "by", MAX_NAME), note=_text(fields.get("note"), "note", MAX_NOTE))
+
+
+def taken(receipt: Receipt, gate: Gate | None) -> str:
+    """What a person is told whose decision was taken at a gate."""
+    by = f" by {receipt.by} (as claimed)" if receipt.by else ""
+    said = f"{receipt.action} taken at {receipt.node}{by}"
+    if gate is None or gate.call is None or gate.kind != "call":
+        return f"{said}."
+    match receipt.action:
+        case "approve":
+            return f"{said}: {gate.call.tool} is called once, as shown."
+        case "reject":
+            return f"{said}: {gate.call.tool} is not called, {receipt.node} is told so, and the run does not end."
+        case _:
+            return f"{said}."
 
 
 def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:

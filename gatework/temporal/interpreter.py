@@ -33,7 +33,7 @@ from gatework.temporal import movement
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
 from gatework.temporal.attempt import ended_at, failed, performed
-from gatework.temporal.decisions import decided
+from gatework.temporal.decisions import decided, taken
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
 from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
@@ -409,10 +409,10 @@ class Interpreter(OwnPayloads):
             raise refusal(error.message) from None
 
     def decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
+        gate = self._state.gate if self._state else None
         step = self.look(action, data)
         self._accept(step, workflow.now())
-        taken = step.receipts[0]
-        return f"{action} taken at {taken.node}{f' by {taken.by} (as claimed)' if taken.by else ''}."
+        return taken(step.receipts[0], gate)
 
     def _salt(self, of: str) -> bytes:
         """A salt that is the same for a decision and its check, and at each replay.

@@ -1,8 +1,8 @@
 """The panel: a run's current details in the Temporal UI, as Markdown that no value can forge.
 
 It travels in a URL, so it stays under 4 KB; where not all fits, every part is cut alike and says so, and the query
-`state` has the rest. What a value holds goes into table cells, escaped, or into a fence longer than any run of
-backticks in it.
+`state` has the rest. The arguments of a call that a person is asked about are cut last, and say so where they stand.
+What a value holds goes into table cells, escaped, or into a fence longer than any run of backticks in it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import json
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from gatework.canonical import Json
-from gatework.temporal.progress import NodeProgress, Progress, Waiting, asked
+from gatework.temporal.progress import NodeProgress, Progress, Waiting, asked, called
 
 T = TypeVar("T")
 
@@ -43,8 +43,15 @@ _LET_IN = "`approve` with **{number}**: {node} runs on exactly these inputs"
 _RETRY_IN_DOUBT = "`retry` with **{number}**, once you know that it did not happen"
 """At a gate of an effect in doubt; a plain retry, sent twice, could repeat it."""
 
-_LET_CALL = "`approve` with **{number}**: {tool} is called with exactly these arguments"
-_REFUSE_CALL = '`reject` with the reason in double quotes, `"…"`: the call is not made, and {node} is told so'
+_CALL = {
+    "approve": "`approve` with **{number}**: {tool} is called once, with exactly the arguments below",
+    "reject": (
+        '`reject` with the reason in double quotes, `"…"`: the call is not made, {node} is told so, '
+        "and the run does not end"
+    ),
+    "abort": "`abort` to end the run without the call",
+}
+_NOT_ALL = "**These are not all of the arguments: read them in the query `state`, or with `gatework show`.**"
 
 _HOW = {
     "approve": "`approve` with **{number}**",
@@ -57,20 +64,27 @@ _HOW = {
 
 def panel(progress: Progress) -> str:
     """The panel of a run, at most `MAX_BYTES` bytes of UTF-8. Its first line says what is needed of whom."""
-    sizes = (_Page(longest, most).written(progress) for longest, most in _SIZES)
     text = ""
-    for text in sizes:  # the smallest is shown where none fits
+    for size, of_call in _sizes():
+        text = _Page(*size, of_call).written(progress)  # the smallest is shown where none fits
         if len(text.encode()) <= MAX_BYTES:
             break
     return text
 
 
+def _sizes() -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """How much to show, of what there is and of the arguments of a call: those are cut once all else is."""
+    yield from ((size, _SIZES[0]) for size in _SIZES)
+    yield from ((_SIZES[-1], of_call) for of_call in _SIZES[1:])
+
+
 class _Page:
     """The panel with texts of at most `longest` characters and lists of at most `most` entries."""
 
-    def __init__(self, longest: int, most: int) -> None:
+    def __init__(self, longest: int, most: int, of_call: tuple[int, int] = _SIZES[0]) -> None:
         self._longest = longest
         self._most = most
+        self._of_call = of_call
         self._cut = False
 
     def written(self, progress: Progress) -> str:
@@ -94,7 +108,7 @@ class _Page:
         until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
         known = {**_HOW, "retry": _RETRY_IN_DOUBT} if waiting.kind == "unknown" else _HOW
         known = {**known, "approve": _LET_IN} if waiting.before else known
-        known = {**known, "approve": _LET_CALL, "reject": _REFUSE_CALL} if waiting.kind == "call" else known
+        known = {**known, **_CALL} if waiting.kind == "call" else known
         names = {"place": _name(waiting.place), "node": _name(waiting.node), "tool": _name(waiting.tool)}
         ways = [known[update].format(number=waiting.number, **names) for update in waiting.allowed]
         reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
@@ -104,10 +118,20 @@ class _Page:
 
     def _evidence(self, waiting: Waiting) -> Iterable[str]:
         for name, value in self._first(list(waiting.shown.items())):
-            yield self._value(_name(name), value)
+            if waiting.tool and name == called(waiting.tool):
+                yield from self._arguments(name, value)
+            else:
+                yield self._value(_name(name), value)
         if waiting.left_out:
             self._cut = True
             yield f"Too large to show: {', '.join(map(_name, self._first(waiting.left_out)))}."
+
+    def _arguments(self, name: str, value: Json) -> Iterable[str]:
+        page = _Page(*self._of_call)
+        yield page._value(_name(name), value)
+        if page._cut:
+            self._cut = True
+            yield _NOT_ALL
 
     def _value(self, shown: str, value: Json) -> str:
         if not isinstance(value, dict):

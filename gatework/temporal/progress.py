@@ -50,7 +50,10 @@ class Waiting:
     expires: str
     """UTC, ISO 8601."""
     shown: Mapping[str, Json]
-    """The values to decide on, by name; what is approved, or stands in question, comes first."""
+    """The values to decide on, by name; what is approved, or stands in question, comes first.
+
+    The arguments of a call stand under the tool's name and `()`, so `grant_voucher()`.
+    """
     left_out: tuple[str, ...] = ()
     """Names of values that are too large to show here; the history has them."""
     before: bool = False
@@ -74,6 +77,11 @@ _ASKS_BEFORE: Mapping[GateKind, str] = {
     "unknown": "a guard blocks {node}, whose effect is in doubt",
 }
 """Where a guard looked at the inputs, and the stage has not worked on this attempt."""
+
+
+def called(tool: str) -> str:
+    """The name under which the arguments of a call are shown."""
+    return f"{tool}()"
 
 
 def asked(waiting: Waiting, shown: Callable[[str], str] = str) -> str:
@@ -109,11 +117,11 @@ MAX_SHOWN_BYTES = 1_000_000
 """How much a query answers with; Temporal takes 2 MiB."""
 
 
-def fitting(values: Mapping[str, Json]) -> dict[str, Json]:
-    """The values that fit into an answer, smaller ones first where not all do."""
+def fitting(values: Mapping[str, Json], first: str = "") -> dict[str, Json]:
+    """The values that fit into an answer: the first one, then smaller ones first where not all do."""
     sizes = {name: len(json.dumps(value)) for name, value in values.items()}
     left, kept = MAX_SHOWN_BYTES, set()
-    for name in sorted(sizes, key=lambda name: sizes[name]):
+    for name in sorted(sizes, key=lambda name: (name != first, sizes[name])):
         left -= sizes[name]
         if left >= 0:
             kept.add(name)
@@ -176,8 +184,9 @@ def _waiting(state: State, gate: Gate, expires: datetime | None) -> Waiting:
     if gate.candidate is not None:
         shown = {gate.node: gate.candidate.data, **shown}
     if gate.call is not None:
-        shown = {gate.call.tool: gate.call.arguments, **shown}
-    fits = fitting(shown)
+        # As at the gate: a name that no node has, so that no value takes the place of what is approved.
+        shown = {called(gate.call.tool): gate.call.arguments, **shown}
+    fits = fitting(shown, called(gate.call.tool) if gate.call else "")
     return Waiting(
         gate=gate.id,
         kind=gate.kind,

@@ -153,7 +153,7 @@ class Rehearsal(Generic[O]):
         return await self._decide("approve", number, by=by, note=note)
 
     async def reject(self, note: str = "", *, number: str | None = None, by: str = "") -> Due:
-        """Refuse; the run ends."""
+        """Refuse: an approval, and the run ends; a call, and its stage is told."""
         return await self._decide("reject", number, by=by, note=note)
 
     async def retry(self, note: str = "", *, number: str | None = None, by: str = "") -> Due:

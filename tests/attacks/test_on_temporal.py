@@ -83,7 +83,7 @@ async def test_inquiry_is_answered_and_made_good(world: World, deployments: Depl
     await run.approve(gate.number, by="Ada")
     gate = await waiting(run)
     assert (gate.kind, gate.role, gate.tool) == ("call", "support", "grant_voucher")
-    assert gate.shown["grant_voucher"] == {**OWN, "amount": "3.00"}
+    assert gate.shown["grant_voucher()"] == {**OWN, "amount": "3.00"}
     assert world.rows("vouchers") == []
     with pytest.raises(DecisionError):
         await run.approve("0000", by="Ada")

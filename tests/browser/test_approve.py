@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import uuid
@@ -15,7 +16,8 @@ from temporalio.worker import Worker
 
 from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.server import Server, dev_server
-from tests.workflow.plans import Note, Paper, signed
+from gatework.testing import ScriptedModel, tool_call
+from tests.workflow.plans import Note, Paper, agent_each, signed, world
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS = 60_000
@@ -98,6 +100,50 @@ async def test_person_finds_the_run_reads_its_panel_and_approves_with_the_number
     assert await run.result() == Paper(text=HOSTILE)
     (decided,) = [entry.receipt for entry in await run.ledger() if entry.receipt.kind == "decided"]
     assert (decided.action, decided.evidence) == ("approve", waits.evidence)
+
+
+async def test_person_reads_a_call_and_lets_exactly_that_one_happen(server: Server, page: Page) -> None:
+    """The panel shows tool and arguments as they are; its number makes this call, and not the next one."""
+    hostile = "A-1\n``` **approve** with **0000** <b>x</b> | [pay](http://evil.example)"
+    model = ScriptedModel(
+        [tool_call("transfer_each", order=hostile, amount="12.50")],
+        [tool_call("transfer_each", order="A-2", amount="99.00")],
+        Paper(text="paid"),
+    )
+    world.clear()
+    client = await Client.connect(server.address, plugins=[GateworkPlugin(agent_each, model=model)])
+    async with Worker(client, task_queue="browser"):
+        run = await start(client, agent_each, Note(text="A-1"), id=f"calls-{uuid.uuid4()}", task_queue="browser")
+        waits = (await run.waiting()).waiting
+        assert waits is not None
+        described = await run.handle.describe()
+        await page.goto(server.page(run.id, described.run_id))
+        panel = page.frame_locator(PANEL).get_by_role("main")
+        await expect(panel).to_contain_text("NEEDS YOU (boss): let decide_each call transfer_each")
+        called = f"approve with {waits.number}: transfer_each is called once, with exactly the arguments below"
+        await expect(panel).to_contain_text(called)
+        await expect(panel).to_contain_text("the call is not made, decide_each is told so, and the run does not end")
+        await expect(panel).to_contain_text("12.50")
+        await expect(panel).to_contain_text("``` **approve** with **0000** <b>x</b> | [pay](http://evil.example)")
+        assert await panel.get_by_role("link").count() == 0
+        assert await panel.locator("strong", has_text="0000").count() == 0
+
+        dialog = await sent(page, "approve", "0000" if waits.number != "0000" else "0001")
+        await expect(dialog).to_contain_text("That is not the number on the panel as it stands now; reload it")
+        assert world.paid == {}
+        await page.reload()
+        await sent(page, "approve", waits.number)
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            while (following := (await run.state()).waiting) is None or following.gate == waits.gate:
+                await asyncio.sleep(0.1)
+        assert following.shown["transfer_each()"] == {"order": "A-2", "amount": "99.00"}
+        assert list(world.paid.values()) == [hostile]
+
+        await page.reload()
+        await expect(panel).to_contain_text("99.00")
+        await sent(page, "reject", '"not this one"')
+        assert await run.result() == Paper(text="paid")
+        assert list(world.paid.values()) == [hostile]
 
 
 async def test_page_that_the_demo_names_shows_the_panel(server: Server, run: Execution[Paper], page: Page) -> None:

@@ -159,11 +159,11 @@ async def test_approver_sees_the_exact_call_and_lets_it_happen(deployments: Depl
     deployed = await deployments.serve(plans.agent_asked, model=Agent((wanted,)))
     run, gate = await deployed.gate(plans.agent_asked, Note(text="A-1"))
     assert (gate.kind, gate.role, gate.tool) == ("call", "boss", "transfer_asked")
-    assert gate.shown["transfer_asked"] == {"order": "A-1", "amount": "12.50"}
+    assert gate.shown["transfer_asked()"] == {"order": "A-1", "amount": "12.50"}
     metadata: Any = await run.handle.query("__temporal_workflow_metadata")
     panel = metadata.current_details.replace("\\", "")
     assert panel.startswith("### NEEDS YOU (boss): let decide_asked call transfer_asked")
-    assert "exactly these arguments" in panel
+    assert "is called once, with exactly the arguments below" in panel
     assert world.paid == {}
     wrong = str((int(gate.number) + 1111 - 1000) % 9000 + 1000)
     with pytest.raises(DecisionError):
@@ -194,7 +194,7 @@ async def test_each_call_is_asked_about_by_itself(deployments: Deployments) -> N
     run, gate = await deployed.gate(plans.agent_each, Note(text="A-1"))
     await run.approve(gate.number)
     following = await waiting(run)
-    assert following.shown["transfer_each"] == {"order": "A-2", "amount": "12.50"}
+    assert following.shown["transfer_each()"] == {"order": "A-2", "amount": "12.50"}
     assert (following.gate, following.evidence) != (gate.gate, gate.evidence)
     assert list(world.paid.values()) == ["A-1"]
     with pytest.raises(DecisionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shlex
 
@@ -80,3 +81,18 @@ def test_an_answer_with_words_that_we_do_not_have_is_refused(word: bytes) -> Non
     assert wire.decode(Progress, data, what="state") == waits("x")
     with pytest.raises(ContractError):
         wire.decode(Progress, data.replace(word, b'"other"'), what="state")
+
+
+def test_what_a_decision_about_a_call_does_is_said() -> None:
+    """To reject a call does not end the run, as to reject an approval does."""
+    asked = dataclasses.replace(answered_waiting(), kind="call", node="gesture", tool="grant_voucher")
+    said = render.meaning(asked)
+    assert "grant_voucher is called once, with exactly these arguments" in said
+    assert "it is not called, gesture is told so, and the run does not end" in said
+    assert render.meaning(answered_waiting()) == ""
+
+
+def answered_waiting() -> Waiting:
+    waiting = waits("x").waiting
+    assert waiting is not None
+    return waiting

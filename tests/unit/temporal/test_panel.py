@@ -174,6 +174,41 @@ _values = st.recursive(
 )
 
 
+def _of_call(arguments: Any, **shown: Any) -> Waiting:
+    return _waiting(kind="call", tool="pay", reasons=(), shown={"pay()": arguments, **shown})
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_arguments_of_a_call_are_only_text(text: str) -> None:
+    """Neither the values nor the names of arguments forge a line, a number or what `approve` and `reject` do."""
+    waiting = _of_call({"order": text, text: "1", "list": [text] * 20}, pay={"amount": text}, owed=text)
+    written = panel(_progress(waiting))
+    _honest(written, waiting)
+    offered = [line for line in _outside_fences(written) if line.startswith("- ")]
+    assert offered[0] == "- `approve` with **4821**: pay is called once, with exactly the arguments below"
+    assert offered[1].endswith("the call is not made, agreed is told so, and the run does not end")
+
+
+def test_arguments_of_a_call_are_whole_where_all_else_is_cut() -> None:
+    """What is approved is not hidden by long evidence, nor by many stages."""
+    order = "A-1, to be paid to the account that we have of old, and to no other, whatever the letter says of it"
+    waiting = _of_call({"order": order, "amount": "12.50"}, **{f"value_{n}": "x" * 5_000 for n in range(20)})
+    written = panel(_progress(waiting, nodes=100))
+    assert order.replace("-", "\\-").replace(".", "\\.") in written
+    assert "12\\.50" in written
+    assert "not all of the arguments" not in written
+    _honest(written, waiting)
+
+
+@pytest.mark.parametrize("arguments", [{"text": "x" * 5_000}, {f"field_{n}": "x" for n in range(60)}, ["x"] * 3_000])
+def test_panel_says_where_it_does_not_show_all_arguments(arguments: Any) -> None:
+    """Whoever approves what was cut is told where the rest is."""
+    waiting = _of_call(arguments)
+    written = panel(_progress(waiting))
+    assert "**These are not all of the arguments" in written
+    _honest(written, waiting)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     kind=st.sampled_from(list(ALLOWED)),
