@@ -232,7 +232,9 @@ class Cell:
         """How the plan grants a tool to this stage. Raises `GrantError` where it does not."""
         if self.granted.get(tool.name) is not tool:
             holds = ", ".join(sorted(self.granted)) or "no tool"
-            raise GrantError(f"{self.node.name} does not hold {tool.name}; the plan grants it {holds}.")
+            raise GrantError(
+                f"{self.node.name} does not hold {tool.name}; the plan grants it {holds}. Name it in its tools=."
+            )
         return self._uses[tool.name]
 
     def _plan_value(self, node: str) -> Json:
