@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gatework import canonical
+from gatework.admission import one_of
 from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
 from gatework.library import Known
-from gatework.state import Gate, Receipt
+from gatework.state import ALLOWED, Gate, Receipt
 
 MAX_NAME = 120
 MAX_NOTE = 2_000
@@ -92,6 +93,8 @@ def taken(receipt: Receipt, gate: Gate | None) -> str:
 def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:
     if gate is None:
         raise DecisionError("Nothing waits for a decision now.")
+    if "edit" not in ALLOWED[gate.kind]:  # before the value is looked at, which matters to nobody here
+        raise DecisionError(f"edit does not answer this; send {one_of(ALLOWED[gate.kind])}.")
     plan = known.plan
     wrapped = isinstance(typed, dict) and "value" in typed and set(typed) <= _FIELDS | {"place", "value"}
     fields: Mapping[str, Json] = typed if wrapped else {"value": typed}

@@ -179,7 +179,10 @@ async def test_call_that_a_person_refuses_is_not_made_and_the_model_is_told(depl
     wanted = call("transfer_asked", order="A-1", amount="12.50")
     deployed = await deployments.serve(plans.agent_asked, model=(model := Agent((wanted,))))
     run, _ = await deployed.gate(plans.agent_asked, Note(text="A-1"))
-    await run.reject("not this month", by="Ada")
+    with pytest.raises(DecisionError, match="edit does not answer this; send approve, reject or abort"):
+        await run.edit({})
+    said = await run.reject("not this month", by="Ada")
+    assert said.endswith("transfer_asked is not called, decide_asked is told so, and the run does not end.")
     assert (await run.result()).text == "paid"
     assert world.paid == {}
     [(text, refused)] = model.told
