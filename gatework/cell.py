@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gatework import acting, canonical, grant
@@ -207,7 +207,7 @@ class Cell:
         """
         await self._must_be_open()
         use = self.use_of(tool)
-        narrowed = ToolUse(name=use.name, limits=(*use.limits, *limits))
+        narrowed = replace(use, limits=(*use.limits, *limits))
         if why := grant.refusal(narrowed, arguments, self._plan_value):
             return self.refuse(why, use.name)
         try:
@@ -215,7 +215,8 @@ class Cell:
         except _AnotherEffect as error:
             return self.refuse(error.message, use.name)
         if use.approver and entry.outcome == "refused":
-            self._count_refusal(entry.reason, use.name)
+            # A person or the tool said no; what is said of outside text may be outside text.
+            self._count_refusal(f"{use.name} was refused" if use.untrusted else entry.reason, use.name)
         return entry
 
     def refuse(self, why: str, tool: str = "") -> Entry:

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -479,3 +480,34 @@ def test_limits_of_the_tests_are_of_the_kinds_they_say() -> None:
     """The tests would show nothing if a limit could not be held against anything."""
     assert Limit(argument="order", rule="is", value=Const("7"), kind="text") in Shop().look().only(order="7").limits
     assert inspect.iscoroutinefunction(Agent.answer)
+
+
+async def test_pinned_argument_is_written_by_a_model_as_the_limit_writes_it() -> None:
+    """How many noughts stand behind an amount is a message to whoever reads it outside."""
+    sent: list[str] = []
+
+    @tool(egress=True)
+    async def tell(amount: Decimal) -> str:
+        sent.append(str(amount))
+        return "told"
+
+    @stage(tools=[tell.only(amount=Decimal("12.5"))], budget=ROOMY)
+    async def extract(mail: Untrusted[Mail]) -> Untrusted[Claim]:
+        return Untrusted((await ask(Claim, instructions="Read.", about=mail, tools=[tell])).value)
+
+    model = Agent(calls(("tell", {"amount": "12.500"})), calls(("tell", {"amount": "12.5"})), GOOD)
+    await finished(extract, model=model)
+    assert sent == ["12.5"]
+
+
+async def test_words_of_an_untrusted_tool_are_not_told_to_people_as_ours() -> None:
+    """A tool that a person must let may say no in words from outside; neither evidence nor reason repeats them."""
+    look = Shop().look(approve_calls=role("ops"), untrusted=True)
+
+    async def said_no(call: Any) -> Entry:
+        return Entry(kind="tool", id=call.id, outcome="refused", reason=MARK, tool=call.tool)
+
+    nagging = Agent(*[calls(("look_up", {"order": str(n)})) for n in range(9)], GOOD)
+    event = await failed(agent(look), model=nagging, acted=said_no)
+    assert "look_up was refused" in event.reason
+    assert [untrusted for _, untrusted, _ in nagging.told] == [True] * 3
