@@ -84,6 +84,9 @@ class _Call:
             if self._effect != (self._tool.kind == "effect"):
                 raise GateworkError(f"{self._use.name} is another kind of tool here than in the plan")
             data = self._tool.interface.admitted(self._due.call.arguments)
+            if not canonical.alike(data, self._due.call.arguments):
+                # Limits, the key and whoever approved the call looked at what was written, not at what it comes to.
+                raise GateworkError(f"the arguments of {self._use.name} are not written as its contract writes them")
             arguments = self._tool.interface.values(data)
             passed = _resolved(self._tool.interface)
             asking: Interface | None = getattr(self._tool, "asking", None) if self._use.probe else None

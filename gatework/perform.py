@@ -194,7 +194,8 @@ class _Attempt:
     def _suspended(self) -> Suspended | Failed:
         run, journal = self._run, self._cell.journal
         # The machine would refuse it; what is larger would not even reach it.
-        if len(journal) + len(self._cell.due) > MAX_ENTRIES or journal.size_bytes > MAX_JOURNAL_BYTES:
+        size = journal.size_bytes + sum(len(canonical.dumps(call.arguments)) for call in self._cell.due)
+        if len(journal) + len(self._cell.due) > MAX_ENTRIES or size > MAX_JOURNAL_BYTES:
             return self._failed("block", f"{run.node} was answered too much before it ended; let it ask for less.")
         return Suspended(
             plan=run.plan,

@@ -122,6 +122,14 @@ def shows(data: Json, secrets: tuple[Secret, ...]) -> bool:
 def _forms(one: Secret) -> set[str]:
     """The ways in which a secret is written."""
     text = one.reveal()
+    # What travels in a header loses the blanks around it, and may come back without its scheme: `Bearer …`.
+    words = text.split()
+    bare = words[1:] if len(words) == 2 and len(words[1]) >= _SHORTEST_ENCODED else []
+    texts = {text, text.strip(), *bare}
+    return {form for part in texts for form in _forms_of(part)}
+
+
+def _forms_of(text: str) -> set[str]:
     forms = {text}
     if len(text) >= _SHORTEST_ENCODED:  # what is shorter is found everywhere
         data = text.encode("utf-8", "surrogatepass")

@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, quote_plus
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
@@ -149,6 +150,23 @@ WRONG: dict[str, Any] = {
     "the secret": {"order": "7", "amount": "3", "token": MARK},
     "the key": {"order": "7", "amount": "3", "key": MARK},
 }
+
+
+async def test_arguments_come_as_the_contract_writes_them() -> None:
+    """One identity written in two ways would be two keys, and two effects; limits and people saw what was written."""
+    sent: list[UUID] = []
+
+    @effect(once="order")
+    async def pay_out(key: IdempotencyKey, order: UUID) -> str:
+        sent.append(order)
+        return "paid"
+
+    order = "c0ffee00-0000-4000-8000-000000000000"
+    for written, outcome in ((order.upper(), "failed"), (order, "done")):
+        call = Call(id="0" * 64, tool="pay_out", arguments={"order": written}, key="0" * 64)
+        acted = await act(pay_out.use, pay_out, Act(plan="p", node="pay", attempt=1, call=call))
+        assert acted.outcome == outcome
+    assert sent == [UUID(order)]
 
 
 @pytest.mark.parametrize("case", WRONG)

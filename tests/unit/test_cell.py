@@ -612,3 +612,14 @@ def test_every_hostile_stage_is_a_coroutine() -> None:
     """The table would show nothing if an entry were never run."""
     assert all(inspect.iscoroutinefunction(work) for work, _ in STAGES.values())
     assert isinstance(paying(Shop().refund()), Stage)
+
+
+async def test_arguments_of_calls_that_wait_count_as_what_an_attempt_keeps() -> None:
+    """What is larger than a message would never reach the machine, and be tried again until the worker is given up."""
+    look = Shop().look(approve_calls=role("ops"))
+
+    async def many(_: Mail) -> Any:
+        return await asyncio.gather(*(look(f"{n}" + "x" * 200_000) for n in range(3)))
+
+    event = await failed(looking(many, look))
+    assert "was answered too much" in event.reason

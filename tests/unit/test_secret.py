@@ -97,3 +97,12 @@ def test_secret_in_a_text_is_masked_and_in_a_value_is_found() -> None:
     for value in harmless:
         assert not shows(value, held)
     assert not shows(TEXT, ())
+
+
+@pytest.mark.parametrize("text", ["Bearer c0ffee00c0ffee", "c0ffee00c0ffee\n", " c0ffee00c0ffee "])
+def test_secret_is_found_as_it_travels_in_a_header(text: str) -> None:
+    """Without its scheme and the blanks around it; of a pass phrase of two words, no short one is looked for."""
+    held = (Secret("MAIL_TOKEN", text),)
+    assert shows({"said": "you are c0ffee00c0ffee"}, held)
+    assert "c0ffee" not in masked("you are c0ffee00c0ffee", held)
+    assert not shows("open the door", (Secret("MAIL_TOKEN", "open door"),))
