@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from gatework import canonical
 from gatework.budget import Spent, left, minus, smaller, times, total, used_up
 from gatework.canonical import Sealed
-from gatework.errors import OrderError
-from gatework.events import Given
+from gatework.errors import ContractError, OrderError
+from gatework.events import Failed, Finished, Given
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.flow import is_private, leak, reads_outside
 from gatework.labels import Label, combined
 from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, Work
 from gatework.state import Run, State
 from gatework.verdict import Word
+
+MAX_EVIDENCE_DEPTH = 32
+"""Deepest nesting of what is said of how a result came about."""
 
 _WORDS: tuple[Word, ...] = get_args(Word)
 
@@ -128,6 +132,14 @@ def said_by(
     if any(given.verdict not in _WORDS for given in verdicts):
         raise OrderError(f"A guard of {node.name} answered with no verdict.")
     return {word: tuple(given.reason for given in verdicts if given.verdict == word) for word in _WORDS}
+
+
+def check_evidence(node: Work, event: Finished | Failed) -> None:
+    """Raise `OrderError` unless a receipt, in which it lies deeper than in the event, can hold the evidence."""
+    try:
+        canonical.check(event.evidence, max_depth=MAX_EVIDENCE_DEPTH)
+    except ContractError as error:
+        raise OrderError(f"What is said of how the result of {node.name} came about is {error.reason}.") from None
 
 
 def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:

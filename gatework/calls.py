@@ -130,6 +130,7 @@ def _check_room(plan: Plan, state: State, node: Work, event: Suspended) -> None:
 
 def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -> Step:
     """The attempt at `at` goes on: its next call is due, a person is asked about it, or the stage runs again."""
+    state, receipts = _from_record(plan, state, node, receipts)
     if _too_long(state):
         most = f"{MAX_ENTRIES} answers of {MAX_JOURNAL_BYTES} bytes together"
         reason = f"{node.name} was answered more than one attempt can keep, {most}; have it ask for less"
@@ -144,11 +145,6 @@ def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -
         if done.arguments != arguments:
             reason = f"{use.name} was called before for the same {use.once} with other arguments"
             return ask(plan, state, node, "blocked", (reason,), receipts, call=call)
-        if done.result is not None:
-            receipt = _receipt("acted", plan, state, node, call, action="found", output=done.result.digest)
-            receipt = replace(receipt, how={**receipt.how, "recorded": True})
-            found = _answered(state, call, Entry(kind="tool", id=call.id, outcome="found", data=done.result))
-            return go_on(plan, found, node, (*receipts, receipt))
         if not use.probe and state.let_again != call.key:
             reason = f"nobody knows whether {use.name} has happened for this {use.once}, and it cannot be asked"
             return ask(plan, state, node, "unknown", (reason,), receipts, call=call)
@@ -160,9 +156,26 @@ def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -
         doubtful = done is not None and done.happened
         asked = Done(node=node.name, tool=use.name, arguments=arguments, outcome="unknown" if doubtful else "asked")
         acts = {**acts, call.key: asked}
-    sent = replace(state, acts=acts, let_again="", gate=None)
+    # What a person let be sent again is this effect, whatever the attempt calls before it.
+    let_again = "" if state.let_again == call.key else state.let_again
+    sent = replace(state, acts=acts, let_again=let_again, gate=None)
     again = " again" if due(plan, sent, node).again else ""
     return Step(state=sent, receipts=(*receipts, _receipt("acting", plan, state, node, call, action=f"call{again}")))
+
+
+def _from_record(
+    plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]
+) -> tuple[State, tuple[Receipt, ...]]:
+    """Answer the calls that are due, up to the first that is not the same as one that was done."""
+    while state.pending:
+        call = state.pending[0]
+        done = state.acts.get(call.key)
+        if done is None or done.result is None or done.arguments != digest_of(plan, state, call):
+            break
+        receipt = _receipt("acted", plan, state, node, call, action="found", output=done.result.digest)
+        receipts = (*receipts, replace(receipt, how={**receipt.how, "recorded": True}))
+        state = _answered(state, call, Entry(kind="tool", id=call.id, outcome="found", data=done.result))
+    return state, receipts
 
 
 def due(plan: Plan, state: State, node: Work) -> Act:
@@ -211,7 +224,9 @@ def act(plan: Plan, state: State, node: Work, event: Acted) -> Step:
         return go_on(plan, _answered(state, call, answer), node, (receipt,))
     reason = event.reason or f"{use.name} said no more than {event.outcome}"
     if event.outcome == "refused":
-        return refuse(plan, state, node, reason, (receipt,))
+        # What is said of outside text may be outside text: a model is told so, and no person in our name.
+        said = f"{use.name} said no" if use.untrusted and not call.by_model else reason
+        return refuse(plan, state, node, said, (receipt,))
     state = replace(state, tried=state.tried + 1)
     if state.tried < CALL_TRIES and (use.probe or not doubtful):
         return go_on(plan, state, node, (receipt,))

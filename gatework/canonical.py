@@ -44,7 +44,9 @@ _PLAIN = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=Tr
 _TOO_LARGE = "a whole number beyond 2^53; send it as a string"
 
 
-def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | None = None) -> Json:
+def loads(
+    data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | None = None, max_depth: int = MAX_DEPTH
+) -> Json:
     """Parse JSON strictly. Raises `ContractError` with a reason that repeats nothing of the data."""
     if len(data) > max_bytes:
         raise ContractError(f"{len(data)} bytes are more than the {max_bytes} that a boundary carries")
@@ -55,16 +57,16 @@ def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | No
     try:
         value = _STRICT.decode(text)
     except RecursionError:
-        raise ContractError(f"nested deeper than {MAX_DEPTH} levels") from None
+        raise ContractError(f"nested deeper than {max_depth} levels") from None
     except json.JSONDecodeError as error:
         raise ContractError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except ValueError:  # the interpreter's own limit on the digits of an integer
         raise ContractError(_TOO_LARGE) from None
-    check(value, max_values=max_values)
+    check(value, max_values=max_values, max_depth=max_depth)
     return value
 
 
-def check(value: Json, *, max_values: int | None = None) -> bool:
+def check(value: Json, *, max_values: int | None = None, max_depth: int = MAX_DEPTH) -> bool:
     """Raise `ContractError` unless `value` is JSON with exactly one canonical form.
 
     True where the standard library writes that form, too: it differs from RFC 8785 in the numbers with a fraction and
@@ -78,8 +80,8 @@ def check(value: Json, *, max_values: int | None = None) -> bool:
         seen += len(level)
         if seen > most:
             raise ContractError(f"more than {most} values in all; pass on where they lie instead")
-        if depth > MAX_DEPTH:
-            raise ContractError(f"nested deeper than {MAX_DEPTH} levels")
+        if depth > max_depth:
+            raise ContractError(f"nested deeper than {max_depth} levels")
         inner: list[Json] = []
         for item in level:
             if isinstance(item, str):

@@ -30,7 +30,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from gatework import calls
-from gatework.admission import admitted, allowance, asked_before, check_order, one_of, said_by
+from gatework.admission import admitted, allowance, asked_before, check_evidence, check_order, one_of, said_by
 from gatework.budget import Spent, plus, unsound
 from gatework.errors import DecisionError, OrderError
 from gatework.events import (
@@ -168,6 +168,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
     if run.edited is None and size is not None and len(event.output.opened()) > size:
         raise OrderError(f"The output of {node.name} is larger than the {size} bytes of its budget.")
     _check_let_run(node, run, event.before)
+    check_evidence(node, event)
     said = said_by(node, node.guards, event.verdicts, event.output.digest, "output")
     receipt = Receipt(
         kind="output",
@@ -208,6 +209,7 @@ def _stop(plan: Plan, state: State, event: Stopped) -> Step:
 
 def _fail(plan: Plan, state: State, event: Failed) -> Step:
     node, _ = _answered(plan, state, event)
+    check_evidence(node, event)
     receipt = Receipt(
         kind="refused" if event.failure in ("contract", "refused", "block") else "failed",
         node=node.name,
@@ -389,7 +391,7 @@ def _in_doubt(plan: Plan, gate: Gate) -> bool:
 
 def _charged(state: State, node: Work, spent: Spent) -> State:
     """The state with what an attempt spent. Raises `OrderError` where nothing can have been spent like that."""
-    if unsound(spent):
+    if unsound(spent) or any(node.tool(name) is None for name in spent.tool_calls):
         raise OrderError(f"{node.name} says that it spent what cannot be spent.")
     so_far = state.spent.get(node.name, Spent())
     return replace(state, spent={**state.spent, node.name: plus(so_far, spent)})

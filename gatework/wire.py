@@ -16,6 +16,10 @@ MAX_MESSAGE_BYTES = 2_000_000
 """Largest message; Temporal refuses blobs of more than 2 MiB."""
 
 
+MAX_DEPTH = canonical.MAX_DEPTH + 16
+"""Deepest nesting in a message: what a run holds lies deeper in it than in the result that it came with."""
+
+
 @functools.cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
@@ -35,10 +39,16 @@ def data(value: object) -> Any:
 
 
 def decode(
-    kind: Any, message: bytes, *, what: str, max_bytes: int = 2 * MAX_MESSAGE_BYTES, max_values: int | None = None
+    kind: Any,
+    message: bytes,
+    *,
+    what: str,
+    max_bytes: int = 2 * MAX_MESSAGE_BYTES,
+    max_values: int | None = None,
+    max_depth: int = MAX_DEPTH,
 ) -> Any:
     """The dataclass in JSON bytes. Raises `ContractError`, naming `what`, unless it is exactly that."""
-    canonical.loads(message, max_bytes=max_bytes, max_values=max_values)
+    canonical.loads(message, max_bytes=max_bytes, max_values=max_values, max_depth=max_depth)
     try:
         return _adapter(kind).validate_json(message, strict=True, extra="forbid")
     except ValidationError as error:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ActivityError
 
-from gatework import wire
+from gatework import canonical, wire
 from gatework.errors import ContractError
 from gatework.events import Acted, ActedOutcome
 from gatework.library import Known
@@ -67,7 +67,7 @@ async def acted(
 def _taken(known: Known, use: ToolUse, due: Act, answer: bytes) -> Acted:
     """A worker's answer. One that is none says nothing of what became of an effect."""
     try:
-        event: Acted = wire.decode(Acted, answer, what="answer")
+        event: Acted = wire.decode(Acted, answer, what="answer", max_depth=canonical.MAX_DEPTH)
         if event.result is not None:
             known.check_contract(use.result, event.result.data)
     except ContractError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio.exceptions import ActivityError
 
 from gatework import canonical, wire
+from gatework.budget import Spent, unsound
 from gatework.errors import ContractError
 from gatework.events import Acted, Event, Failed, FailureKind, Finished, Result, Stopped, Suspended
 from gatework.judging import isolated
@@ -67,8 +68,10 @@ async def performed(
     except ActivityError as error:
         told = why(error, due.node)
         return failed(due, "timeout" if told.late else "error", told.reason)
+    event: Result | None = None
     try:
-        event: Result = wire.decode(Result, data_of(answer) or b"", what="result", max_values=_MOST_VALUES)
+        message = data_of(answer) or b""
+        event = wire.decode(Result, message, what="result", max_values=_MOST_VALUES, max_depth=canonical.MAX_DEPTH)
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
             if isolated(node):
@@ -77,8 +80,23 @@ async def performed(
             for call in event.calls:
                 known.check_call(node, call)
     except ContractError as error:
-        return failed(due, "refused", str(error.at(f"result of {due.node}")))
+        return failed(due, "refused", str(error.at(f"result of {due.node}")), spent=_reported(node, event))
+    assert event is not None
     return event
+
+
+def not_taken(known: Known, due: Run, event: Result, reason: str) -> Failed:
+    """An attempt whose result the machine refuses. What it says that it spent is charged all the same."""
+    node = known.plan.nodes[known.plan.index[due.node]]
+    assert isinstance(node, Work)
+    return failed(due, "refused", reason, spent=_reported(node, event))
+
+
+def _reported(node: Work, event: Result | None) -> Spent:
+    """What an attempt says that it spent; nothing where nothing can have been spent like that."""
+    spent = Spent() if event is None or isinstance(event, Stopped) else event.spent
+    spent = replace(spent, tool_calls={name: calls for name, calls in spent.tool_calls.items() if node.tool(name)})
+    return Spent() if unsound(spent) else spent
 
 
 def ended_at(event: Event) -> datetime | None:
@@ -95,7 +113,7 @@ def ended_at(event: Event) -> datetime | None:
         return None
 
 
-def failed(due: Run, failure: FailureKind, reason: str) -> Failed:
+def failed(due: Run, failure: FailureKind, reason: str, *, spent: Spent | None = None) -> Failed:
     """An attempt that gave nothing the machine can take."""
     return Failed(
         plan=due.plan,
@@ -104,4 +122,5 @@ def failed(due: Run, failure: FailureKind, reason: str) -> Failed:
         inputs=due.inputs_digest,
         failure=failure,
         reason=short(reason),
+        spent=spent or Spent(),
     )

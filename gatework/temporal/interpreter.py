@@ -32,7 +32,7 @@ from gatework.state import Act, Gate, Outcome, Run, State, Step
 from gatework.temporal import movement
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
-from gatework.temporal.attempt import ended_at, failed, performed
+from gatework.temporal.attempt import ended_at, not_taken, performed
 from gatework.temporal.decisions import decided, taken
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
@@ -206,7 +206,7 @@ class Interpreter(OwnPayloads):
         try:
             self._take(event)
         except OrderError as error:
-            self._take(failed(due, "refused", error.message))
+            self._take(not_taken(self._now[0], due, event, error.message))
 
     async def _act(self, due: Act) -> None:
         try:

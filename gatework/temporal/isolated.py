@@ -62,6 +62,8 @@ async def judged(
             return blocked(use, event.output.digest, why(error, f"the guard {use.name}").reason)
         except ContractError as error:
             return blocked(use, event.output.digest, str(error))
+        if given.guard != use.name:
+            return blocked(use, event.output.digest, f"the guard {use.name} was answered for by another")
         return given
 
     return joined(node, event, await asyncio.gather(*map(asked, isolated(node))))

@@ -68,6 +68,7 @@ LIES: Mapping[str, Lie] = {
     "a verdict of another guard": _but(verdicts=(Given(guard="other", on="0" * 64, verdict="pass"),)),
     "a verdict on another output": _but(verdicts=(Given(guard="judged", on="0" * 64, verdict="pass"),)),
     "another digest": _but(output=Sealed({"text": "b", "pages": 1}, "00" * 16, "0" * 64)),
+    "how it came about, deeper than a receipt holds": _but(evidence={"calls": json.loads("[" * 60 + "]" * 60)}),
     "a salt that is none": _but(output=Sealed({"text": "b", "pages": 1}, MARK, "0" * 64)),
     "a value of another type": _of_value([MARK]),
     "a value without a field": _of_value({"text": MARK}),
