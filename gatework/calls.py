@@ -116,7 +116,7 @@ def _check_call(plan: Plan, state: State, node: Work, call: Call) -> None:
 def _check_room(plan: Plan, state: State, node: Work, event: Suspended) -> None:
     """Raise `OrderError` unless each call is in what was spent, and the budget has room for what is asked for."""
     asked = Counter(call.tool for call in event.calls)
-    called = asked + Counter(entry.tool for entry in event.entries if entry.kind == "tool" and entry.outcome == "done")
+    called = asked + Counter(entry.tool for entry in event.entries if entry.outcome == "done")
     room = allowance(plan, node, state).tool_calls
     for tool, calls in called.items():
         if event.spent.tool_calls.get(tool, 0) < calls:
@@ -136,7 +136,7 @@ def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -
         reason = f"{node.name} was answered more than one attempt can keep, {most}; have it ask for less"
         return ask(plan, state, node, "failed", (reason,), receipts)
     if not state.pending:
-        return Step(state=replace(state, gate=None), receipts=receipts)
+        return Step(state=state, receipts=receipts)
     call = state.pending[0]
     use = granted(node, call.tool)
     arguments = digest_of(plan, state, call)

@@ -146,6 +146,13 @@ def test_budget_of_the_run_is_never_renewed() -> None:
     assert (driver.run.node, driver.run.allowance.tokens) == ("two", 0)
 
 
+def test_budget_of_the_run_is_named_with_what_it_lacks_itself() -> None:
+    """What only the stage has used up, a retry would give it anew."""
+    driver = Driver(planned(run_budget=Budget(model_calls=2))).begin()
+    driver.fail("contract", spent=Spent(model_calls=2, tokens=1_000))
+    assert driver.gate.reasons[-1] == "the budget of the run has no model calls left"
+
+
 def test_stage_that_needs_no_model_runs_on_when_the_run_has_no_model_calls_left() -> None:
     """What was spent before it asks for anything is no reason to stop it; the time of the run is."""
     driver = Driver(planned(run_budget=Budget(model_calls=1, seconds=5.0))).begin()
@@ -218,6 +225,10 @@ def test_worker_may_have_called_more_often_than_the_journal_shows() -> None:
     """Another try of the same attempt may have, before it died."""
     driver = Driver(planned()).begin().suspend(entries=[called("one", "read")], spent=Spent(tool_calls={"read": 3}))
     assert driver.run.allowance.tool_calls == {"fetch": 2, "read": 0}
+    # What its cell should not have let it call has been called; no more is left.
+    more = [called("one", "read", number=number) for number in range(4)]
+    driver = Driver(planned()).begin().suspend(fetch(), entries=more).ended()
+    assert driver.run.allowance.tool_calls == {"fetch": 1, "read": 0}
 
 
 # -- what a worker is not believed -----------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from gatework import calls
 from gatework.budget import Spent
 from gatework.calls import CALL_TRIES
-from gatework.canonical import digest
+from gatework.canonical import MAX_VALUES, digest
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Suspended
 from gatework.expr import Ref
@@ -201,6 +201,7 @@ def test_suspension_is_taken_once() -> None:
         ([replace(asked(), arguments=["order"])], "are no object"),
         ([replace(asked(), arguments={"order": {1}})], "arguments of fetch are no JSON"),
         ([replace(asked(), arguments={"order": float("nan")})], "arguments of fetch are no JSON"),
+        ([replace(asked(), arguments={"order": [0] * MAX_VALUES})], "arguments of fetch are no JSON"),
         ([replace(asked(), key="0" * 64)], "fetch is no effect, and has a key"),
         ([replace(asked("refund"), key="")], "refund is an effect, and has no key"),
         ([replace(asked("refund"), key="0" * 63)], "refund is an effect, and has no key"),
@@ -227,7 +228,8 @@ def test_call_that_the_attempt_was_answered_already_is_refused() -> None:
 
 
 def test_two_effects_of_one_attempt_never_share_a_key() -> None:
-    """One key is one tool."""
+    """One key is one tool; tools that are no effects have none to share."""
+    assert at_work().suspend(asked(), asked("look")).act.call == asked()
     plan = plan_of(stage("owed"), stage("work", "owed", tools=[tool(), tool("send")]), start=Label.ENDORSED)
     driver = at_work(plan)
     twice = [asked("refund"), replace(call("work", "send"), key=asked("refund").key)]

@@ -48,6 +48,7 @@ def test_effect_is_recorded_as_asked_for_before_it_is_due() -> None:
     assert driver.state.acts == {asked.key: Done(node="pay", tool="refund", arguments=arguments, outcome="asked")}
     receipt = driver.ledger[-1].receipt
     assert (receipt.kind, receipt.node, receipt.attempt, receipt.action) == ("acting", "pay", 1, "call")
+    assert (receipt.output, receipt.reason) == ("", "")
     assert receipt.how == {"tool": "refund", "key": asked.key, "arguments": arguments, "by_model": False}
 
 
@@ -68,6 +69,7 @@ def test_effect_that_was_done_is_answered_by_its_record() -> None:
     (entry,) = driver.run.journal
     assert (entry.kind, entry.id, entry.tool, entry.outcome) == ("tool", again.id, "refund", "found")
     assert (entry.data, entry.reason) == (sealed("receipt 7"), "")
+    assert driver.ledger[-2].receipt.kind == "suspended"
     receipt = driver.ledger[-1].receipt
     assert (receipt.kind, receipt.action, receipt.output) == ("acted", "found", sealed("receipt 7").digest)
     assert (receipt.node, receipt.attempt, receipt.how["key"], receipt.how["recorded"]) == ("pay", 2, again.key, True)
@@ -196,7 +198,9 @@ def test_leave_to_send_again_ends_with_the_attempt() -> None:
     """An attempt that fails before it calls leaves nothing to the next."""
     driver = called(paying()).ended("unknown").decide("retry").fail("timeout")
     assert (driver.run.attempt, driver.state.let_again) == (3, "")
-    assert driver.suspend(call("pay")).gate.kind == "unknown"
+    gate = driver.suspend(call("pay")).gate
+    assert (gate.kind, gate.call) == ("unknown", call("pay"))
+    assert driver.decide("retry").state.let_again == call("pay").key
 
 
 def test_leave_at_another_gate_sends_nothing_again() -> None:
