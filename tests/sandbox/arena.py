@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib
 import multiprocessing
 import os
 import pty
@@ -138,7 +139,14 @@ def _terminal() -> Generator[Callable[[], bytes]]:
 # -- a process for each attack -------------------------------------------------------------------------
 
 
+_LATE = (__name__, "encodings.ascii", "encodings.idna", "traceback")
+"""What is imported late: the libraries may lie where the ordinary user cannot look."""
+
+
 def _body(order: Order, answer: Any) -> None:
+    # The server that forks may have been started by others, without what is asked for below.
+    for late in _LATE:
+        importlib.import_module(late)
     if order.who == "user" and os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -152,8 +160,7 @@ def _body(order: Order, answer: Any) -> None:
 
 
 _processes = multiprocessing.get_context("forkserver")
-# Everything that is imported late, too: the libraries may lie where the ordinary user cannot look.
-_processes.set_forkserver_preload([__name__, "encodings.ascii", "encodings.idna", "traceback"])
+_processes.set_forkserver_preload(list(_LATE))
 
 
 class Playing:
