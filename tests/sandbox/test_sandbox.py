@@ -169,7 +169,7 @@ async def test_many_run_side_by_side_and_the_loop_goes_on(folder: Path) -> None:
     took = time.monotonic() - began
     beating.cancel()
     assert [each.output_text for each in ran] == [f"{number}\n" for number in range(10)]
-    assert took < 5
+    assert took < 9  # one after the other they would take ten
     assert beats > 30
 
 
