@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gatework import canonical
 from gatework.canonical import Json, Sealed
+from gatework.errors import OrderError
 from gatework.journal import Call
 from gatework.plan import Approval, Plan, ToolUse, Work
 from gatework.spelling import spelled
@@ -59,8 +60,11 @@ def opened(
 
 
 def granted(node: Work, tool: str) -> ToolUse:
-    """How a node may use a tool. Raises `KeyError` where it may not."""
-    return {use.name: use for use in node.tools}[tool]
+    """How a node may use a tool that it has been let call. Raises `OrderError` where the plan does not grant it."""
+    use = node.tool(tool)
+    if use is None:
+        raise OrderError(f"{node.name} does not hold the tool of this call.")
+    return use
 
 
 def digest_of(plan: Plan, state: State, call: Call) -> str:

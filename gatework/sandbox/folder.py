@@ -6,6 +6,7 @@ no symbolic link is followed. Only regular files are read; a pipe would hold up 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
@@ -70,6 +71,10 @@ def prepare(folder: Path) -> int:
                 raise ConfigError(f"The sandbox's folder {folder} belongs to another user; give it one of its own.")
             os.fchmod(fd, 0o700)
             return found.st_uid
+        if found.st_uid not in USERS:
+            # One of several programs that begin side by side gives it away. No program holds this lock: none has run.
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            found = os.fstat(fd)
         if found.st_uid in USERS:
             os.fchmod(fd, 0o700)
             return found.st_uid
