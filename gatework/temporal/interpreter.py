@@ -7,10 +7,8 @@ nothing here decides it.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, TypeVar
 
@@ -19,27 +17,22 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, machine, migration, wire
-from gatework.canonical import Json, Sealed
-from gatework.errors import ContractError, DecisionError, GateworkError, OrderError
-from gatework.events import Action, Begun, Cancelled, Event, Expired, Failed, Migrated
-from gatework.ledger import Entry, extended
-from gatework.library import Known, Library
+from gatework.canonical import Sealed
+from gatework.errors import ContractError, DecisionError, OrderError
+from gatework.events import Begun, Cancelled, Expired, Failed, Migrated
+from gatework.ledger import Entry
+from gatework.library import Known
 from gatework.logs import emit
-from gatework.logs.story import told
-from gatework.logs.vocabulary import QUIET, LogEvent
-from gatework.plan import Plan
-from gatework.state import Act, Gate, Outcome, Run, State, Step
+from gatework.logs.vocabulary import LogEvent
+from gatework.state import Act, Gate, Outcome, Run, State
 from gatework.temporal import movement
 from gatework.temporal.acting import acted, ended
-from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
-from gatework.temporal.attempt import ended_at, not_taken, performed
-from gatework.temporal.decisions import decided, taken
-from gatework.temporal.panel import panel
-from gatework.temporal.payloads import OURS, OwnPayloads, application_error, data_of, raw, refusal
+from gatework.temporal.answering import Answering
+from gatework.temporal.asking import HEARTBEAT_TIMEOUT
+from gatework.temporal.attempt import not_taken, performed
+from gatework.temporal.payloads import OURS, application_error, data_of, raw
 from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
-from gatework.temporal.progress import NOT_BEGUN, Progress, fitting, not_begun, progress
 from gatework.temporal.salting import salt_of
-from gatework.temporal.updates import decision, migration_update
 from gatework.verdict import short
 
 T = TypeVar("T")
@@ -61,25 +54,16 @@ class Carried:
     """As in `Beginning`."""
 
 
-class Interpreter(OwnPayloads):
+class Interpreter(Answering):
     """One run of a plan. Subclasses, made by `workflow_class`, say of which workflow."""
 
-    library: ClassVar[Library]
-    name: ClassVar[str]
     continue_after_events: ClassVar[int] = 4_000
     """Length of history at which the run continues as new."""
     heartbeat_timeout: ClassVar[timedelta] = HEARTBEAT_TIMEOUT
     """How long the worker of a stage may be silent before it counts as dead."""
 
     def __init__(self) -> None:
-        self._known: Known | None = None
-        self._state: State | None = None
-        self._ledger: tuple[Entry, ...] = ()
-        self._refused: dict[str, Json] = {}
-        self._expires: datetime | None = None
-        self._secret = ""
-        self._noted = ""
-        self._moving: Migrated | None = None
+        super().__init__()
         self._looked = 0
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
@@ -279,152 +263,3 @@ class Interpreter(OwnPayloads):
         at = f" at {outcome.node}" if outcome.node else ""
         reason = f": {outcome.reason}" if outcome.reason else ""
         raise ApplicationError(f"{ended}{by}{at}{reason}.", type=f"{OURS}{outcome.kind}", non_retryable=True)
-
-    # -- what the machine accepted -----------------------------------------------------------------
-
-    @property
-    def _now(self) -> tuple[Known, State]:
-        if self._known is None or self._state is None:
-            raise DecisionError(NOT_BEGUN)
-        return self._known, self._state
-
-    def _take(self, event: Event, now: datetime | None = None) -> None:
-        known, state = self._now
-        now = now or workflow.now()
-        self._accept(machine.step(known.plan, state, event), now, ended_at(event) or now)
-        if event.kind == "finished" and event.node not in self._now[1].values:
-            self._refused[event.output.digest] = event.output.data
-
-    def _accept(self, step: Step, now: datetime, at: datetime | None = None) -> None:
-        """Go on from a step. `at` is when it came about, where that is known apart from when it was accepted."""
-        before, gate = self._now[1].gate, step.state.gate
-        if gate is None:
-            self._expires = None
-        elif before is None or before.id != gate.id:
-            self._expires = now + span(gate.expires_seconds)
-        self._state = step.state
-        said = len(self._ledger)
-        self._ledger = extended(self._ledger, step.receipts, at or now)
-        self._tell(self._ledger[said:])
-
-    def _tell(self, entries: Sequence[Entry]) -> None:
-        """Log what was accepted, unless this is a replay, which has been logged before."""
-        if workflow.unsafe.is_replaying():
-            return
-        if emit.wanted(logging.INFO) or any(entry.receipt.kind not in QUIET for entry in entries):
-            known, _ = self._now
-            events = (event for event in told(entries, known.plan) if not event.live)
-            emit.write(events, self._about(known.plan))
-
-    def _about(self, plan: Plan) -> emit.Fields:
-        info = workflow.info()
-        return {"run": info.workflow_id, "run_id": info.run_id, "workflow": self.name, "plan": plan.digest[:12]}
-
-    def _note(self, sentence: str) -> None:
-        self._noted = sentence
-
-    def panel(self) -> str:
-        """What the UI shows of the run."""
-        return panel(self._progress()) if self._state else ""
-
-    @property
-    def _lineage(self) -> str:
-        info = workflow.info()
-        return f"{info.namespace}/{info.workflow_id}/{info.first_execution_run_id}"
-
-    # -- what people ask and say -------------------------------------------------------------------
-
-    def _progress(self) -> Progress:
-        known, state = self._now
-        head = self._ledger[-1].digest if self._ledger else ""
-        shown = progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
-        note = self._noted or (unfit(known) if state.outcome is None else "")
-        return replace(shown, note=note) if note else shown
-
-    @workflow.query(description="Where the run stands, and what it waits for.")
-    def state(self) -> RawValue:
-        return raw(wire.encode(self._progress() if self._state else not_begun(self.name)))
-
-    @workflow.query(description="The receipts of the run, chained.")
-    def ledger(self) -> RawValue:
-        return raw(wire.encode(self._ledger))
-
-    @workflow.query(description="Values by their digest, also of outputs that were refused.")
-    def values(self) -> RawValue:
-        values = self._state.values if self._state else {}
-        held = {value.sealed.digest: value.sealed.data for value in values.values()}
-        return raw(canonical.dumps(fitting({**held, **self._refused})))
-
-    @workflow.query(description="What moving the run to another plan would change.")
-    def move(self, *data: RawValue) -> RawValue:
-        return raw(canonical.dumps(self._said(movement.preview, data)))
-
-    def look_at_move(self, data: tuple[RawValue, ...]) -> Migrated:
-        """The move that was asked for. Raises the refusal that the person is to read; changes nothing."""
-        return self._said(movement.asked, data)
-
-    def take_move(self, data: tuple[RawValue, ...]) -> str:
-        """Keep a move for the next boundary between stages, or gates; what to say to the person."""
-        self._moving = event = self._said(movement.taken, data)
-        known, state = self._now
-        due = machine.due(known.plan, state)
-        when = f" once {due.node} has ended" if isinstance(due, Run) else ""
-        return f"migrate taken: the run goes on with plan {event.to[:12]}{when}."
-
-    def _said(self, answer: Callable[[Library, Known, State, bytes | None], T], data: tuple[RawValue, ...]) -> T:
-        try:
-            known, state = self._now
-            if len(data) > 1:
-                raise DecisionError("Send one JSON value, or nothing.")
-            if self._moving is not None:
-                raise DecisionError("The run is being moved already; look again in a moment.")
-            if self._expires is not None and workflow.now() >= self._expires:
-                raise DecisionError("The time to answer is up.")
-            return answer(self.library, known, state, data_of(data[0]) if data else None)
-        except ContractError as error:
-            raise refusal(f"What you sent cannot be read: {error.message}.") from None
-        except DecisionError as error:
-            raise refusal(error.message) from None
-
-    def must_be_fit(self, action: Action) -> None:
-        """Refuse what would have a run go on whose plan cannot run here. Asked of new decisions, and not at replay."""
-        why = unfit(self._known) if self._known else ""
-        if why and action not in ("reject", "abort"):
-            raise refusal(f"{why} Deploy one that can, or move the run with `gatework migrate`.")
-
-    def look(self, action: Action, data: tuple[RawValue, ...]) -> Step:
-        """What a person's decision leads to. Raises the refusal that they are to read; changes nothing."""
-        try:
-            known, state = self._now
-            if len(data) > 1:
-                raise DecisionError("Send one JSON value, or nothing.")
-            if self._expires is not None and workflow.now() >= self._expires:
-                raise DecisionError("The time to answer is up.")
-            sent = data_of(data[0]) if data else None
-            salt = self._salt(f"decision {len(self._ledger)}")
-            return machine.step(known.plan, state, decided(action, sent, known, state.gate, salt))
-        except ContractError as error:
-            raise refusal(f"What you sent cannot be read: {error.message}.") from None
-        except GateworkError as error:
-            raise refusal(error.message) from None
-
-    def decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
-        gate = self._state.gate if self._state else None
-        step = self.look(action, data)
-        self._accept(step, workflow.now())
-        return taken(step.receipts[0], gate)
-
-    def _salt(self, of: str) -> bytes:
-        """A salt that is the same for a decision and its check, and at each replay.
-
-        Whoever started the run may know its secret, but not what the workers have drawn since.
-        """
-        drawn = [held.sealed.salt for held in self._state.values.values()] if self._state else []
-        return bytes.fromhex(canonical.digest("salt", [self._secret, of, *drawn]))[:16]
-
-    approve = decision("approve")
-    reject = decision("reject")
-    retry = decision("retry")
-    edit = decision("edit")
-    abort = decision("abort")
-    migrate = migration_update()

@@ -1,0 +1,92 @@
+"""What a run on Temporal has in hand: its state, its ledger, and the one way in which they change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from temporalio import workflow
+
+from gatework import canonical, machine
+from gatework.canonical import Json
+from gatework.errors import DecisionError
+from gatework.events import Event
+from gatework.ledger import Entry, extended
+from gatework.library import Known, Library
+from gatework.logs import emit
+from gatework.logs.story import told
+from gatework.logs.vocabulary import QUIET
+from gatework.plan import Plan
+from gatework.state import State, Step
+from gatework.temporal.asking import span
+from gatework.temporal.attempt import ended_at
+from gatework.temporal.payloads import OwnPayloads
+from gatework.temporal.progress import NOT_BEGUN
+
+
+class Recorded(OwnPayloads):
+    """One run of a plan, as far as it has come."""
+
+    library: ClassVar[Library]
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._known: Known | None = None
+        self._state: State | None = None
+        self._ledger: tuple[Entry, ...] = ()
+        self._refused: dict[str, Json] = {}
+        self._expires: datetime | None = None
+        self._secret = ""
+
+    @property
+    def _now(self) -> tuple[Known, State]:
+        if self._known is None or self._state is None:
+            raise DecisionError(NOT_BEGUN)
+        return self._known, self._state
+
+    def _take(self, event: Event, now: datetime | None = None) -> None:
+        known, state = self._now
+        now = now or workflow.now()
+        self._accept(machine.step(known.plan, state, event), now, ended_at(event) or now)
+        if event.kind == "finished" and event.node not in self._now[1].values:
+            self._refused[event.output.digest] = event.output.data
+
+    def _accept(self, step: Step, now: datetime, at: datetime | None = None) -> None:
+        """Go on from a step. `at` is when it came about, where that is known apart from when it was accepted."""
+        before, gate = self._now[1].gate, step.state.gate
+        if gate is None:
+            self._expires = None
+        elif before is None or before.id != gate.id:
+            self._expires = now + span(gate.expires_seconds)
+        self._state = step.state
+        said = len(self._ledger)
+        self._ledger = extended(self._ledger, step.receipts, at or now)
+        self._tell(self._ledger[said:])
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        """Log what was accepted, unless this is a replay, which has been logged before."""
+        if workflow.unsafe.is_replaying():
+            return
+        if emit.wanted(logging.INFO) or any(entry.receipt.kind not in QUIET for entry in entries):
+            known, _ = self._now
+            events = (event for event in told(entries, known.plan) if not event.live)
+            emit.write(events, self._about(known.plan))
+
+    def _about(self, plan: Plan) -> emit.Fields:
+        info = workflow.info()
+        return {"run": info.workflow_id, "run_id": info.run_id, "workflow": self.name, "plan": plan.digest[:12]}
+
+    @property
+    def _lineage(self) -> str:
+        info = workflow.info()
+        return f"{info.namespace}/{info.workflow_id}/{info.first_execution_run_id}"
+
+    def _salt(self, of: str) -> bytes:
+        """A salt that is the same for a decision and its check, and at each replay.
+
+        Whoever started the run may know its secret, but not what the workers have drawn since.
+        """
+        drawn = [held.sealed.salt for held in self._state.values.values()] if self._state else []
+        return bytes.fromhex(canonical.digest("salt", [self._secret, of, *drawn]))[:16]
