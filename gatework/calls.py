@@ -149,7 +149,7 @@ def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -
             reason = f"nobody knows whether {use.name} has happened for this {use.once}, and it cannot be asked"
             return ask(plan, state, node, "unknown", (reason,), receipts, call=call)
     if use.approver and state.let_call != call.id:
-        reason = f"the plan asks {use.approver} before each call of {use.name}"
+        reason = f"the plan asks {use.approver.role} before each call of {use.name}"
         return ask(plan, state, node, "call", (reason,), receipts, call=call)
     acts = state.acts
     if call.key:

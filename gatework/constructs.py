@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, overload
 
 from gatework import expr, trace
 from gatework.errors import PlanError
-from gatework.labels import Approved, Endorsed, Labelled, Untrusted
+from gatework.labels import Approved, Endorsed, Label, Labelled, Untrusted
 from gatework.plan import Approval
 from gatework.roles import Role
 from gatework.stage import EXPIRY, TIMEOUT, Endorser
@@ -44,34 +44,56 @@ def approve(
     *,
     by: Role,
     when: bool,
+    not_by: object = (),
     show: Sequence[object] = (),
+    title: str = "",
     within: timedelta = EXPIRY,
+    otherwise: Role | None = None,
     click: bool = False,
 ) -> Approved[T]: ...
 @overload
 def approve(
-    value: Labelled[T], *, by: Role, show: Sequence[object] = (), within: timedelta = EXPIRY, click: bool = False
+    value: Labelled[T],
+    *,
+    by: Role,
+    not_by: object = (),
+    show: Sequence[object] = (),
+    title: str = "",
+    within: timedelta = EXPIRY,
+    otherwise: Role | None = None,
+    click: bool = False,
 ) -> Approved[T]: ...
 def approve(
     value: Any,
     *,
     by: Role,
     when: Any = None,
+    not_by: object = (),
     show: Sequence[object] = (),
+    title: str = "",
     within: timedelta = EXPIRY,
+    otherwise: Role | None = None,
     click: bool = False,
 ) -> Any:
-    """Let a person of a role decide on exactly this value, seeing it and what else is in `show`.
+    """Let people of a role decide on exactly this value, seeing it and what else is in `show`.
 
     `when` asks only where it holds; allowed on endorsed values over endorsed or plain values.
-    `within` is how long the run waits before the approval counts as refused. `click` lets `approve` be sent
-    without the number on the panel: for a run with one gate, whose evidence cannot change.
+    `not_by` is who may not approve, one or several: a text of the plan that names somebody (`order.value.entered_by`),
+    or an approved value, for whoever approved that. Nobody approves what they have edited themselves either, where
+    people are told from each other.
+    `title` heads the question, with fields of the value in braces: `"pay {amount} {currency}"`.
+    `within` is how long the run waits before the approval counts as refused, or `otherwise` is asked, for as long
+    again. `click` lets `approve` be sent without the number on the panel: for a run with one gate, whose evidence
+    cannot change. Raises `PlanError`.
     """
     builder = trace.required("approve")
     place = builder.here()[0]
     approved = trace.traced(value, "what is approved")
     if not isinstance(by, Role):
         raise PlanError("approve does not say who decides.", fix="Write by=role('…').", where=place)
+    if otherwise is not None and not isinstance(otherwise, Role):
+        raise PlanError("approve does not say who decides otherwise.", fix="Write otherwise=role('…').", where=place)
+    others = tuple(_named(item, place) for item in (not_by if isinstance(not_by, list | tuple) else (not_by,)))
     if within <= timedelta():
         raise PlanError("approve waits no time.", fix="Give within= a timedelta longer than nothing.", where=place)
     ref = trace.ref_of(approved)
@@ -80,13 +102,28 @@ def approve(
         name=builder.name(f"approve_{ref.node}"),
         value=ref,
         contract=builder.contract_of(ref.node),
-        role=by.name,
+        by=by.sealed(apart=bool(others)),
+        not_by=others,
         when=condition,
         show=tuple(trace.ref_of(trace.traced(item, "what is shown")) for item in show),
+        title=title,
         expires_seconds=within.total_seconds(),
+        otherwise=otherwise.sealed(apart=bool(others)) if otherwise else None,
         click=click,
     )
     return builder.add(node, trace.type_of(approved))
+
+
+def _named(item: object, place: str) -> expr.Ref:
+    """Who may not approve: a text of the plan, or an approved value."""
+    ref = trace.reference(item, "what not_by names")
+    assert isinstance(item, trace.Traced)
+    approved = not ref.path and trace.label_of(item) is Label.APPROVED
+    if not approved and trace.type_of(item) is not str:
+        raise PlanError(
+            f"{expr.render(ref)} names nobody.", fix="Give not_by= a text, or an approved value.", where=place
+        )
+    return ref
 
 
 def present(value: object) -> bool:

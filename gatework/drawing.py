@@ -91,7 +91,7 @@ def _arrows(node: Node, ids: dict[str, str], here: str) -> Iterator[str]:
 def _said(node: Node) -> Iterator[str]:
     """What a reviewer asks of a node, a line each."""
     if isinstance(node, Approval):
-        yield _text(f"{words.name(node.role)} approves within {words.time(node.expires_seconds)}")
+        yield _text(f"{words.by(node.by)} approves within {words.time(node.expires_seconds)}")
         yield _text(f"when {words.condition(node.when)}") if node.when else "always"
         if node.click:
             yield "a click is enough"

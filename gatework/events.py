@@ -9,6 +9,7 @@ from typing import Literal
 from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
 from gatework.journal import Call, Entry
+from gatework.plan import Identity
 from gatework.verdict import Word
 
 
@@ -170,7 +171,13 @@ class Decided:
     evidence: str = ""
     """Digest of what was shown, where the decision was made by a program that has it."""
     by: str = ""
-    """The name that was given; a claim, unless a signature or the server says so."""
+    """Who decides; empty where nobody said."""
+    identity: Identity = "none"
+    """How surely that is known; `none` exactly where `by` is empty."""
+    member: bool | None = None
+    """Whether the list of people has that person in the role that is asked; None where there is no list."""
+    proof: Mapping[str, Json] = field(default_factory=dict)
+    """What shows who it was: the signature with the id of its key, or the server's word. Not read by the machine."""
     note: str = ""
     place: str = ""
     """For `edit`: the node (or the input) whose value is replaced; empty for the one that the gate is about."""

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from gatework import canonical, grant
+from gatework import canonical, grant, titles
+from gatework.canonical import Json
 from gatework.expr import Compare, Condition, Ref, parts, refs, render
 from gatework.flow import arguments, is_private, leak, reads_outside
 from gatework.labels import Label, combined
-from gatework.plan import QUEUE_FIX, Approval, Budget, Node, Plan, ToolUse, Work, is_queue, is_role
+from gatework.plan import MAX_QUORUM, QUEUE_FIX, Approval, Budget, By, Node, Plan, ToolUse, Work, is_queue, is_role
 
 Fault = tuple[str, str, str]
 """Node, what is wrong there, what to do."""
@@ -130,8 +131,8 @@ def _grant_faults(plan: Plan, node: Work, tools: dict[str, ToolUse]) -> Iterator
             yield node.name, f"{use.name} has no argument that is its business key.", "Name one in once=."
         if use.kind != "effect" and (use.once or use.probe):
             yield node.name, f"{use.name} is no effect and has a key or a probe.", "Declare it with @effect(once=…)."
-        if use.approver and not is_role(use.approver):
-            yield node.name, f"{use.name} does not say who approves its calls.", "Name a role."
+        if use.approver and (why := _by_fault(use.approver)):
+            yield node.name, f"{use.name} {why} approves its calls.", "Name a role."
         if not is_queue(use.queue or "ours"):
             yield node.name, f"{use.name} runs on a task queue without a usable name.", QUEUE_FIX
         for limit in use.limits:
@@ -208,8 +209,21 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
     label = plan.label(node.value.node)
     if node.value.path or any(ref.path for ref in node.show):
         yield node.name, f"{node.name} is about a part of a value.", "Approve and show whole values."
-    if not node.role:
-        yield node.name, f"{node.name} does not say who decides.", "Name a role."
+    for by in (node.by, *([node.otherwise] if node.otherwise else [])):
+        if why := _by_fault(by, apart=bool(node.not_by)):
+            yield node.name, f"{node.name} {why} decides.", "Name a role."
+    for ref in node.not_by:
+        if plan.label(ref.node) is Label.UNTRUSTED:
+            yield node.name, f"the untrusted {render(ref)} says who may not approve.", "Use endorsed values."
+        if not ref.path and plan.label(ref.node) is not Label.APPROVED and not _is_text(plan, ref.node):
+            yield node.name, f"{render(ref)} names nobody.", "Use a text, or an approved value."
+    try:
+        named = titles.fields(node.title)
+    except ValueError as error:
+        yield node.name, f"the title of {node.name} {error}.", "Write it as in 'pay {amount}'."
+    else:
+        for name in sorted(set(named) - set(_fields(plan.contracts.get(node.contract)))):
+            yield node.name, f"the title of {node.name} names {name}, which the value lacks.", "Name a field of it."
     if label is Label.APPROVED:
         yield node.name, f"{node.value.node} is approved already.", "Pass the approved value on."
     if label is Label.PLAIN:
@@ -225,6 +239,27 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
     for ref in refs(node.when):
         if plan.label(ref.node) is Label.UNTRUSTED:
             yield node.name, f"the untrusted {render(ref)} decides whether a person is asked.", "Use endorsed values."
+
+
+def _by_fault(by: By, *, apart: bool = False) -> str:
+    """What is wrong with who answers; empty where nothing is."""
+    if not is_role(by.role):
+        return "does not say who"
+    if not (_is_count(by.quorum) and by.quorum <= MAX_QUORUM):
+        return f"has a quorum that is no number from 1 to {MAX_QUORUM}, of which {by.role}"
+    if by.identity == "none" and (by.quorum > 1 or apart):
+        return f"tells people from each other, and nobody has to say who they are: {by.role}"
+    return ""
+
+
+def _fields(schema: Json) -> tuple[str, ...]:
+    named = schema.get("properties") if isinstance(schema, dict) else None
+    return tuple(named) if isinstance(named, dict) else ()
+
+
+def _is_text(plan: Plan, name: str) -> bool:
+    schema = plan.contracts.get(plan.contract(name))
+    return isinstance(schema, dict) and schema.get("type") == "string"
 
 
 def _constant(part: Condition) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatework import canonical
 from gatework.canonical import Json, Sealed
 from gatework.errors import OrderError
+from gatework.identity import excluded
 from gatework.journal import Call
 from gatework.plan import Approval, Plan, ToolUse, Work
 from gatework.spelling import spelled
@@ -21,6 +22,7 @@ def opened(
     candidate: Sealed | None,
     call: Call | None,
     before: bool,
+    handed_on: bool = False,
 ) -> Gate:
     """A gate, whose evidence is everything that the person is shown."""
     shown = {ref.node: state.values[ref.node].sealed.digest for ref in node.reads}
@@ -28,7 +30,7 @@ def opened(
         shown[node.name] = candidate.digest
     number = state.gates + 1
     seen: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
-    role = node.operator if isinstance(node, Work) else node.role
+    by = node.operator if isinstance(node, Work) else (handed_on and node.otherwise) or node.by
     if call is not None:
         assert isinstance(node, Work)
         # No node has such a name, so none of what is shown takes the place of another.
@@ -40,12 +42,15 @@ def opened(
             "attempt": state.attempts[node.name],
             "call": call.id,
         }
-        role = granted(node, call.tool).approver if kind == "call" else role
+        if kind == "call":
+            by = granted(node, call.tool).approver or by
     return Gate(
         id=number,
         kind=kind,
         node=node.name,
-        role=role,
+        by=by,
+        not_by=excluded(plan, state, node) if isinstance(node, Approval) else (),
+        handed_on=handed_on,
         evidence=canonical.digest("gate", {**seen, "shown": shown}),
         shown=shown,
         reasons=reasons,

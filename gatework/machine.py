@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from gatework import calls
+from gatework import calls, identity
 from gatework.admission import admitted, allowance, asked_before, check_evidence, check_order, one_of, said_by
 from gatework.budget import Spent, plus, unsound
 from gatework.errors import DecisionError, OrderError
@@ -63,6 +63,7 @@ from gatework.state import (
     Run,
     State,
     Step,
+    Vote,
     by_hand,
     inputs_digest,
 )
@@ -133,7 +134,7 @@ def step(plan: Plan, state: State, event: Event) -> Step:
         case Decided():
             return _decide(plan, state, event)
         case Expired():
-            return _expire(state, event)
+            return _expire(plan, state, event)
         case Cancelled():
             return end(state, Outcome(kind="cancelled", reason=event.reason))
         case _:
@@ -256,7 +257,7 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
         raise DecisionError("Nothing waits for a decision now.")
     if event.action not in ALLOWED[gate.kind]:
         raise DecisionError(f"{event.action} does not answer this; send {one_of(ALLOWED[gate.kind])}.")
-    if event.number and event.number != gate.number:
+    if event.number and event.number not in (gate.number, gate.full_number):
         raise DecisionError("That is not the number on the panel as it stands now; reload it and read it again.")
     if event.action == "approve" and not event.number and not gate.click:
         raise DecisionError("Send the four digits on the panel: they show that you saw this evidence.")
@@ -264,6 +265,8 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
         raise DecisionError('The effect may happen twice; if you are sure, send {"number": …} with the four digits.')
     if event.evidence and event.evidence != gate.evidence:
         raise DecisionError("The evidence has changed since you saw it; look at it again.")
+    if why := identity.refused(gate, event):
+        raise DecisionError(why)
     receipt = Receipt(
         kind="decided",
         node=gate.node,
@@ -271,12 +274,14 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
         evidence=gate.evidence,
         action=event.action,
         by=event.by,
+        identity=event.identity,
+        how=event.proof,
         reason=event.note,
         output=event.value.digest if event.value is not None else "",
     )
     match event.action:
         case "approve":
-            return _approve(plan, state, gate, receipt)
+            return _approve(plan, state, gate, event, receipt)
         case "reject" if gate.kind == "call":
             return _refuse(plan, state, gate, event.note, receipt)
         case "reject":
@@ -288,31 +293,44 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
             assert isinstance(work, Work)
             feedback = (*state.feedback, event.note) if event.note else state.feedback
             again_ = gate.call.key if gate.call is not None and gate.kind == "unknown" else ""
-            fresh = replace(state, edited=None)
+            fresh = replace(state, edited=None, editor=())
             return start(plan, fresh, work, feedback, (receipt,), fresh=True, let_again=again_)
         case "edit":
             return _edit(plan, state, gate, event, receipt)
 
 
-def _expire(state: State, event: Expired) -> Step:
+def _expire(plan: Plan, state: State, event: Expired) -> Step:
     gate = state.gate
     if gate is None or gate.id != event.gate:
         raise OrderError("The gate that expired does not wait.")
-    return end(state, Outcome(kind="expired", node=gate.node, reason=f"nobody of {gate.role} answered in time"))
+    nobody = (
+        f"nobody of {gate.role} answered in time" if not gate.votes else f"not enough of {gate.role} answered in time"
+    )
+    node = plan.nodes[state.at]
+    if isinstance(node, Approval) and node.otherwise is not None and not gate.handed_on:
+        return ask(plan, state, node, "approval", (*gate.reasons, nobody), (), handed_on=True)
+    return end(state, Outcome(kind="expired", node=gate.node, reason=nobody))
 
 
 # -- what a person decided -------------------------------------------------------------------------
 
 
-def _approve(plan: Plan, state: State, gate: Gate, receipt: Receipt) -> Step:
+def _approve(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt) -> Step:
+    votes = (*gate.votes, Vote(by=event.by, identity=event.identity))
+    if gate.by.quorum > 1:
+        receipt = replace(receipt, how={**receipt.how, "approvals": len(votes), "quorum": gate.by.quorum})
+    if len(votes) < gate.by.quorum:
+        return Step(state=replace(state, gate=replace(gate, votes=votes)), receipts=(receipt,))
+    by = tuple(vote.by for vote in votes if vote.by)
     node = plan.nodes[state.at]
     if isinstance(node, Approval):
         approved = state.values[node.value.node].sealed
-        return hold(plan, state, approved, replace(receipt, output=approved.digest, label=node.label))
+        return hold(plan, state, approved, replace(receipt, output=approved.digest, label=node.label), by=by)
     if gate.kind == "call":
         return calls.let(plan, state, node, receipt)
     if gate.candidate is not None:
-        return hold(plan, state, gate.candidate, replace(receipt, output=gate.candidate.digest, label=node.label))
+        receipt = replace(receipt, output=gate.candidate.digest, label=node.label)
+        return hold(plan, state, gate.candidate, receipt, by=by)
     # A guard asked before the node ran: it runs now, on what the guard looked at, and on nothing else.
     let_in = inputs_digest(admitted(plan, node, state))
     receipt = replace(receipt, inputs=let_in)
@@ -339,9 +357,9 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     receipt = replace(receipt, node=place)
     kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
     if node is None:
-        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True)
+        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True, by=_who(event))
         return enter(plan, replace(state, values=kept), 0, (receipt,))
-    state = replace(state, values=kept, at=position, let_in="", edited=event.value)
+    state = replace(state, values=kept, at=position, let_in="", edited=event.value, editor=_who(event))
     if node.effects:
         # What a person writes for an effect says that it has happened.
         written = Done(node=place, tool="", arguments="", outcome="done")
@@ -349,6 +367,10 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     if not node.guards:
         return hold(plan, state, event.value, receipt)
     return start(plan, state, node, (), (receipt,))
+
+
+def _who(event: Decided) -> tuple[str, ...]:
+    return (event.by,) if event.by else ()
 
 
 # -- checks ----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from gatework.state import GateKind, Held, Outcome, Receipt, State, Step
 
 def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> Step:
     """Arrive at a node, passing over approvals that their rule gives."""
-    state = replace(anew(state), at=at, feedback=(), let_in="", edited=None)
+    state = replace(anew(state), at=at, feedback=(), let_in="", edited=None, editor=())
     if at == len(plan.nodes):
         return end(state, Outcome(kind="completed", node=plan.result), *receipts)
     node = plan.nodes[at]
@@ -40,10 +40,12 @@ def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> S
     return Step(state=went_on.state, receipts=(*receipts, *went_on.receipts))
 
 
-def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt) -> Step:
-    """The node at `at` has its value: go on to the next."""
+def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tuple[str, ...] = ()) -> Step:
+    """The node at `at` has its value: go on to the next. `by`: who approved it, besides whoever put it there."""
     node = plan.nodes[state.at]
-    held = Held(sealed=sealed, label=node.label, by_hand=state.edited is not None, private=private(node, state))
+    edited = state.edited is not None
+    who = tuple(dict.fromkeys((*(state.editor if edited else ()), *by)))
+    held = Held(sealed=sealed, label=node.label, by_hand=edited, private=private(node, state), by=who)
     return enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
 
 
@@ -104,10 +106,11 @@ def ask(
     candidate: Sealed | None = None,
     call: Call | None = None,
     before: bool = False,
+    handed_on: bool = False,
 ) -> Step:
     """Wait for a person. An attempt goes on after a question about one of its calls, and ends at any other."""
     state = state if kind == "call" else anew(state)
-    gate = opened(plan, state, node, kind, reasons, candidate=candidate, call=call, before=before)
+    gate = opened(plan, state, node, kind, reasons, candidate=candidate, call=call, before=before, handed_on=handed_on)
     asked = Receipt(
         kind="asked",
         node=node.name,

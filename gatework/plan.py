@@ -46,6 +46,28 @@ DEFAULT_BUDGET = Budget(model_calls=4, tokens=64_000)
 much is taken again each of the three times that Temporal may try after a worker's death or an error."""
 
 
+Identity = Literal["none", "claimed", "authenticated", "signed"]
+"""How surely it is known who decides, from the least: nobody has to say; a name that somebody typed, which is a claim;
+a name that the server vouches for; a name whose key signed the decision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class By(_Data):
+    """Who may answer where a run waits."""
+
+    role: str
+    quorum: int = 1
+    """How many different people of the role must approve."""
+    identity: Identity = "none"
+    """How surely it must be known who they are, at the least. Saying no needs no more than a claim."""
+
+
+MAX_QUORUM = 9
+
+OPERATOR = By(role="operator")
+"""Who is asked where a plan does not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GuardUse(_Data):
     """A guard at a stage."""
@@ -93,8 +115,8 @@ class ToolUse(_Data):
     """Whether its result must not leave."""
     egress: bool = False
     """Whether its arguments can carry data out."""
-    approver: str = ""
-    """Role of the person who is asked before each call; empty asks nobody."""
+    approver: By | None = None
+    """Who is asked before each call; None asks nobody."""
     queue: str = ""
     """Task queue of the workers that run it; empty for that of the run."""
     timeout_seconds: float = 60.0
@@ -152,8 +174,8 @@ class Work(_Data):
     timeout_seconds: float = 60.0
     """Longest run of one attempt, guards included."""
     budget: Budget | None = None
-    operator: str = "operator"
-    """Role of the person who is asked when the node waits."""
+    operator: By = OPERATOR
+    """Who is asked when the node waits."""
     expires_seconds: float = 604_800.0
     """How long it waits for that person."""
     queue: str = ""
@@ -182,11 +204,17 @@ class Approval(_Data):
     name: str
     value: Ref
     contract: str
-    role: str
+    by: By
+    not_by: tuple[Ref, ...] = ()
+    """Who may not approve: whom a text of the plan names, and whoever approved an approved value."""
     when: Condition | None = None
     """Ask only where this holds; None asks always."""
     show: tuple[Ref, ...] = ()
+    title: str = ""
+    """What is asked, in a sentence; `{amount}` stands for a field of the value. Empty for the value's name."""
     expires_seconds: float = 604_800.0
+    otherwise: By | None = None
+    """Who is asked once that time is up, for as long again; None counts it as a no."""
     click: bool = False
     """Whether `approve` may be sent without the number on the panel."""
     label: Label = Label.APPROVED
@@ -194,7 +222,7 @@ class Approval(_Data):
 
     @property
     def reads(self) -> tuple[Ref, ...]:
-        return (self.value, *self.show, *(refs(self.when) if self.when else ()))
+        return (self.value, *self.show, *(refs(self.when) if self.when else ()), *self.not_by)
 
 
 Node = Work | Approval
@@ -263,10 +291,13 @@ def _json(value: object) -> Json:
 
 
 __all__ = [
+    "OPERATOR",
     "Approval",
     "Budget",
+    "By",
     "Const",
     "GuardUse",
+    "Identity",
     "Input",
     "Limit",
     "Node",

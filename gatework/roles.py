@@ -1,21 +1,51 @@
-"""Roles: who may answer when a run waits."""
+"""Roles: who may answer when a run waits, how many of them, and how surely it must be known who they are."""
 
 from __future__ import annotations
 
+from typing import get_args
+
 from gatework.errors import PlanError
-from gatework.plan import is_role
+from gatework.plan import MAX_QUORUM, By, Identity, is_role
 from gatework.signature import caller
 
 
 class Role:
     """Who may answer when a run waits."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, quorum: int = 1, identity: Identity | None = None) -> None:
         if not is_role(name):
             raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.", where=caller())
+        if quorum not in range(1, MAX_QUORUM + 1):
+            fix = f"Use a number from 1 to {MAX_QUORUM}."
+            raise PlanError(f"the quorum of {name} is {quorum!r}.", fix=fix, where=caller())
+        kinds = get_args(Identity)
+        if identity is not None and identity not in kinds:
+            raise PlanError(
+                f"{identity!r} is no kind of identity.", fix=f"Use one of {_listed(kinds)}.", where=caller()
+            )
+        if quorum > 1 and identity == "none":
+            problem = f"{name} has a quorum, and nobody has to say who they are."
+            raise PlanError(problem, fix="Leave identity= out, or use identity='claimed'.", where=caller())
         self.name = name
+        self.quorum = quorum
+        self.identity = identity
+
+    def sealed(self, *, apart: bool = False) -> By:
+        """The role in a plan. `apart`: people are told from each other, as by a quorum."""
+        surely: Identity = "authenticated" if apart or self.quorum > 1 else "none"
+        return By(role=self.name, quorum=self.quorum, identity=self.identity or surely)
 
 
-def role(name: str) -> Role:
-    """The people who go by a role, such as `role("finance")`."""
-    return Role(name)
+def role(name: str, *, quorum: int = 1, identity: Identity | None = None) -> Role:
+    """The people who go by a role, such as `role("finance", quorum=2)`.
+
+    `quorum` is how many different people must approve. `identity` is how surely it must be known who somebody is, at
+    the least: `none`, `claimed` (a name that was typed), `authenticated` (the server vouches for the name) or `signed`.
+    Left out it is `authenticated` where people are told from each other, by a quorum or `not_by=`, else `none`.
+    Raises `PlanError`.
+    """
+    return Role(name, quorum=quorum, identity=identity)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)

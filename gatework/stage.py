@@ -106,7 +106,7 @@ class Stage(Generic[P, O]):
             attempts=self.attempts,
             timeout_seconds=self.timeout.total_seconds(),
             budget=self.budget,
-            operator=self.operator.name,
+            operator=self.operator.sealed(),
             expires_seconds=self.expires.total_seconds(),
             queue=self.on,
         )
@@ -236,7 +236,7 @@ class Endorser:
             contract=builder.seal(self.declared.result.contract),
             attempts=self.attempts,
             timeout_seconds=self.timeout.total_seconds(),
-            operator=self.operator.name,
+            operator=self.operator.sealed(),
             expires_seconds=self.expires.total_seconds(),
             queue=self.on,
         )

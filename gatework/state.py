@@ -12,7 +12,7 @@ from gatework.canonical import Json, Sealed
 from gatework.events import Action, Given
 from gatework.journal import Call, Entry
 from gatework.labels import Label
-from gatework.plan import Budget
+from gatework.plan import Budget, By, Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,8 @@ class Held:
     """Whether a person put it there."""
     private: bool = False
     """Whether something that must not leave had a hand in it."""
+    by: tuple[str, ...] = ()
+    """Who approved it, or put it there by hand."""
 
 
 GateKind = Literal["approval", "call", "escalated", "blocked", "exhausted", "failed", "unknown"]
@@ -42,6 +44,14 @@ ALLOWED: Mapping[GateKind, tuple[Action, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One approval of several that are needed."""
+
+    by: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """A place where the run waits for a person."""
 
@@ -49,7 +59,14 @@ class Gate:
     """Counts the gates of a run from 1; never used again."""
     kind: GateKind
     node: str
-    role: str
+    by: By
+    """Who may answer."""
+    not_by: tuple[str, ...] = ()
+    """Who may not approve, by name."""
+    votes: tuple[Vote, ...] = ()
+    """Approvals so far, where one is not enough."""
+    handed_on: bool = False
+    """Whether those who were asked first did not answer in time."""
     evidence: str
     """Digest over all that is shown."""
     shown: Mapping[str, str]
@@ -73,7 +90,19 @@ class Gate:
 
         The last is that of the gate, so that a number is never also that of one of the nine gates around it.
         """
-        return f"{100 + int(self.evidence[:12], 16) % 900}{self.id % 10}"
+        return self._digits(0)
+
+    @property
+    def full_number(self) -> str:
+        """The number beside the whole of the evidence: what `approve` takes as well, and never the same."""
+        return self._digits(1)
+
+    def _digits(self, which: int) -> str:
+        return f"{100 + (int(self.evidence[:12], 16) + 450 * which) % 900}{self.id % 10}"
+
+    @property
+    def role(self) -> str:
+        return self.by.role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +153,8 @@ class State:
     """Digest of the inputs on which a person lets the node at `at` run, past the guards that look at inputs."""
     edited: Sealed | None = None
     """A person's value for the node at `at`, until it is held or the node runs again."""
+    editor: tuple[str, ...] = ()
+    """Who gave that value, where somebody said."""
     journal: tuple[Entry, ...] = ()
     """What the attempt at `at` was answered so far."""
     pending: tuple[Call, ...] = ()
@@ -228,6 +259,8 @@ class Receipt:
     evidence: str = ""
     action: str = ""
     by: str = ""
+    identity: str = ""
+    """How surely it is known who decided."""
     reason: str = ""
     how: Mapping[str, Json] = field(default_factory=dict)
 

@@ -115,7 +115,7 @@ class Tool(Generic[P, R]):
             untrusted=self.untrusted,
             private=self.private,
             egress=self.egress,
-            approver=self.approver.name if self.approver else "",
+            approver=self.approver.sealed() if self.approver else None,
             queue=self.on,
             timeout_seconds=self.timeout.total_seconds(),
             descriptor=self.descriptor,

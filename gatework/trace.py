@@ -359,6 +359,11 @@ def type_of(value: Traced) -> Any:
     return value._type
 
 
+def label_of(value: Traced) -> Label:
+    """The label of a stand-in's value."""
+    return value._label
+
+
 def describe(value: Traced) -> str:
     """A stand-in's type as its author would annotate it."""
     name = name_of(value._type)

@@ -86,7 +86,7 @@ def _removed(pair: Pair, node: Node) -> Said:
     if isinstance(node, Approval):
         users = [user for user in pair.old.nodes if isinstance(user, Work) and Ref(node.name) in user.reads]
         before = f" before {words.names(pair.names.get(user.name, user.name) for user in users)}" if users else ""
-        yield f"approval {name} by {words.name(node.role)}{before} removed", _WEAKENS
+        yield f"approval {name} by {words.by(node.by)}{before} removed", _WEAKENS
         return
     if node.kind == "endorse":
         yield f"{name} is not endorsed by our records any more: {words.name(node.runs)} removed", _WEAKENS
@@ -102,7 +102,7 @@ def _added(pair: Pair, node: Node) -> Said:
     if isinstance(node, Approval):
         users = [user.name for user in pair.new.nodes if isinstance(user, Work) and Ref(node.name) in user.reads]
         before = f" before {words.names(users)}" if users else ""
-        yield f"approval {name} by {words.name(node.role)}{before} added", _STRENGTHENS
+        yield f"approval {name} by {words.by(node.by)}{before} added", _STRENGTHENS
         return
     if node.kind == "endorse":
         yield f"{name} is now endorsed by {words.name(node.runs)}", _WEAKENS

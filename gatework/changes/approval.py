@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatework.changes import conditions, words
-from gatework.changes.bearing import Bearing
+from gatework.changes.bearing import Bearing, people
 from gatework.changes.pair import Pair, Rules, Said
 from gatework.changes.work import expires, name, output_contract
 from gatework.expr import All, AnyOf, Compare, Condition, Ref
@@ -19,10 +19,41 @@ def _value(pair: Pair, old: Approval, new: Approval) -> Said:
         yield f"{words.name(new.name)} decides on {words.field(new.value)}, it decided on {words.field(was)}", _UNCLEAR
 
 
-def _role(pair: Pair, old: Approval, new: Approval) -> Said:
-    if old.role != new.role:
-        ours, theirs = words.name(old.role), words.name(new.role)
-        yield f"{ours} no longer decides at {words.name(new.name)}, {theirs} does", _UNCLEAR
+def _by(pair: Pair, old: Approval, new: Approval) -> Said:
+    if old.by != new.by:
+        ours, theirs = words.by(old.by), words.by(new.by)
+        yield f"{ours} no longer decides at {words.name(new.name)}, {theirs} does", people(old.by, new.by)
+
+
+def _not_by(pair: Pair, old: Approval, new: Approval) -> Said:
+    was: tuple[Ref, ...] = pair.renamed(old.not_by)
+    for ref in was:
+        if ref not in new.not_by:
+            yield f"whoever {words.field(ref)} names may now approve at {words.name(new.name)}", _WEAKENS
+    for ref in new.not_by:
+        if ref not in was:
+            yield f"whoever {words.field(ref)} names may no longer approve at {words.name(new.name)}", _STRENGTHENS
+    if set(was) == set(new.not_by) and was != new.not_by:
+        yield f"those who may not approve at {words.name(new.name)} are listed otherwise", _NEITHER
+
+
+def _otherwise(pair: Pair, old: Approval, new: Approval) -> Said:
+    if old.otherwise == new.otherwise:
+        return
+    at = words.name(new.name)
+    if new.otherwise is None:
+        yield f"nobody else is asked any more when the time at {at} is up", _STRENGTHENS
+    elif old.otherwise is None:
+        yield f"{words.by(new.otherwise)} is asked when the time at {at} is up", _WEAKENS
+    else:
+        ours, theirs = words.by(old.otherwise), words.by(new.otherwise)
+        said = f"when the time at {at} is up {theirs} is asked, it was {ours}"
+        yield said, people(old.otherwise, new.otherwise)
+
+
+def _title(pair: Pair, old: Approval, new: Approval) -> Said:
+    if old.title != new.title:
+        yield f"{words.name(new.name)} is headed {words.value(new.title)}, it was {words.value(old.title)}", _UNCLEAR
 
 
 def _show(pair: Pair, old: Approval, new: Approval) -> Said:
@@ -97,10 +128,13 @@ RULES: Rules = {
     "name": name,
     "value": _value,
     "contract": output_contract,
-    "role": _role,
+    "by": _by,
+    "not_by": _not_by,
     "when": _when,
     "show": _show,
+    "title": _title,
     "expires_seconds": expires,
+    "otherwise": _otherwise,
     "click": _click,
     "label": _label,
     "kind": None,

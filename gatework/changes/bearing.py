@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import get_args
+
+from gatework.plan import By, Identity
 
 
 class Bearing(StrEnum):
@@ -45,3 +48,14 @@ class Change:
 def grown(old: float, new: float) -> Bearing:
     """How a limit bears that was `old` and is `new`."""
     return Bearing.NEITHER if old == new else Bearing.WEAKENS if new > old else Bearing.STRENGTHENS
+
+
+def people(old: By, new: By) -> Bearing:
+    """How it bears that others answer: the same role, of whom more must agree, or be known more surely, is stricter."""
+    known = get_args(Identity)
+    was, now = ((by.quorum, known.index(by.identity)) for by in (old, new))
+    if old.role != new.role:
+        return Bearing.UNCLEAR
+    if any(ours > theirs for ours, theirs in zip(was, now, strict=True)):
+        return Bearing.WEAKENS
+    return Bearing.STRENGTHENS if was != now else Bearing.NEITHER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatework import canonical
 from gatework.changes import words
-from gatework.changes.bearing import Bearing, grown
+from gatework.changes.bearing import Bearing, grown, people
 from gatework.changes.pair import Pair, Rule, Rules, Said
 from gatework.expr import Compare, Const, ExprError, holds
 from gatework.plan import Limit, ToolUse
@@ -100,13 +100,14 @@ def _flag(name: str, loses: str, gains: str, gained: Bearing) -> Rule:
 def _approver(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
     if old.approver == new.approver:
         return
-    of, ours, theirs = words.name(new.name), words.name(old.approver), words.name(new.approver)
-    if not new.approver:
-        yield f"{ours} no longer approves each call of {of}", _WEAKENS
-    elif not old.approver:
-        yield f"{theirs} approves each call of {of}", _STRENGTHENS
-    else:
-        yield f"{ours} no longer approves each call of {of}, {theirs} does", _UNCLEAR
+    of = words.name(new.name)
+    if old.approver and new.approver:
+        ours, theirs = words.by(old.approver), words.by(new.approver)
+        yield f"{ours} no longer approves each call of {of}, {theirs} does", people(old.approver, new.approver)
+    elif old.approver:
+        yield f"{words.by(old.approver)} no longer approves each call of {of}", _WEAKENS
+    elif new.approver:
+        yield f"{words.by(new.approver)} approves each call of {of}", _STRENGTHENS
 
 
 def _queue(pair: Pair, old: ToolUse, new: ToolUse) -> Said:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gatework.canonical import Json
 from gatework.expr import All, AnyOf, Compare, Condition, Const, Not, Present, Ref, render
-from gatework.plan import Budget, Limit, ToolUse
+from gatework.plan import Budget, By, Limit, ToolUse
 
 MAX_SHOWN = 120
 """Longest value or condition in a sentence, in characters."""
@@ -65,6 +65,16 @@ def _tame(data: Any) -> Any:
     return data
 
 
+def by(data: By) -> str:
+    """Who answers, as `finance` or `two of finance, signed`."""
+    many = f"{_NUMBERS[data.quorum]} of " if data.quorum in _NUMBERS else f"{data.quorum} of " * (data.quorum != 1)
+    surely = f", {data.identity}" if data.identity != "none" else ""
+    return f"{many}{name(data.role)}{surely}"
+
+
+_NUMBERS = {2: "two", 3: "three", 4: "four"}
+
+
 def limit(data: Limit) -> str:
     """A limit on an argument as `amount at most owed.amount`."""
     given = data.value
@@ -89,7 +99,7 @@ def tool(use: ToolUse) -> tuple[str, ...]:
     said += ["gives outside text"] if use.untrusted else []
     said += ["gives what must not leave"] if use.private else []
     said += ["can carry data out"] if use.egress else []
-    said += [f"{name(use.approver)} approves each call"] if use.approver else []
+    said += [f"{by(use.approver)} approves each call"] if use.approver else []
     said += [f"on the task queue {name(use.queue)}"] if use.queue else []
     said += [f"pinned to {use.descriptor[:12]} of another program"] if use.descriptor else []
     said += [limit(one) for one in use.limits]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gatework.changes import tools, words
-from gatework.changes.bearing import Bearing, grown
+from gatework.changes.bearing import Bearing, grown, people
 from gatework.changes.pair import Pair, Rules, Said, by_field
 from gatework.expr import Const, Ref, Source
 from gatework.labels import Label, combined
@@ -89,8 +89,11 @@ def _attempts(pair: Pair, old: Work, new: Work) -> Said:
 
 def _operator(pair: Pair, old: Work, new: Work) -> Said:
     if old.operator != new.operator:
-        ours, theirs = words.name(old.operator), words.name(new.operator)
-        yield f"{ours} is no longer asked where {words.name(new.name)} waits, {theirs} is", _UNCLEAR
+        ours, theirs = words.by(old.operator), words.by(new.operator)
+        yield (
+            f"{ours} is no longer asked where {words.name(new.name)} waits, {theirs} is",
+            people(old.operator, new.operator),
+        )
 
 
 def _budget(pair: Pair, old: Work, new: Work) -> Said:
@@ -283,11 +286,11 @@ def param_rules(node: Work) -> Rules:
         said = f"{of} reads {_source(new.source)} instead of {_source(was)}"
         approval = _approval_of(pair.new, new.source)
         if approval and approval.value == was:
-            yield f"{said}, which {words.name(approval.role)} approves", _STRENGTHENS
+            yield f"{said}, which {words.by(approval.by)} approves", _STRENGTHENS
             return
         passed = _approval_of(pair.old, old.source)
         if passed and pair.renamed(passed.value) == new.source:
-            yield f"{said}, past the approval by {words.name(passed.role)}", _WEAKENS
+            yield f"{said}, past the approval by {words.by(passed.by)}", _WEAKENS
             return
         before, after = _label(pair.old, old.source), _label(pair.new, new.source)
         less = lowered(before, after)

@@ -115,7 +115,7 @@ def _data(source: Const) -> object:
 
 def _details(node: Node) -> Iterator[tuple[str, str]]:
     if isinstance(node, Approval):
-        yield "by", f"{words.name(node.role)}, within {words.time(node.expires_seconds)}"
+        yield "by", f"{words.by(node.by)}, within {words.time(node.expires_seconds)}"
         yield "when", words.condition(node.when) if node.when else "always"
         yield "shows", words.names(dict.fromkeys(ref.node for ref in node.reads))
         if node.click:
@@ -133,7 +133,7 @@ def _details(node: Node) -> Iterator[tuple[str, str]]:
     if limits:
         yield "limits", ", ".join(limits)
     if (node.operator, node.expires_seconds) != (_USUAL.operator, _USUAL.expires_seconds):
-        yield "asks", f"{words.name(node.operator)} where it waits, for {words.time(node.expires_seconds)}"
+        yield "asks", f"{words.by(node.operator)} where it waits, for {words.time(node.expires_seconds)}"
 
 
 def _guard(use: GuardUse) -> str:
@@ -158,6 +158,6 @@ def _limits(node: Work) -> Iterator[str]:
 def _usual() -> str:
     return (
         f"Unless said otherwise: {words.count(_USUAL.attempts, 'attempt')} of {words.time(_USUAL.timeout_seconds)}, "
-        f"{words.spending(DEFAULT_BUDGET)} each; {_USUAL.operator} is asked where it waits, "
+        f"{words.spending(DEFAULT_BUDGET)} each; {_USUAL.operator.role} is asked where it waits, "
         f"for {words.time(_USUAL.expires_seconds)}; a guard has {words.time(_GUARD_SECONDS)}."
     )

@@ -67,7 +67,7 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
                 "gate": receipt.gate,
                 "action": receipt.action,
                 "by": receipt.by,
-                "identity": identity(receipt.by),
+                "identity": receipt.identity or identity(receipt.by),
                 "note": receipt.reason,
                 "digest": short_digest(receipt.evidence),
                 "value": short_digest(receipt.output),
@@ -222,9 +222,9 @@ def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
 
 def _role(receipt: Receipt, node: Node) -> str:
     if isinstance(node, Approval):
-        return node.role
-    asked = [use.approver for use in node.tools if receipt.action == "call" and f"{use.name}()" in receipt.shown]
-    return asked[0] if asked else node.operator
+        return node.by.role
+    called = [use.approver for use in node.tools if receipt.action == "call" and f"{use.name}()" in receipt.shown]
+    return next((by.role for by in called if by), node.operator.role)
 
 
 def _until(at: str, seconds: float) -> str:

@@ -31,7 +31,7 @@ from gatework.events import (
 from gatework.expr import Condition, Const, Ref
 from gatework.journal import Call, Entry
 from gatework.labels import Label, combined
-from gatework.plan import Approval, Budget, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
+from gatework.plan import OPERATOR, Approval, Budget, By, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
 from gatework.state import Act, Gate, Run
 from gatework.verdict import Word
 
@@ -40,6 +40,8 @@ START = "start"
 
 CONSTANT = "constant"
 """What the contract of constants is named by."""
+
+FINANCE = By(role="finance")
 
 SALT = bytes(range(16))
 
@@ -108,7 +110,7 @@ def stage(
     tools: Iterable[ToolUse] = (),
     attempts: int = 1,
     budget: Budget | None = None,
-    operator: str = "operator",
+    operator: By = OPERATOR,
     kind: Literal["stage", "endorse"] = "stage",
 ) -> Draft:
     """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
@@ -147,7 +149,7 @@ def effect(
     before: Iterable[str] = (),
     guards: Iterable[str] = (),
     attempts: int = 1,
-    approver: str = "",
+    approver: By | None = None,
     limits: Iterable[Limit] = (),
 ) -> Draft:
     """A stage that holds one effect, with or without a probe."""
@@ -160,7 +162,7 @@ def tool(
     *,
     kind: Literal["tool", "effect"] = "effect",
     probe: bool = False,
-    approver: str = "",
+    approver: By | None = None,
     queue: str = "",
     limits: Iterable[Limit] = (),
     untrusted: bool = False,
@@ -195,7 +197,10 @@ def approve(
     *,
     when: Condition | None = None,
     show: Iterable[str] = (),
-    role: str = "finance",
+    by: By = FINANCE,
+    not_by: Iterable[str | Ref] = (),
+    otherwise: By | None = None,
+    title: str = "",
     click: bool = False,
 ) -> Draft:
     """An approval of an earlier value."""
@@ -205,9 +210,12 @@ def approve(
             name=name,
             value=Ref(value),
             contract=known[value].contract,
-            role=role,
+            by=by,
+            not_by=tuple(Ref(who) if isinstance(who, str) else who for who in not_by),
             when=when,
             show=tuple(Ref(shown) for shown in show),
+            title=title,
+            otherwise=otherwise,
             click=click,
         )
 
