@@ -1,25 +1,23 @@
-"""The list of people: who they are, in which roles, as whom the server knows them, and with which keys they sign.
+"""What the list of people says of whoever decides: by signature, by the server's word, or of a name that was typed.
 
-A TOML file, which GATEWORK_PEOPLE names to the workers. It is strict: whatever is unclear in it is refused as a whole,
-since a list that is read otherwise than it was meant lets somebody decide who may not.
+A decision is looked at here when it is new. What was found then is in the run's history; a replay does not look again.
 """
 
 from __future__ import annotations
 
-import os
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
-from pathlib import Path
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from gatework.canonical import Json
 from gatework.errors import ConfigError, DecisionError
-from gatework.identity import alike
-from gatework.keys import PublicKey
-from gatework.plan import Identity, is_role
+from gatework.logs import emit
+from gatework.plan import Identity
+from gatework.roster import People, Roster
 from gatework.signing import Signature, Statement, verify
+
+_NO = ("reject", "abort")
+"""What stops a run: whoever can send it could terminate the run as well."""
 
 
 class Checked(NamedTuple):
@@ -30,28 +28,72 @@ class Checked(NamedTuple):
     proof: Mapping[str, Json]
 
 
-class Roster:
-    """The list of people as a worker goes by it: its file, read again when it changes."""
-
-    @classmethod
-    def of_environment(cls) -> Roster | None:
-        """The list that GATEWORK_PEOPLE names; None where it names none. Raises `ConfigError`."""
-        raise NotImplementedError
-
-
 def checked(roster: Roster | None, signature: str, statement: Statement, role: str, at: datetime) -> Checked:
     """What is known of whoever decides: by the signature they sent, else by the name they typed, and by the list.
 
-    `statement` says what the worker knows of gate and evidence and what it read of the decision, never what the sender
+    `statement` holds what the worker knows of gate and evidence and what it read of the decision, never what the sender
     says that they signed (`gatework.signing.statement`). `at` is the workflow's time. To be asked of new decisions
     alone; at a replay the run's own marker says what was found. Raises `DecisionError` in one sentence.
     """
-    raise NotImplementedError
+    if signature:
+        return _signed(roster, signature, statement, role, at)
+    if not statement.by:
+        return Checked("none", None, {})
+    if roster is None:
+        return Checked("claimed", None, {})
+    try:
+        return Checked("claimed", roster.people().member(statement.by, role), {})
+    except ConfigError as error:
+        if statement.action in _NO:  # a broken list must not keep a run from being stopped
+            return Checked("claimed", None, {})
+        raise _unreadable(error) from None
 
 
-def vouched(roster: Roster | None, typed: str, kind: str, name: str, role: str) -> tuple[str, Checked]:
-    """Who decides, by the word of the server, which knows them as a principal of this kind and name; and what is known.
+def _signed(roster: Roster | None, text: str, statement: Statement, role: str, at: datetime) -> Checked:
+    if not statement.by:
+        raise DecisionError('A signed decision names who signs it: send "by" as it was signed.')
+    signature = Signature.read(text)
+    people = _people(roster, "whose signature that is")
+    key = people.key(statement.by, signature.key, at)
+    if not verify(key, signature, statement):
+        raise DecisionError(
+            "The signature is not of this decision: run, gate, evidence, name, note or value are not those that were "
+            "signed; look again and sign anew."
+        )
+    return Checked("signed", people.member(statement.by, role), signature.proof)
+
+
+def vouched(roster: Roster | None, typed: str, kind: str, principal: str, role: str) -> tuple[str, Checked]:
+    """Who decides, by the word of the server, which knows them as a principal of this kind; and what is known of them.
 
     `typed` is the name in the decision, empty where there is none. Raises `DecisionError` where it is another's.
     """
-    raise NotImplementedError
+    if not principal:
+        raise DecisionError("The server does not say who you are; whoever runs it finds out why in docs/identity.md.")
+    people = _people(roster, "who that is whom the server names")
+    name = people.of_principal(principal)
+    if name is None:
+        raise DecisionError("The list of people does not have you as the server names you.")
+    if typed not in ("", name):
+        raise DecisionError("You are somebody else by the server's word; leave the name out.")
+    return name, Checked("authenticated", people.member(name, role), {"principal": principal, "type": kind[:100]})
+
+
+def _people(roster: Roster | None, what: str) -> People:
+    if roster is None:
+        raise DecisionError(f"The worker has no list of people and cannot tell {what}; see GATEWORK_PEOPLE.")
+    try:
+        return roster.people()
+    except ConfigError as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: ConfigError) -> DecisionError:
+    # Why, and of which file, is for whoever runs the worker.
+    emit.say("people.unreadable", {"reason": error.message})
+    return DecisionError(
+        "The worker's list of people cannot be read now, so nobody can approve; `gatework setup` says what is wrong."
+    )
+
+
+__all__ = ["Checked", "Roster", "checked", "vouched"]

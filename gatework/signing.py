@@ -69,7 +69,8 @@ class Statement:
 
 def statement(run: str, workflow: str, gate: Gate, event: Decided) -> Statement:
     """The statement of a decision at a gate: what its signature must be over. Takes nothing of what a sender claims of
-    gate or evidence."""
+    gate or evidence.
+    """
     return Statement(
         run=run,
         workflow=workflow,

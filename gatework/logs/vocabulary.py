@@ -75,6 +75,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("stage", "attempt", "reason"),
     ),
+    "people.unreadable": Kind(
+        says="A decision was not taken: the list of people that GATEWORK_PEOPLE names cannot be read, or is broken.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("reason",),
+    ),
     "verdict.given": Kind(
         says="A guard answered about an output, or about inputs. At debug level where it passed.",
         level=INFO,

@@ -16,6 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
+from gatework.roster import Roster
 from gatework.temporal import acting, attempt, isolated
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
@@ -23,6 +24,7 @@ from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import FailureConverter, data_converter
 from gatework.temporal.pin import begin
+from gatework.temporal.principal import principal
 from gatework.temporal.salting import Salting
 from gatework.temporal.showing import Showing
 from gatework.workflow import Workflow
@@ -93,8 +95,11 @@ class GateworkPlugin(SimplePlugin):
         if queue in self.library.queues:
             # Its workers hold what others must not: they do what the plans put there, and no more.
             config["workflows"] = [cls for cls in config.get("workflows", ()) if cls not in self._classes]
-        elif begin not in others:
-            served = [*served, begin]
+        else:
+            served = [*served, *(own for own in (begin, principal) if own not in others)]
+            roster = Roster.of_environment()
+            for cls in self._classes:
+                cls.roster = roster
         config["activities"] = [*others, *_beside(others, served)]
         config["interceptors"] = [*config.get("interceptors", ()), Showing()]
         return config

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity, workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.common import RawValue
 
 from gatework import wire
+from gatework.roster import MAX_PRINCIPAL
 from gatework.temporal.payloads import data_of, raw
 
 ACTIVITY = "gatework.principal"
@@ -52,6 +54,30 @@ async def sender(signal: Signal) -> Principal:
 
 
 @activity.defn(name=ACTIVITY)
-async def principal(signal: RawValue) -> RawValue:
-    """The principal of a signal of the run that asks."""
-    raise NotImplementedError
+async def principal(asked: RawValue) -> RawValue:
+    """The principal of a signal of the run that asks, and of no other run."""
+    signal: Signal = wire.decode(Signal, data_of(asked) or b"", what="signal")
+    return raw(wire.encode(await _principal(signal)))
+
+
+async def _principal(signal: Signal) -> Principal:
+    info = activity.info()
+    assert info.workflow_id is not None
+    seen = 0
+    run = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+    async for event in run.fetch_history_events():
+        sent = event.workflow_execution_signaled_event_attributes
+        if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED or sent.signal_name != signal.name:
+            continue
+        seen += 1
+        if seen == signal.number:
+            # What another workflow sends bears nobody's principal, or that of a worker.
+            ours = sent.external_workflow_execution.workflow_id == ""
+            told = event.principal
+            return Principal(type=_text(told.type), name=_text(told.name)) if ours else Principal()
+    return Principal()
+
+
+def _text(told: str) -> str:
+    """What the server says, where it can be a name; nothing else comes in."""
+    return told if told.isprintable() and len(told) <= MAX_PRINCIPAL else ""

@@ -19,6 +19,7 @@ from gatework.logs import emit
 from gatework.logs.story import told
 from gatework.logs.vocabulary import QUIET
 from gatework.plan import Plan
+from gatework.roster import Roster
 from gatework.state import State, Step
 from gatework.temporal.asking import span
 from gatework.temporal.attempt import ended_at
@@ -31,6 +32,8 @@ class Recorded(OwnPayloads):
 
     library: ClassVar[Library]
     name: ClassVar[str]
+    roster: ClassVar[Roster | None] = None
+    """The list of people, where the worker has one. For what is new; a replay goes by what the history says."""
 
     def __init__(self) -> None:
         self._known: Known | None = None
