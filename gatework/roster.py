@@ -234,17 +234,21 @@ def _place(said: str) -> str:
     return f"something is there twice, at {where}" if twice else f"look at {where}"
 
 
-def _check_name(name: str, others: Collection[str]) -> None:
-    at = f", entry {len(others) + 1}"
+def name_fault(name: str) -> str:
+    """Why a name is none that the list of people could have, as the end of a sentence; empty where it is one."""
     if not name or len(name) > MAX_NAME or not name.isprintable() or name != " ".join(name.split()):
-        raise _Fault(f"{at}: a name is printable text of at most {MAX_NAME} letters, with single spaces inside")
+        return f"is not printable text of at most {MAX_NAME} letters with single spaces inside"
     if ":" in name:
-        raise _Fault(f"{at}: a name has no colon, which ends it in `approve`")
+        return "has a colon, which ends a name in `approve`"
     if name != unicodedata.normalize("NFKC", name):
-        raise _Fault(f"{at}: the name is not written in normal form (NFKC)")
+        return "is not written in normal form (NFKC of Unicode)"
     scripts = {script for c in name for script in _SCRIPTS if unicodedata.name(c, "").startswith(script)}
-    if len(scripts) > 1:
-        raise _Fault(f"{at}: the name mixes letters of {' and '.join(sorted(s.title() for s in scripts))}")
+    return f"mixes letters of {' and '.join(sorted(s.title() for s in scripts))}" if len(scripts) > 1 else ""
+
+
+def _check_name(name: str, others: Collection[str]) -> None:
+    if why := name_fault(name):
+        raise _Fault(f", entry {len(others) + 1}: its name {why}")
     for other in others:
         if alike(name, other):
             raise _Fault(f", [{name}]: there is [{other}] already, which counts as the same name")

@@ -90,19 +90,21 @@ class Gate:
 
         The last is that of the gate, so that a number is never also that of one of the nine gates around it.
         """
-        return self._digits(0)
+        return digits(self.id, self.evidence, 0)
 
     @property
     def full_number(self) -> str:
         """The number beside the whole of the evidence: what `approve` takes as well, and never the same."""
-        return self._digits(1)
-
-    def _digits(self, which: int) -> str:
-        return f"{100 + (int(self.evidence[:12], 16) + 450 * which) % 900}{self.id % 10}"
+        return digits(self.id, self.evidence, 1)
 
     @property
     def role(self) -> str:
         return self.by.role
+
+
+def digits(gate: int, evidence: str, which: int) -> str:
+    """The numbers of a gate: 0 is that on the panel, 1 that beside the whole of the evidence."""
+    return f"{100 + (int(evidence[:12], 16) + 450 * which) % 900}{gate % 10}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gatework import canonical
+from gatework.canonical import Json
 from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, clean, dump, say
 from gatework.cli.session import USAGE, connected, fail
 from gatework.errors import ContractError
 
 if TYPE_CHECKING:
+    from gatework.events import Action
     from gatework.temporal.operate import Client, Operated
 
 Run = Annotated[
@@ -24,6 +27,12 @@ Run = Annotated[
 Why = Annotated[str, typer.Argument(metavar="WHY", help="The reason; it is recorded.")]
 By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name if left out. Recorded as claimed.")]
 Note = Annotated[str, typer.Option("--note", help="Why; it is recorded.")]
+Key = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="Sign with this private key, after a look at what is decided on."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="With --key: do not ask before signing.")]
+Place = Annotated[str, typer.Option("--place", help="What to correct, if not what the run asks about.")]
 Number = Annotated[str, typer.Option("--number", help="The number shown, to decide on exactly what was shown.")]
 
 
@@ -38,15 +47,25 @@ def approve(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="The four digits that `gatework show` shows.")],
     by: By = None,
     note: Note = "",
+    key: Key = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Approve what a run shows under this number."""
-    _send(run, lambda found: found.approve(number, by=name_of(by), note=note), as_json)
+    _send(run, "approve", {"number": number, "by": name_of(by), "note": note}, key, yes, as_json)
 
 
-def reject(run: Run, why: Why, by: By = None, number: Number = "", as_json: AsJson = False) -> None:
+def reject(
+    run: Run,
+    why: Why,
+    by: By = None,
+    number: Number = "",
+    key: Key = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """Say no: to an approval, and the run ends; to a call, which is not made, and the run does not end."""
-    _send(run, lambda found: found.reject(why, by=name_of(by), number=number), as_json)
+    _send(run, "reject", {"number": number, "by": name_of(by), "note": why}, key, yes, as_json)
 
 
 def retry(
@@ -54,40 +73,55 @@ def retry(
     note: Annotated[str, typer.Argument(metavar="[NOTE]", help="What the model should know.")] = "",
     by: By = None,
     number: Number = "",
+    key: Key = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the stage that waits again, with a note for the model."""
-    _send(run, lambda found: found.retry(note, by=name_of(by), number=number), as_json)
+    _send(run, "retry", {"number": number, "by": name_of(by), "note": note}, key, yes, as_json)
 
 
 def edit(
     run: Run,
     value: Annotated[str, typer.Argument(metavar="JSON", help="The corrected value; - reads it from the input.")],
-    place: Annotated[str, typer.Option("--place", help="What to correct, if not what the run asks about.")] = "",
+    place: Place = "",
     by: By = None,
     note: Note = "",
     number: Number = "",
+    key: Key = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Replace a value; everything computed from the old one runs again."""
+    fields = {"value": corrected(value), "place": place, "by": name_of(by), "note": note, "number": number}
+    _send(run, "edit", fields, key, yes, as_json)
+
+
+def abort(run: Run, why: Why, by: By = None, key: Key = None, yes: Yes = False, as_json: AsJson = False) -> None:
+    """End a run that waits."""
+    _send(run, "abort", {"by": name_of(by), "note": why}, key, yes, as_json)
+
+
+def corrected(typed: str) -> Json:
+    """The value that somebody typed as JSON, or that stands in the input where they typed `-`."""
     try:
-        data = canonical.loads(sys.stdin.buffer.read() if value == "-" else value.encode("utf-8", "surrogateescape"))
+        return canonical.loads(sys.stdin.buffer.read() if typed == "-" else typed.encode("utf-8", "surrogateescape"))
     except ContractError as error:
         raise fail(f"The value cannot be read: {error}. Give it as JSON, in single quotes.", USAGE) from None
-    _send(run, lambda found: found.edit(data, place=place, by=name_of(by), note=note, number=number), as_json)
 
 
-def abort(run: Run, why: Why, by: By = None, as_json: AsJson = False) -> None:
-    """End a run that waits."""
-    _send(run, lambda found: found.abort(why, by=name_of(by)), as_json)
+def _send(run: str, action: Action, fields: Mapping[str, Json], key: Path | None, yes: bool, as_json: bool) -> None:
+    from gatework.cli.keys import private
 
+    private_key = private(key) if key is not None else None
 
-def _send(run: str, decision: Callable[[Operated], Awaitable[str]], as_json: bool) -> None:
     async def command(client: Client) -> tuple[Operated, str]:
+        from gatework.cli.sign import signed
         from gatework.temporal.operate import answered, find_run
 
         found = await find_run(client, run)
-        return found, await answered(decision(found))
+        sent = fields if private_key is None else await signed(found, action, fields, private_key, yes=yes)
+        return found, await answered(found.decide(action, sent))
 
     found, said = connected(command)
     if as_json:

@@ -46,7 +46,7 @@ class Answering(Recorded):
         head = self._ledger[-1].digest if self._ledger else ""
         shown = progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
         note = self._noted or (unfit(known) if state.outcome is None else "")
-        return replace(shown, note=note) if note else shown
+        return replace(shown, note=note or shown.note, lineage=self._lineage)
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:

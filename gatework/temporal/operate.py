@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from gatework import canonical
 from gatework.canonical import Json
 from gatework.errors import ConfigError, ContractError, DecisionError, GateworkError
+from gatework.events import Action
 from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
 from gatework.temporal.payloads import OURS, data_of
@@ -54,6 +55,10 @@ class Operated(Execution[Json]):
 
     async def result(self) -> Json:
         return canonical.loads(data_of(await self.handle.result(follow_runs=True)) or b"null")
+
+    async def decide(self, action: Action, fields: Mapping[str, Json]) -> str:
+        """Send a decision as it stands. Raises `DecisionError` with the reason of a refusal."""
+        return await self._decide(action, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,8 @@ class Progress:
     """Digest of the ledger's last entry."""
     note: str = ""
     """What else there is to know, in a sentence: that no worker takes a stage, that an effect may have happened."""
+    lineage: str = ""
+    """What names the run in signed decisions, and in the keys of its effects. Its like has no other run."""
 
 
 NOT_BEGUN = "The run has not begun yet; try again in a moment."
