@@ -7,12 +7,12 @@ import binascii
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatework import files
 from gatework.errors import ConfigError
 
 # The library is loaded where it is used: it takes longer than all of Gatework's own names together.
@@ -137,9 +137,11 @@ class PrivateKey:
             key = load_pem_private_key(data, word)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             why = "or its passphrase is another" if sealed else "as `gatework keys new` writes one"
-            raise ConfigError(f"{path} holds no private key {why}.") from None
+            raise ConfigError(f"The private key {path} is none {why}.") from None
         if not isinstance(key, Ed25519PrivateKey):
-            raise ConfigError(f"{path} holds a key of another kind; `gatework keys new NAME` makes one that fits.")
+            raise ConfigError(
+                f"The private key {path} is of another kind; `gatework keys new NAME` makes one that fits."
+            )
         return cls(key)
 
     def write(self, path: Path, passphrase: str = "") -> None:
@@ -178,16 +180,9 @@ class PrivateKey:
 
 def _read_alone(path: Path) -> bytes:
     """What a private key's file holds. Raises `ConfigError` where others could read it, too."""
-    try:
-        # A pipe would be waited for.
-        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {os.strerror(error.errno or 0)}.") from None
-    with open(opened, "rb") as file:
-        # Of the file that is open, which no other takes the place of.
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path} is no file of a private key.")
-        if about.st_mode & 0o077 or about.st_uid not in (os.geteuid(), 0):
-            raise ConfigError(f"{path} can be read by others than you: run `chmod 600` on it, if it is yours alone.")
-        return file.read(MAX_FILE_BYTES)
+
+    def fit(about: os.stat_result) -> str:
+        alone = not about.st_mode & 0o077 and about.st_uid in (os.geteuid(), 0)
+        return "" if alone else "can be read by others than you: run `chmod 600` on it, if it is yours alone"
+
+    return files.read(path, "The private key", max_bytes=MAX_FILE_BYTES, fit=fit)[0]

