@@ -136,8 +136,8 @@ class PrivateKey:
         try:
             key = load_pem_private_key(data, word)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            why = "or its passphrase is another" if sealed else "as `gatework keys new` writes one"
-            raise ConfigError(f"The private key {path} is none {why}.") from None
+            why = ", or its passphrase is another" if sealed else " as `gatework keys new` writes one"
+            raise ConfigError(f"The private key {path} is none{why}.") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigError(
                 f"The private key {path} is of another kind; `gatework keys new NAME` makes one that fits."

@@ -46,7 +46,7 @@ def checked(roster: Roster | None, signature: str, statement: Statement, role: s
     except ConfigError as error:
         if statement.action in _NO:  # a broken list must not keep a run from being stopped
             return Checked("claimed", None, {})
-        raise _unreadable(error) from None
+        raise unreadable(error) from None
 
 
 def _signed(roster: Roster | None, text: str, statement: Statement, role: str, at: datetime) -> Checked:
@@ -85,10 +85,11 @@ def _people(roster: Roster | None, what: str) -> People:
     try:
         return roster.people()
     except ConfigError as error:
-        raise _unreadable(error) from None
+        raise unreadable(error) from None
 
 
-def _unreadable(error: ConfigError) -> DecisionError:
+def unreadable(error: ConfigError) -> DecisionError:
+    """What a person is told where the list of people cannot be read."""
     # Why, and of which file, is for whoever runs the worker.
     emit.say("people.unreadable", {"reason": error.message})
     return DecisionError(
@@ -96,4 +97,4 @@ def _unreadable(error: ConfigError) -> DecisionError:
     )
 
 
-__all__ = ["Checked", "Roster", "checked", "vouched"]
+__all__ = ["Checked", "Roster", "checked", "unreadable", "vouched"]

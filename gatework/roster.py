@@ -50,6 +50,9 @@ class Key:
     until: datetime | None = None
     """From then on it does not hold any more."""
 
+    def holds(self, at: datetime) -> bool:
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,6 +104,12 @@ async def _model(ground: Ground) -> Found | None:
         return Found(mark="missing" if asked else "note", said=error.message)
 
 
+async def _people(ground: Ground) -> Found | None:
+    from gatework.cli.people import listed
+
+    return listed(ground.workflows, datetime.now(UTC))
+
+
 CHECKS: Sequence[tuple[str, Check]] = (
     ("server", _server),
     ("namespace", _namespace),
@@ -111,6 +117,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("worker", _worker),
     ("runs in flight", _in_flight),
     ("model", _model),
+    ("people", _people),
 )
 """In this order. One more is a function above and a line here."""
 

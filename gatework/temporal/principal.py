@@ -1,81 +1,99 @@
-"""Who sent a signal, by the word of the server: the principal that it wrote beside the signal in the run's history.
+"""Who decides, by the word of the server: the principal that it wrote beside a signal in the run's history.
 
 A signal and not an update: the server writes an update into history only when a worker accepts it, and puts the
-worker's principal beside it (read in server 1.32, `closeTransaction` of mutable_state_impl.go); whose update it was,
-nothing says but the identity that the sender claims. A signal is written when it is sent, with its sender's principal.
-Empty unless the server runs with an authorizer and `frontend.enablePrincipalPropagation`.
+principal of that worker beside it (read in server 1.32, `closeTransaction` of mutable_state_impl.go). Whose update it
+was, nothing says but the identity that its sender claims. A signal is written when it comes, with its sender's
+principal. There is none unless the server has an authorizer, and `frontend.enablePrincipalPropagation` is on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.common import RawValue
 
-from gatework import wire
-from gatework.roster import MAX_PRINCIPAL
+from gatework import people, wire
+from gatework.canonical import Json
+from gatework.errors import ConfigError, DecisionError
+from gatework.roster import MAX_PRINCIPAL, Roster
 from gatework.temporal.payloads import data_of, raw
 
 ACTIVITY = "gatework.principal"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signal:
-    """A signal of the run that asks."""
+class Asked:
+    """A decision that came as a signal, and whom it is asked of."""
 
-    name: str
+    signal: str
+    """The name of the signal."""
     number: int
     """Counts the signals of that name in the history of this run (not of those that it continues), from 1."""
+    typed: str
+    """The name in the decision, empty where there is none."""
+    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Principal:
-    """Whom the server authenticated. Both empty where it says nothing."""
+class Told:
+    """Who sent it, as `Decided` has it. What is in the history is not asked again, whatever the list says by then."""
 
-    type: str = ""
-    """How, such as `jwt`."""
-    name: str = ""
+    by: str = ""
+    member: bool | None = None
+    proof: Mapping[str, Json] = field(default_factory=dict)
+    refused: str = ""
+    """Why nobody can be named, in a sentence for whoever decides; empty where somebody is."""
 
 
-async def sender(signal: Signal) -> Principal:
+async def told(asked: Asked) -> Told:
     """In a workflow: who sent a signal. Takes an activity."""
     answer = await workflow.execute_activity(
         ACTIVITY,
-        raw(wire.encode(signal)),
+        raw(wire.encode(asked)),
         result_type=RawValue,
         start_to_close_timeout=timedelta(seconds=20),
         summary="who decides, by the server's word",
     )
-    told: Principal = wire.decode(Principal, data_of(answer) or b"", what="principal")
-    return told
+    found: Told = wire.decode(Told, data_of(answer) or b"", what="principal")
+    return found
 
 
 @activity.defn(name=ACTIVITY)
-async def principal(asked: RawValue) -> RawValue:
-    """The principal of a signal of the run that asks, and of no other run."""
-    signal: Signal = wire.decode(Signal, data_of(asked) or b"", what="signal")
-    return raw(wire.encode(await _principal(signal)))
+async def principal(question: RawValue) -> RawValue:
+    """Who sent a signal of the run that asks, and of no other run."""
+    asked: Asked = wire.decode(Asked, data_of(question) or b"", what="question")
+    kind, name = await _principal(asked)
+    try:
+        roster = await asyncio.to_thread(Roster.of_environment)
+        by, found = people.vouched(roster, asked.typed, kind, name, asked.role)
+    except (ConfigError, DecisionError) as error:
+        # What is wrong with the list is for whoever runs the worker.
+        said = error if isinstance(error, DecisionError) else people.unreadable(error)
+        return raw(wire.encode(Told(refused=said.message)))
+    return raw(wire.encode(Told(by=by, member=found.member, proof=found.proof)))
 
 
-async def _principal(signal: Signal) -> Principal:
+async def _principal(asked: Asked) -> tuple[str, str]:
+    """Type and name of the principal beside a signal; both empty where the server says nothing."""
     info = activity.info()
     assert info.workflow_id is not None
     seen = 0
     run = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
     async for event in run.fetch_history_events():
         sent = event.workflow_execution_signaled_event_attributes
-        if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED or sent.signal_name != signal.name:
+        if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED or sent.signal_name != asked.signal:
             continue
         seen += 1
-        if seen == signal.number:
+        if seen == asked.number:
             # What another workflow sends bears nobody's principal, or that of a worker.
-            ours = sent.external_workflow_execution.workflow_id == ""
-            told = event.principal
-            return Principal(type=_text(told.type), name=_text(told.name)) if ours else Principal()
-    return Principal()
+            ours = not sent.external_workflow_execution.workflow_id
+            return (_text(event.principal.type), _text(event.principal.name)) if ours else ("", "")
+    return "", ""
 
 
 def _text(told: str) -> str:

@@ -54,6 +54,7 @@ async def test_setup_without_a_server_says_so_and_what_it_can_say_besides(projec
         "worker": "skipped",
         "runs in flight": "skipped",
         "model": "ok",
+        "people": "ok",
     }
     assert "127.0.0.1:1" in found["server"]["said"]
     assert "gatework plan lock" in found["plans"]["todo"]
@@ -83,7 +84,7 @@ async def test_setup_is_content_with_a_locked_project_that_a_worker_serves(
     await deployments.serve(signed)
     code, found, _ = await gatework(project, "setup", "--json", address=deployments.address, queue=deployments.queue)
     marks = {name: check["mark"] for name, check in found.items() if name != "namespace"}
-    assert marks == dict.fromkeys(("server", "plans", "worker", "runs in flight", "model"), "ok")
+    assert marks == dict.fromkeys(("server", "plans", "worker", "runs in flight", "model", "people"), "ok")
     assert (code, "letter" in found["plans"]["said"]) == (0, True)
 
 

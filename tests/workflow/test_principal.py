@@ -1,0 +1,202 @@
+"""The server's word: the principal that it writes beside a signal, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import (
+    Client,
+    FetchWorkflowHistoryEventsInput,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowHistoryEventAsyncIterator,
+)
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from gatework import wire
+from gatework.temporal.principal import Asked, Told, principal, told
+from tests.workflow.deployment import Deployments
+
+LIST = """
+[ana]
+roles = ["finance"]
+principal = "ana@example.org"
+[ben]
+roles = ["ops"]
+principal = "ben@example.org"
+"""
+
+
+@workflow.defn
+class Asks:
+    """Asks for the sender of each signal that it was sent."""
+
+    def __init__(self) -> None:
+        self._due: list[Asked] = []
+        self._seen = 0
+
+    @workflow.run
+    async def run(self, signals: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while len(found) < signals:
+            await workflow.wait_condition(lambda: bool(self._due))
+            answer = await told(self._due.pop(0))
+            found.append(wire.data(answer))
+        return found
+
+    @workflow.signal
+    async def approve(self, typed: str) -> None:
+        self._seen += 1
+        self._due.append(Asked(signal="approve", number=self._seen, typed=typed, role="finance"))
+
+    @workflow.signal
+    async def other(self) -> None:
+        """Counts for nothing."""
+
+
+class Vouching(Interceptor):
+    """Makes a server of the test's own of one that has no authorizer: says beside each signal who sent it."""
+
+    def __init__(self, senders: Mapping[str, list[tuple[str, str]]]) -> None:
+        self._senders = senders
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _Told(next, self._senders)
+
+
+class _Told(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, senders: Mapping[str, list[tuple[str, str]]]) -> None:
+        super().__init__(next)
+        self._senders = senders
+
+    def fetch_workflow_history_events(
+        self, input: FetchWorkflowHistoryEventsInput
+    ) -> WorkflowHistoryEventAsyncIterator:
+        events: Any = super().fetch_workflow_history_events(input)
+
+        async def stamped() -> AsyncIterator[HistoryEvent]:
+            left = {name: list(senders) for name, senders in self._senders.items()}
+            async for event in events:
+                name = event.workflow_execution_signaled_event_attributes.signal_name
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED and left.get(name):
+                    event.principal.type, event.principal.name = left[name].pop(0)
+                yield event
+
+        return stamped()  # type: ignore[return-value]
+
+
+async def asked(
+    deployments: Deployments, senders: Mapping[str, list[tuple[str, str]]], *typed: str
+) -> list[dict[str, Any]]:
+    """What a run is told of signals that were sent by these principals."""
+    client = await Client.connect(deployments.address, interceptors=[Vouching(senders)])
+    async with Worker(
+        client,
+        task_queue=deployments.queue,
+        workflows=[Asks],
+        activities=[principal],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        run = await client.start_workflow(Asks.run, len(typed), id=deployments.queue, task_queue=deployments.queue)
+        for name in typed:
+            await run.signal(Asks.other)
+            await run.signal(Asks.approve, name)
+        return await run.result()
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The list of people of the worker."""
+    file = tmp_path / "people.toml"
+    file.write_text(LIST)
+    os.utime(file, (time.time() - 60, time.time() - 60))
+    monkeypatch.setenv("GATEWORK_PEOPLE", str(file))
+    return file
+
+
+JWT = ("jwt", "ana@example.org")
+
+
+@pytest.mark.usefixtures("people")
+async def test_sender_of_each_signal_is_its_own(deployments: Deployments) -> None:
+    """Of several signals with the same name and content, each has the principal that stands beside it."""
+    found = await asked(deployments, {"approve": [JWT, ("jwt", "ben@example.org")]}, "", "")
+    assert found == [
+        wire.data(Told(by="ana", member=True, proof={"principal": "ana@example.org", "type": "jwt"})),
+        wire.data(Told(by="ben", member=False, proof={"principal": "ben@example.org", "type": "jwt"})),
+    ]
+
+
+@pytest.mark.usefixtures("people")
+async def test_sender_of_another_signal_does_not_count(deployments: Deployments) -> None:
+    """A principal beside a signal of another name vouches for nothing."""
+    (found,) = await asked(deployments, {"other": [JWT]}, "ana")
+    assert "does not say who you are" in found["refused"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_typed_name_must_be_that_of_the_principal(deployments: Deployments) -> None:
+    """Whoever types another's name is refused, whoever they are."""
+    (found,) = await asked(deployments, {"approve": [JWT]}, "ben")
+    assert found["refused"] == "You are somebody else by the server's word; leave the name out."
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize("name", ["", "eve@example.org", "ana@example.org\u202e", "a" * 400, "ANA@example.org"])
+async def test_principal_that_is_nobody_of_the_list_is_refused(deployments: Deployments, name: str) -> None:
+    """A principal counts as it stands in the list, letter by letter, and nothing of it is repeated."""
+    (found,) = await asked(deployments, {"approve": [("jwt", name)]}, "")
+    assert found["by"] == ""
+    assert found["refused"]
+    assert "example.org" not in found["refused"]
+
+
+async def test_dev_server_says_nothing(deployments: Deployments, people: Path) -> None:
+    """The dev server has no authorizer: nobody is authenticated, whatever identity a client claims."""
+    assert people.exists()
+    (found,) = await asked(deployments, {}, "ana")
+    assert "The server does not say who you are" in found["refused"]
+
+
+async def test_list_that_is_broken_names_nobody(deployments: Deployments, people: Path) -> None:
+    """Without a list that can be read the server's word leads to nobody."""
+    people.write_text("[ana")
+    (found,) = await asked(deployments, {"approve": [JWT]}, "")
+    assert "cannot be read now" in found["refused"]
+    assert str(people) not in found["refused"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_signal_of_another_workflow_vouches_for_nobody(deployments: Deployments) -> None:
+    """What a workflow sends bears no principal of a person, or a worker's by accident: it does not count."""
+    client = await Client.connect(deployments.address, interceptors=[Vouching({"approve": [JWT]})])
+    async with Worker(
+        client,
+        task_queue=deployments.queue,
+        workflows=[Asks, Sends],
+        activities=[principal],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        run = await client.start_workflow(Asks.run, 1, id=deployments.queue, task_queue=deployments.queue)
+        await client.execute_workflow(
+            Sends.run, deployments.queue, id=f"{deployments.queue}-sends", task_queue=deployments.queue
+        )
+        (found,) = await run.result()
+    assert "does not say who you are" in found["refused"]
+
+
+@workflow.defn
+class Sends:
+    """Signals another workflow."""
+
+    @workflow.run
+    async def run(self, to: str) -> None:
+        await workflow.get_external_workflow_handle(to).signal("approve", "ana")
