@@ -10,6 +10,7 @@ import gatework
 
 HEAVY = {
     "asyncio",
+    "cryptography",
     "httpx",
     "jsonschema",
     "pydantic_ai",
