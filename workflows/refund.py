@@ -30,6 +30,7 @@ def refund(mail: Untrusted[RawMail]) -> Endorsed[Sent]:
         by=role("finance"),
         when=any_of(owed.value.amount > FINANCE_ABOVE, risk.value.level != "low"),
         show=[claim, risk, letter],
+        title="pay {amount} {currency} for order {order}",
         within=timedelta(hours=24),
     )
     receipt = pay.limited(

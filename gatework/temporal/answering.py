@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
@@ -11,19 +13,24 @@ from temporalio.common import RawValue
 
 from gatework import canonical, machine, wire
 from gatework.errors import ContractError, DecisionError, GateworkError
-from gatework.events import Action, Migrated
+from gatework.events import Action, Decided, Migrated
 from gatework.library import Known, Library
-from gatework.state import Run, State, Step
-from gatework.temporal import movement
-from gatework.temporal.decisions import decided, taken
+from gatework.state import Gate, Run, State
+from gatework.temporal import deciding, movement
+from gatework.temporal.decisions import Sent, answered, decided, taken
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import data_of, raw, refusal
 from gatework.temporal.pin import unfit
+from gatework.temporal.principal import Asked, told
 from gatework.temporal.progress import Progress, fitting, not_begun, progress
 from gatework.temporal.record import Recorded
-from gatework.temporal.updates import decision, migration_update
+from gatework.temporal.updates import decision, heard, migration_update
 
 T = TypeVar("T")
+
+SETTLE = timedelta(seconds=2)
+"""How long after a gate has opened behind another one a decision must say which it is meant for: a second click is not
+for what its sender has not seen."""
 
 
 class Answering(Recorded):
@@ -33,6 +40,10 @@ class Answering(Recorded):
         super().__init__()
         self._noted = ""
         self._moving: Migrated | None = None
+        self._found: dict[str, tuple[Sent, Decided]] = {}
+        """Update → what was found out about it when it came; for the moment between its check and its taking."""
+        self._heard: dict[str, int] = {}
+        """Signal → how many came in this run."""
 
     def _note(self, sentence: str) -> None:
         self._noted = sentence
@@ -79,51 +90,121 @@ class Answering(Recorded):
         return f"migrate taken: the run goes on with plan {event.to[:12]}{when}."
 
     def _said(self, answer: Callable[[Library, Known, State, bytes | None], T], data: tuple[RawValue, ...]) -> T:
-        try:
+        with _said_to_a_person():
             known, state = self._now
             if len(data) > 1:
                 raise DecisionError("Send one JSON value, or nothing.")
             if self._moving is not None:
                 raise DecisionError("The run is being moved already; look again in a moment.")
-            if self._expires is not None and workflow.now() >= self._expires:
-                raise DecisionError("The time to answer is up.")
+            self._must_be_in_time()
             return answer(self.library, known, state, data_of(data[0]) if data else None)
-        except ContractError as error:
-            raise refusal(f"What you sent cannot be read: {error.message}.") from None
-        except DecisionError as error:
-            raise refusal(error.message) from None
 
-    def must_be_fit(self, action: Action) -> None:
-        """Refuse what would have a run go on whose plan cannot run here. Asked of new decisions, and not at replay."""
-        why = unfit(self._known) if self._known else ""
-        if why and action not in ("reject", "abort"):
-            raise refusal(f"{why} Deploy one that can, or move the run with `gatework migrate`.")
+    def look(self, action: Action, data: tuple[RawValue, ...]) -> None:
+        """Refuse a new decision that cannot be taken, in the sentence that the person is to read; change nothing.
 
-    def look(self, action: Action, data: tuple[RawValue, ...]) -> Step:
-        """What a person's decision leads to. Raises the refusal that they are to read; changes nothing."""
-        try:
+        Never asked at a replay: it may go by what the worker knows besides the history.
+        """
+        with _said_to_a_person():
             known, state = self._now
-            if len(data) > 1:
-                raise DecisionError("Send one JSON value, or nothing.")
-            if self._expires is not None and workflow.now() >= self._expires:
-                raise DecisionError("The time to answer is up.")
-            sent = data_of(data[0]) if data else None
-            salt = self._salt(f"decision {len(self._ledger)}")
-            return machine.step(known.plan, state, decided(action, sent, known, state.gate, salt))
-        except ContractError as error:
-            raise refusal(f"What you sent cannot be read: {error.message}.") from None
-        except GateworkError as error:
-            raise refusal(error.message) from None
+            if (why := unfit(known)) and action not in ("reject", "abort"):
+                raise DecisionError(f"{why} Deploy one that can, or move the run with `gatework migrate`.")
+            sent = self._sent(action, data)
+            if how := answered(self._ledger, sent.event.number, state.gate):
+                raise DecisionError(f"That was decided already: {how}. Reload the panel, and read it again.")
+            if state.gate is not None:
+                self._must_be_meant(sent.event, state.gate)
+                event = deciding.found_out(
+                    sent,
+                    state.gate,
+                    roster=self.roster,
+                    lineage=self._lineage,
+                    name=self.name,
+                    at=workflow.now(),
+                )
+                self._found[_update_id()] = sent, event
+            else:
+                event = sent.event
+            machine.step(known.plan, state, event)
 
     def decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
-        gate = self._state.gate if self._state else None
-        step = self.look(action, data)
+        """Take a decision; what to say to the person."""
+        with _said_to_a_person():
+            sent, event = self._found.pop(_update_id(), (None, None))
+            if sent is None or event is None or workflow.unsafe.is_replaying():
+                event = deciding.recorded(self._sent(action, data))
+            else:
+                deciding.record(event)
+            return self._decided(event)
+
+    async def hear(self, action: Action, data: tuple[RawValue, ...]) -> None:
+        """Take a decision that came as a signal, whose sender the server names; say on the panel what came of it."""
+        self._heard[action] = number = self._heard.get(action, 0) + 1
+        try:
+            sent = self._sent(action, data).event
+            gate = self._now[1].gate
+            if gate is None:
+                raise DecisionError("Nothing waits for a decision now.")
+            if not sent.number:
+                raise DecisionError('A decision by signal names its gate: {"number": …, "note": "…"}.')
+            found = await told(Asked(signal=action, number=number, typed=sent.by, role=gate.role))
+            if found.refused:
+                raise DecisionError(found.refused)
+            self._must_be_in_time()
+            known = replace(sent, by=found.by, identity="authenticated", member=found.member, proof=found.proof)
+            self._note(self._decided(known))
+        except GateworkError as error:
+            self._note(f"The {action} that came as a signal was not taken: {error.message}")
+
+    def _sent(self, action: Action, data: tuple[RawValue, ...]) -> Sent:
+        """The decision in what was sent. Raises `DecisionError` and `ContractError`."""
+        known, state = self._now
+        if len(data) > 1:
+            raise DecisionError("Send one JSON value, or nothing.")
+        self._must_be_in_time()
+        typed = data_of(data[0]) if data else None
+        return decided(action, typed, known, state.gate, self._salt(f"decision {len(self._ledger)}"))
+
+    def _decided(self, event: Decided) -> str:
+        known, state = self._now
+        step = machine.step(known.plan, state, event)
         self._accept(step, workflow.now())
-        return taken(step.receipts[0], gate)
+        return taken(step.receipts[0], state.gate)
+
+    def _must_be_in_time(self) -> None:
+        if self._expires is not None and workflow.now() >= self._expires:
+            raise DecisionError("The time to answer is up.")
+
+    def _must_be_meant(self, event: Decided, gate: Gate) -> None:
+        """Refuse what its sender may have meant for the gate before: the panel does not reload itself."""
+        if event.number or event.evidence or gate.id == 1 or self._opened is None:
+            return
+        if workflow.now() - self._opened < SETTLE:
+            raise DecisionError("The run has gone on just now and asks something else; look at it, and send it again.")
 
     approve = decision("approve")
     reject = decision("reject")
     retry = decision("retry")
     edit = decision("edit")
     abort = decision("abort")
+    approve_heard = heard("approve")
+    reject_heard = heard("reject")
+    retry_heard = heard("retry")
+    edit_heard = heard("edit")
+    abort_heard = heard("abort")
     migrate = migration_update()
+
+
+@contextmanager
+def _said_to_a_person() -> Iterator[None]:
+    """Turn our errors into refusals that a person reads."""
+    try:
+        yield
+    except ContractError as error:
+        raise refusal(f"What you sent cannot be read: {error.message}.") from None
+    except GateworkError as error:
+        raise refusal(error.message) from None
+
+
+def _update_id() -> str:
+    update = workflow.current_update_info()
+    return update.id if update else ""

@@ -38,6 +38,9 @@ O = TypeVar("O")  # noqa: E741  # the output
 class Execution(Generic[O]):
     """One run of a workflow."""
 
+    _evidence = ""
+    """Digest of what was last seen to wait: decisions are for that, and for nothing that came after it."""
+
     def __init__(self, handle: WorkflowHandle[Any, Any], workflow: Workflow[Any, O]) -> None:
         self.handle = handle
         """Temporal's own handle, for what this one does not have."""
@@ -56,6 +59,7 @@ class Execution(Generic[O]):
         """Where the run stands, and what it waits for."""
         answer = await self.handle.query("state", result_type=RawValue)
         progress: Progress = wire.decode(Progress, data_of(answer) or b"", what="state")
+        self._evidence = progress.waiting.evidence if progress.waiting else ""
         return progress
 
     async def ledger(self) -> list[Entry]:
@@ -124,6 +128,8 @@ class Execution(Generic[O]):
 
     async def _decide(self, action: Action | Literal["migrate"], **fields: Any) -> str:
         sent = {name: value for name, value in fields.items() if value not in ("", None)}
+        if action != "migrate" and not sent.keys() & {"number", "evidence"} and self._evidence:
+            sent["evidence"] = self._evidence
         for _ in range(9):
             with suppress(_NotBegun):
                 return await self._updated(action, sent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gatework import canonical
@@ -11,14 +11,20 @@ from gatework.admission import one_of
 from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
+from gatework.ledger import Entry
 from gatework.library import Known
-from gatework.state import ALLOWED, Gate, Receipt
+from gatework.signing import salt_of
+from gatework.state import ALLOWED, Gate, Receipt, digits
 
 MAX_NAME = 120
 MAX_NOTE = 2_000
+MAX_SIGNATURE = 200
 
 DESCRIPTIONS: Mapping[Action, str] = {
-    "approve": 'The four digits on the panel, such as 4821; or {"number": 4821, "by": "your name", "note": "…"}.',
+    "approve": (
+        'The four digits on the panel, such as 4821; with your name and a note "4821 your name: note"; '
+        "or what `gatework sign` prints."
+    ),
     "reject": (
         'Why not, in double quotes; or {"note": "…", "by": "your name"}. '
         "The run ends, save at a call: that is not made, and the stage is told."
@@ -29,11 +35,22 @@ DESCRIPTIONS: Mapping[Action, str] = {
 }
 """What to type for each update, as the UI shows it."""
 
-_FIELDS = {"number", "evidence", "by", "note"}
+_FIELDS = {"number", "evidence", "by", "note", "signature"}
+
+_TYPED = re.compile(r"(?P<number>[0-9]{4})(?:[ ,]+(?P<by>[^:]*))?(?::(?P<note>.*))?", re.DOTALL)
+"""An approval as people type it: `4821 Ana: looked at the invoice`."""
 
 
-def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None, salt: bytes) -> Decided:
-    """The event in what was sent; only `edit` looks at the gate, for its contract, and needs the salt.
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A decision as it was sent: nothing is known yet of whoever sent it but the name that they gave."""
+
+    event: Decided
+    signature: str = ""
+
+
+def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None, salt: bytes) -> Sent:
+    """The decision in what was sent; only `edit` looks at the gate, for its contract, and needs the salt.
 
     Raises `ContractError` for what is no JSON, `DecisionError` for what is no decision.
     """
@@ -41,7 +58,8 @@ def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None,
     if action == "edit":
         return _edit(typed, known, gate, salt)
     bare = "number" if action == "approve" or isinstance(typed, int) else "note"
-    fields = typed if isinstance(typed, dict) else {bare: typed}
+    words = _TYPED.fullmatch(typed.strip()) if action == "approve" and isinstance(typed, str) else None
+    fields = typed if isinstance(typed, dict) else words.groupdict() if words else {bare: typed}
     _known(action, fields, _FIELDS)
     return _with_common(Decided(action=action), fields)
 
@@ -77,9 +95,15 @@ def move(data: bytes | None) -> Move:
 
 def taken(receipt: Receipt, gate: Gate | None) -> str:
     """What a person is told whose decision was taken at a gate."""
-    by = f" by {receipt.by} (as claimed)" if receipt.by else ""
+    surely = "as claimed" if receipt.identity == "claimed" else receipt.identity
+    by = f" by {receipt.by} ({surely})" if receipt.by else ""
     said = f"{receipt.action} taken at {receipt.node}{by}"
-    if gate is None or gate.call is None or gate.kind != "call":
+    if gate is None:
+        return f"{said}."
+    quorum, approvals = gate.by.quorum, len(gate.votes) + 1
+    if receipt.action == "approve" and approvals < quorum:
+        return f"{said}: {approvals} of {quorum}; {quorum - approvals} more of {gate.role} must approve it."
+    if gate.call is None or gate.kind != "call":
         return f"{said}."
     match receipt.action:
         case "approve":
@@ -90,7 +114,22 @@ def taken(receipt: Receipt, gate: Gate | None) -> str:
             return f"{said}."
 
 
-def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:
+def answered(ledger: Sequence[Entry], number: str, gate: Gate | None) -> str:
+    """How the gate of a number was answered, where it does not wait any more; empty where none had that number."""
+    if not number or (gate is not None and number in (gate.number, gate.full_number)):
+        return ""
+    receipts = [entry.receipt for entry in ledger]
+    for asked in (receipt for receipt in receipts if receipt.kind == "asked"):
+        if number not in (digits(asked.gate, asked.evidence, 0), digits(asked.gate, asked.evidence, 1)):
+            continue
+        taken = [receipt for receipt in receipts if receipt.kind == "decided" and receipt.gate == asked.gate]
+        if not taken:
+            return "nobody answered it in time"
+        return taken[-1].action + (f" by {taken[-1].by}" if taken[-1].by else "")
+    return ""
+
+
+def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Sent:
     if gate is None:
         raise DecisionError("Nothing waits for a decision now.")
     if "edit" not in ALLOWED[gate.kind]:  # before the value is looked at, which matters to nobody here
@@ -107,17 +146,22 @@ def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Decided:
         known.check(place, fields["value"])
     except ContractError as error:
         raise DecisionError(f"The value breaks the contract of {place}: {error.message}.") from None
-    return _with_common(Decided(action="edit", place=place, value=Sealed.of(fields["value"], salt)), fields)
+    signed_with = salt_of(_text(fields.get("signature"), "signature", MAX_SIGNATURE))
+    value = Sealed.of(fields["value"], signed_with or salt)
+    return _with_common(Decided(action="edit", place=place, value=value), fields)
 
 
-def _with_common(decided: Decided, fields: Mapping[str, Json]) -> Decided:
-    return replace(
+def _with_common(decided: Decided, fields: Mapping[str, Json]) -> Sent:
+    by = _text(fields.get("by"), "by", MAX_NAME)
+    event = replace(
         decided,
         number=_number(fields.get("number")),
         evidence=_text(fields.get("evidence"), "evidence", 64),
-        by=_text(fields.get("by"), "by", MAX_NAME),
+        by=by,
+        identity="claimed" if by else "none",
         note=_text(fields.get("note"), "note", MAX_NOTE),
     )
+    return Sent(event=event, signature=_text(fields.get("signature"), "signature", MAX_SIGNATURE))
 
 
 def _known(action: Action, fields: Mapping[str, Json], known: set[str]) -> None:

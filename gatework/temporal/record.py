@@ -41,6 +41,8 @@ class Recorded(OwnPayloads):
         self._ledger: tuple[Entry, ...] = ()
         self._refused: dict[str, Json] = {}
         self._expires: datetime | None = None
+        self._opened: datetime | None = None
+        """When the gate that waits was opened in this run; None where it was opened in one before."""
         self._secret = ""
 
     @property
@@ -63,6 +65,7 @@ class Recorded(OwnPayloads):
             self._expires = None
         elif before is None or before.id != gate.id:
             self._expires = now + span(gate.expires_seconds)
+            self._opened = now
         self._state = step.state
         said = len(self._ledger)
         self._ledger = extended(self._ledger, step.receipts, at or now)

@@ -23,10 +23,23 @@ def decision(action: Action) -> Any:
         return raw(canonical.dumps(self.decide(action, data)))
 
     def check(self: Any, *data: RawValue) -> None:
-        self.must_be_fit(action)
         self.look(action, data)
 
     return _update(action, DESCRIPTIONS[action], take, check)
+
+
+def heard(action: Action) -> Any:
+    """The signal of the same name: for decisions whose sender the server vouches for, as it does of signals alone."""
+
+    async def take(self: Any, *data: RawValue) -> None:
+        await self.hear(action, data)
+
+    described = f"As the update {action}, where the server names who sends a signal. The panel says what came of it."
+    abandoned = workflow.HandlerUnfinishedPolicy.ABANDON
+    signal: Any = workflow.signal(name=action, description=described, unfinished_policy=abandoned)(take)
+    definition = workflow._SignalDefinition.from_fn(signal)
+    object.__setattr__(definition, "arg_types", [RawValue])
+    return signal
 
 
 def migration_update() -> Any:

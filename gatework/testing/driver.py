@@ -12,7 +12,7 @@ from gatework.events import ActedOutcome, Action, Event, FailureKind
 from gatework.journal import Call
 from gatework.journal import Entry as Answer
 from gatework.ledger import Entry, extended
-from gatework.plan import Plan
+from gatework.plan import Identity, Plan
 from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
 from gatework.testing import factories
 from gatework.verdict import Word
@@ -114,9 +114,24 @@ class Driver:
         note: str = "",
         place: str = "",
         value: Sealed | None = None,
+        by: str = "someone",
+        identity: Identity | None = None,
+        member: bool | None = None,
     ) -> Driver:
         """A person answers the gate that waits, with its number unless another is given."""
-        self.take(factories.decided(self.gate, action, number=number, note=note, place=place, value=value))
+        self.take(
+            factories.decided(
+                self.gate,
+                action,
+                number=number,
+                note=note,
+                place=place,
+                value=value,
+                by=by,
+                identity=identity,
+                member=member,
+            )
+        )
         return self
 
     def edit(self, data: Json, place: str = "") -> Driver:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from gatework import canonical
 from gatework.budget import Spent
@@ -31,7 +31,21 @@ from gatework.events import (
 from gatework.expr import Condition, Const, Ref
 from gatework.journal import Call, Entry
 from gatework.labels import Label, combined
-from gatework.plan import OPERATOR, Approval, Budget, By, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
+from gatework.plan import (
+    OPERATOR,
+    Approval,
+    Budget,
+    By,
+    GuardUse,
+    Identity,
+    Input,
+    Limit,
+    Node,
+    Param,
+    Plan,
+    ToolUse,
+    Work,
+)
 from gatework.state import Act, Gate, Run
 from gatework.verdict import Word
 
@@ -40,8 +54,6 @@ START = "start"
 
 CONSTANT = "constant"
 """What the contract of constants is named by."""
-
-FINANCE = By(role="finance")
 
 SALT = bytes(range(16))
 
@@ -110,7 +122,7 @@ def stage(
     tools: Iterable[ToolUse] = (),
     attempts: int = 1,
     budget: Budget | None = None,
-    operator: By = OPERATOR,
+    operator: By | str = OPERATOR,
     kind: Literal["stage", "endorse"] = "stage",
 ) -> Draft:
     """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
@@ -130,7 +142,7 @@ def stage(
             tools=uses,
             attempts=attempts,
             budget=budget,
-            operator=operator,
+            operator=_by(operator),
             kind=kind,
         )
 
@@ -149,7 +161,7 @@ def effect(
     before: Iterable[str] = (),
     guards: Iterable[str] = (),
     attempts: int = 1,
-    approver: By | None = None,
+    approver: By | str | None = None,
     limits: Iterable[Limit] = (),
 ) -> Draft:
     """A stage that holds one effect, with or without a probe."""
@@ -162,7 +174,7 @@ def tool(
     *,
     kind: Literal["tool", "effect"] = "effect",
     probe: bool = False,
-    approver: By | None = None,
+    approver: By | str | None = None,
     queue: str = "",
     limits: Iterable[Limit] = (),
     untrusted: bool = False,
@@ -181,7 +193,7 @@ def tool(
         untrusted=untrusted,
         private=private,
         egress=egress,
-        approver=approver,
+        approver=_by(approver) if approver else None,
         queue=queue,
     )
 
@@ -197,9 +209,9 @@ def approve(
     *,
     when: Condition | None = None,
     show: Iterable[str] = (),
-    by: By = FINANCE,
+    role: By | str = "finance",
     not_by: Iterable[str | Ref] = (),
-    otherwise: By | None = None,
+    otherwise: By | str | None = None,
     title: str = "",
     click: bool = False,
 ) -> Draft:
@@ -210,16 +222,20 @@ def approve(
             name=name,
             value=Ref(value),
             contract=known[value].contract,
-            by=by,
+            by=_by(role),
             not_by=tuple(Ref(who) if isinstance(who, str) else who for who in not_by),
             when=when,
             show=tuple(Ref(shown) for shown in show),
             title=title,
-            otherwise=otherwise,
+            otherwise=_by(otherwise) if otherwise else None,
             click=click,
         )
 
     return draft
+
+
+def _by(who: By | str) -> By:
+    return By(role=who) if isinstance(who, str) else who
 
 
 def _label(params: Iterable[Param], tools: Iterable[ToolUse]) -> Label:
@@ -387,12 +403,21 @@ def decided(
     note: str = "",
     place: str = "",
     value: Sealed | None = None,
+    by: str = "someone",
+    identity: Identity | None = None,
+    member: bool | None = None,
 ) -> Decided:
-    """A person decides at a gate, with the number on the panel unless another is given."""
+    """A person decides at a gate, with the number on the panel unless another is given.
+
+    They are known as surely as the gate asks, and are in its role, unless told otherwise.
+    """
+    surely: Identity = max(gate.by.identity, "claimed", key=get_args(Identity).index) if by else "none"
     return Decided(
         action=action,
         number=gate.number if number is None else number,
-        by="someone",
+        by=by,
+        identity=surely if identity is None else identity,
+        member=True if member is None and identity is None and surely in ("authenticated", "signed") else member,
         note=note,
         place=place,
         value=value,

@@ -12,7 +12,7 @@ from gatework.acting import act
 from gatework.canonical import Json, Sealed
 from gatework.contract import Contract
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Acted, Action, Begun, Cancelled, Decided, Event, Expired, Failed, FailureKind, Finished
+from gatework.events import Acted, Action, Begun, Cancelled, Event, Expired, Failed, FailureKind, Finished
 from gatework.judging import Judges, isolated, joined
 from gatework.ledger import Entry
 from gatework.models.question import Model
@@ -202,8 +202,9 @@ class Rehearsal(Generic[O]):
         value: Sealed | None = None,
     ) -> Due:
         gate = self.state.gate
-        number = number if number is not None or gate is None else gate.number
-        self.driver.take(Decided(action=action, number=number or "", by=by, note=note, place=place, value=value))
+        if gate is None:
+            raise DecisionError("Nothing waits for a decision now.")
+        self.driver.decide(action, number=number, by=by, note=note, place=place, value=value)
         return await self.go_on()
 
     async def _performed(self) -> Event:

@@ -240,7 +240,7 @@ def looser_use(plan: Plan, node: str, use: ToolUse) -> Iterator[tuple[str, Plan]
         kept = tuple(one for one in use.limits if one is not limit)
         yield f"without {limit.argument}", with_use(plan, node, use.name, limits=kept)
     if use.approver:
-        yield "unasked", with_use(plan, node, use.name, approver="")
+        yield "unasked", with_use(plan, node, use.name, approver=None)
     for mark in ("untrusted", "private", "egress"):
         if getattr(use, mark):
             yield f"not {mark}", with_use(plan, node, use.name, **{mark: False})

@@ -273,7 +273,7 @@ class Rules:
             let = isinstance(event, Decided) and event.action == "approve" and bool(event.number)
             _hold(bool(let and gate and gate.kind == "call"), "a call that needs leave is due when a person gives it")
             assert gate is not None
-            _hold(gate.call == call and gate.role == use.approver, "leave is for the call that was shown")
+            _hold(gate.call == call and gate.by == use.approver, "leave is for the call that was shown")
         _hold(bool(call.key) is (use.kind == "effect"), "an effect has a key, and nothing else has")
         if call.key:
             self._once(before, was, event, after, due, use)
@@ -312,7 +312,7 @@ class Rules:
             _hold(isinstance(due, Act) and due.call.id == after.let_call, "leave is for the call that is due")
         if isinstance(due, Gate) and due.kind == "call":
             _hold(bool(after.pending) and due.call == after.pending[0], "leave is asked for the call that comes next")
-            _hold(due.role == self._use_of(due.node, after.pending[0].tool).approver, "leave is the approver's to give")
+            _hold(due.by == self._use_of(due.node, after.pending[0].tool).approver, "leave is the approver's to give")
         elif isinstance(due, Gate | Outcome):
             _hold(not after.journal and not after.pending, "an attempt that has ended leaves nothing")
         began = isinstance(due, Run) and not (isinstance(event, Suspended | Acted) or isinstance(was, Gate))

@@ -16,6 +16,7 @@ from gatework.events import Acted
 from gatework.journal import Call
 from gatework.mcp.compare import usable
 from gatework.mcp.pins import Descriptor, Pins
+from gatework.plan import By
 from gatework.state import Act
 from tests.mcp.conftest import Starts
 from tests.mcp.hostile import GIVES, INJECTION, TAKES
@@ -38,7 +39,7 @@ def test_tool_is_what_its_pin_says(files: mcp.Server, monkeypatch: pytest.Monkey
     tool = files.tool("count", private=True, timeout=timedelta(seconds=5), approve_calls=role("ops"))
     use = tool.use
     assert (use.name, use.kind, use.untrusted, use.private, use.egress) == ("count", "tool", True, True, False)
-    assert (use.timeout_seconds, use.approver) == (5, "ops")
+    assert (use.timeout_seconds, use.approver) == (5, By(role="ops"))
     assert use.descriptor == COUNT.digest
     assert tool.interface.description == "Counts."
     assert tool.interface.arguments.schema["additionalProperties"] is False

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gatework import PlanError
+from gatework.plan import By
 from tests.unit import parts
 from tests.unit.defining import Definitions
 
@@ -341,7 +342,7 @@ def test_endorsement_has_the_limits_of_a_stage(defining: Definitions) -> None:
     ).plan
     node: Any = plan.nodes[1]
     limits = (node.attempts, node.timeout_seconds, node.operator, node.expires_seconds, node.queue)
-    assert limits == (3, 5, "records", 3600, "records")
+    assert limits == (3, 5, By(role="records"), 3600, "records")
 
 
 @pytest.mark.parametrize("limit", ["attempts=0", "timeout=timedelta()", "expires=timedelta(-1)"])

@@ -8,7 +8,7 @@ import pytest
 
 from gatework import canonical
 from gatework.errors import ContractError
-from gatework.plan import ToolUse
+from gatework.plan import By, ToolUse
 from tests.unit.defining import Definitions
 
 # -- tools -----------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ def test_tool_is_sealed_with_its_flags_and_contracts(defining: Definitions) -> N
     interface = module.search.interface
     assert use == ToolUse(
         name="web_search", kind="tool", arguments=interface.arguments.digest, result=interface.result.digest,
-        untrusted=True, private=True, egress=True, approver="ops", queue="web", timeout_seconds=5.0,
+        untrusted=True, private=True, egress=True, approver=By(role="ops"), queue="web", timeout_seconds=5.0,
     )  # fmt: skip
     assert use.apart
     assert interface.arguments.schema == {

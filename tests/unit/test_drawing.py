@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gatework.drawing import mermaid
 from gatework.expr import AnyOf, Compare, Const, Ref
 from gatework.labels import Label
-from gatework.plan import Approval, Plan, Work
+from gatework.plan import Approval, By, Plan, Work
 from gatework.testing.factories import approve, effect, endorse, plan_of, stage
 from workflows.refund import refund
 
@@ -101,7 +101,7 @@ def named(name: str) -> Plan:
         nodes=(
             replace(claim, runs=name, before=(first,), guards=(use,), queue=name),
             replace(owed, runs=name),
-            replace(agreed, role=name, when=rule, click=True),
+            replace(agreed, by=By(role=name), when=rule, click=True),
             replace(paid, params=(part,), tools=(replace(paid.tools[0], name=name, once=name),)),
             replace(note, runs=name, label=Label.PLAIN),
         ),

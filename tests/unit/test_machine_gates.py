@@ -12,6 +12,7 @@ from gatework.errors import DecisionError, OrderError
 from gatework.events import Action, Decided, Event, Expired
 from gatework.expr import AnyOf, Compare, Const, Ref
 from gatework.labels import Label
+from gatework.plan import By
 from gatework.state import ALLOWED, Gate, GateKind, Outcome
 from gatework.testing import Driver
 from gatework.testing.factories import approve, call, decided, effect, expired, finished, plan_of, sealed, stage
@@ -24,7 +25,7 @@ RULED = plan_of(
     stage("owed"), stage("risk", "owed"), approve("agreed", "owed", when=LARGE, show=["risk"]), start=Label.ENDORSED
 )
 
-LOOSE = Gate(id=1, kind="approval", node="a", role="r", place="a", evidence="", shown={}, expires_seconds=1)
+LOOSE = Gate(id=1, kind="approval", node="a", by=By(role="r"), place="a", evidence="", shown={}, expires_seconds=1)
 
 
 def refused(driver: Driver, event: Event, match: str, error: type[Exception] = DecisionError) -> None:
@@ -256,7 +257,7 @@ def test_number_has_four_digits_of_which_three_come_of_the_evidence() -> None:
             id=27,
             kind="approval",
             node="a",
-            role="r",
+            by=By(role="r"),
             place="a",
             evidence=f"{i:012x}{0:052x}",
             shown={},
@@ -269,7 +270,7 @@ def test_number_has_four_digits_of_which_three_come_of_the_evidence() -> None:
         id=7,
         kind="approval",
         node="a",
-        role="r",
+        by=By(role="r"),
         place="a",
         evidence=f"{900:012x}{1:052x}",
         shown={},

@@ -13,7 +13,7 @@ from gatework.errors import DecisionError, OrderError
 from gatework.events import Migrated
 from gatework.labels import Label
 from gatework.migration import kept, move
-from gatework.plan import Approval, Plan, Work
+from gatework.plan import Approval, By, Plan, Work
 from gatework.state import Due, Gate, Outcome, Run, State
 from gatework.testing import Driver
 from gatework.testing.factories import Value, approve, call, effect, endorse, plan_of, stage
@@ -90,7 +90,7 @@ def test_approval_is_kept_with_all_that_it_stands_on_and_void_otherwise() -> Non
     """An approval that both plans ask for in the same way, on the same value, has been given."""
     driver = at_approval().decide("approve").fail("contract")
     assert set(moved(driver, changed(4, attempts=5)).state.values) == {"start", "read", "owed", "agreed"}
-    again = moved(driver, changed(2, role="board"))
+    again = moved(driver, changed(2, by=By(role="board")))
     assert (again.gate.kind, again.gate.role) == ("approval", "board")
     assert "agreed" not in moved(driver, changed(0, attempts=2)).state.values
 
@@ -144,7 +144,7 @@ def test_effect_that_happened_is_kept_or_the_move_is_refused() -> None:
     paid = at_approval().decide("approve").suspend(call("pay")).ended().finish("paid")
     assert paid.run.node == "tell"
     assert set(moved(paid, changed(4, attempts=5)).state.values) >= {"pay"}
-    for other in (changed(0, attempts=2), changed(2, role="board"), changed(3, attempts=5)):
+    for other in (changed(0, attempts=2), changed(2, by=By(role="board")), changed(3, attempts=5)):
         refused(paid, other, "The effect of pay has happened or may have")
     refused(paid, replace(OLD, nodes=OLD.nodes[:2], result="owed"), "The effect of pay")
 

@@ -149,7 +149,7 @@ async def test_wrong_and_stale_numbers_are_refused(deployments: Deployments) -> 
     await run.edit({"text": "b", "pages": 1})
     second = (await waiting(run)).number
     assert second != first
-    with pytest.raises(DecisionError, match="not the number on the panel"):
+    with pytest.raises(DecisionError, match="decided already: edit"):
         await run.approve(first)
     with pytest.raises(DecisionError, match="evidence has changed"):
         await run.approve(second, evidence="0" * 64)

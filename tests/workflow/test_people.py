@@ -75,7 +75,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     return put
 
 
-async def stated(run: Execution[Any], by: str, **changed: Any) -> tuple[Statement, dict[str, Json]]:
+async def stated(run: Execution[Any], by: str, /, **changed: Any) -> tuple[Statement, dict[str, Json]]:
     """What somebody signs to approve what waits, and what they send beside the signature."""
     progress = await run.state()
     waits = progress.waiting
@@ -91,7 +91,7 @@ async def stated(run: Execution[Any], by: str, **changed: Any) -> tuple[Statemen
     return replace(said, **changed), {"number": int(waits.number), "by": by}
 
 
-async def signed_by(run: Execution[Any], by: str, key: str = "", **changed: Any) -> dict[str, Json]:
+async def signed_by(run: Execution[Any], by: str, key: str = "", /, **changed: Any) -> dict[str, Json]:
     """An approval as it is pasted into the UI, signed by somebody."""
     said, sent = await stated(run, by, **changed)
     return {**sent, "signature": str(sign(KEYS[key or by], said))}
@@ -339,6 +339,7 @@ async def test_every_decision_can_be_signed(
     assert done.exit_code == 0, done.stderr
     assert await receipts(run) == [(action, "ana", "signed")]
     if action == "edit":
+        await waiting(run)
         await run.abort("test", by="ana")
 
 

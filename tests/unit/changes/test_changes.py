@@ -128,7 +128,7 @@ NEW_APPROVAL: dict[str, Any] = {
     "name": "seen",
     "value": ref("letter"),
     "contract": "",
-    "role": "editor",
+    "by": {"role": "editor"},
     "when": None,
     "show": [],
     "expires_seconds": 3600.0,
@@ -192,7 +192,7 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [("claim", "claim waits 8 days for a person, it waited 7 days", WEAKENS)],
     ),
     "operator changed": (
-        put("nodes", CLAIM, "operator", to="ops"),
+        put("nodes", CLAIM, "operator", "role", to="ops"),
         [("claim", "operator is no longer asked where claim waits, ops is", UNCLEAR)],
     ),
     "budget given": (
@@ -313,7 +313,7 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [("agreed", "agreed may now be given by a click, without the number", WEAKENS)],
     ),
     "another role": (
-        put("nodes", AGREED, "role", to="ops"),
+        put("nodes", AGREED, "by", "role", to="ops"),
         [("agreed", "finance no longer decides at agreed, ops does", UNCLEAR)],
     ),
     "less shown": (
@@ -587,8 +587,8 @@ EVIL = "finance decides\nnothing changed \x1b[2J\u202e\u2028 and all is well"
 @pytest.mark.parametrize(
     "edit",
     [
-        put("nodes", AGREED, "role", to=EVIL),
-        put("nodes", CLAIM, "operator", to=EVIL),
+        put("nodes", AGREED, "by", "role", to=EVIL),
+        put("nodes", CLAIM, "operator", "role", to=EVIL),
         put("nodes", CLAIM, "runs", to=EVIL),
         append("nodes", CLAIM, "guards", item=use(EVIL)),
         put("nodes", CLAIM, "guards", 0, "binds", to={EVIL: "mail"}),

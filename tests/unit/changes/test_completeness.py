@@ -17,7 +17,7 @@ from gatework.changes import _INPUT, _PLAN, Bearing, approval, changes, tools, w
 from gatework.expr import Compare, Const, Ref
 from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
+from gatework.plan import Approval, Budget, By, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
 from gatework.testing.factories import Draft, approve, effect, endorse, plan_of, stage
 from tests.explorer.shapes import KINDS, draft
 from tests.unit.defining import Definitions
@@ -38,6 +38,9 @@ EMPTY = {
     "output_bytes": 9,
     "show": Ref("owed"),
     "when": Compare("gt", Ref("owed", ("amount",)), Const(9), "number"),
+    "not_by": Ref("owed", ("order",)),
+    "otherwise": By(role="board"),
+    "approver": By(role="board"),
 }
 """What may stand where nothing stands."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatework.changes import Bearing, changes, words
 from gatework.expr import Const, Kind, Ref
-from gatework.plan import Budget, Limit, Plan, ToolUse
+from gatework.plan import Budget, By, Limit, Plan, ToolUse
 from gatework.testing.factories import approve, endorse, plan_of, stage, tool
 
 WEAKENS, STRENGTHENS, NEITHER, UNCLEAR = Bearing
@@ -72,6 +72,8 @@ def test_change_to_one_limit_wider_and_one_more_still_weakens() -> None:
     assert {change.bearing for change in found} == {WEAKENS, STRENGTHENS}
 
 
+OPS, ALL = By(role="ops"), By(role="all")
+
 FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], str, Bearing]] = {
     "untrusted no more": ({"untrusted": True}, {}, "no longer counts as giving outside text", WEAKENS),
     "untrusted now": ({}, {"untrusted": True}, "now gives outside text", UNCLEAR),
@@ -79,9 +81,14 @@ FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], str, Bearing]] = {
     "private now": ({}, {"private": True}, "now gives what must not leave", STRENGTHENS),
     "egress no more": ({"egress": True}, {}, "no longer counts as able to carry data out", WEAKENS),
     "egress now": ({}, {"egress": True}, "can now carry data out", UNCLEAR),
-    "asks nobody": ({"approver": "ops"}, {}, "ops no longer approves each call of pay", WEAKENS),
-    "asks somebody": ({}, {"approver": "ops"}, "ops approves each call of pay", STRENGTHENS),
-    "asks others": ({"approver": "ops"}, {"approver": "all"}, "ops no longer approves each call of pay, all", UNCLEAR),
+    "asks nobody": ({"approver": OPS}, {}, "ops no longer approves each call of pay", WEAKENS),
+    "asks somebody": ({}, {"approver": OPS}, "ops approves each call of pay", STRENGTHENS),
+    "asks others": (
+        {"approver": OPS},
+        {"approver": ALL},
+        "ops no longer approves each call of pay, all",
+        UNCLEAR,
+    ),
     "no effect": ({}, {"kind": "tool"}, "is now no effect, and may happen twice", WEAKENS),
     "off its queue": ({"queue": "bank"}, {}, "runs on that of the run, it ran on task queue bank", WEAKENS),
     "on a queue": ({}, {"queue": "bank"}, "runs on task queue bank", UNCLEAR),
@@ -120,8 +127,8 @@ def test_change_of_the_budget_of_a_run_is_said(before: Budget | None, after: Bud
 def test_tool_is_told_with_all_that_the_plan_says_of_it() -> None:
     """Flags, limits, approver and queue, in the words of the table and the picture."""
     use = ToolUse(
-        name="look", untrusted=True, private=True, egress=True, approver="ops", queue="web", descriptor="d" * 64,
-        limits=(TEN, AGREED),
+        name="look", untrusted=True, private=True, egress=True, approver=By(role="ops"), queue="web",
+        descriptor="d" * 64, limits=(TEN, AGREED),
     )  # fmt: skip
     assert words.tool(use) == (
         "gives outside text", "gives what must not leave", "can carry data out", "ops approves each call",

