@@ -40,8 +40,8 @@ class Answering(Recorded):
         super().__init__()
         self._noted = ""
         self._moving: Migrated | None = None
-        self._found: dict[str, tuple[Sent, Decided]] = {}
-        """Update → what was found out about it when it came; for the moment between its check and its taking."""
+        self._found: dict[str, Decided] = {}
+        """Update → the decision with what was found out when it came; for the moment until it is taken."""
         self._heard: dict[str, int] = {}
         """Signal → how many came in this run."""
 
@@ -111,29 +111,24 @@ class Answering(Recorded):
             sent = self._sent(action, data)
             if how := answered(self._ledger, sent.event.number, state.gate):
                 raise DecisionError(f"That was decided already: {how}. Reload the panel, and read it again.")
-            if state.gate is not None:
-                self._must_be_meant(sent.event, state.gate)
-                event = deciding.found_out(
-                    sent,
-                    state.gate,
-                    roster=self.roster,
-                    lineage=self._lineage,
-                    name=self.name,
-                    at=workflow.now(),
-                )
-                self._found[_update_id()] = sent, event
-            else:
-                event = sent.event
+            if state.gate is None:
+                raise DecisionError("Nothing waits for a decision now.")
+            self._must_be_meant(sent.event, state.gate)
+            event = deciding.found_out(
+                sent, state.gate, roster=self.roster, lineage=self._lineage, name=self.name, at=workflow.now()
+            )
             machine.step(known.plan, state, event)
+            self._found[_update_id()] = event
 
     def decide(self, action: Action, data: tuple[RawValue, ...]) -> str:
         """Take a decision; what to say to the person."""
         with _said_to_a_person():
-            sent, event = self._found.pop(_update_id(), (None, None))
-            if sent is None or event is None or workflow.unsafe.is_replaying():
-                event = deciding.recorded(self._sent(action, data))
-            else:
-                deciding.record(event)
+            if workflow.unsafe.is_replaying():
+                return self._decided(deciding.recorded(self._sent(action, data)))
+            event = self._found.pop(_update_id(), None)
+            if event is None:  # nothing is taken that was not looked at
+                raise DecisionError("The decision was not looked at; send it again.")
+            deciding.record(event)
             return self._decided(event)
 
     async def hear(self, action: Action, data: tuple[RawValue, ...]) -> None:
