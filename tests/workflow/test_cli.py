@@ -15,7 +15,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from gatework import wire
-from gatework.temporal import GateworkPlugin, find, interpreter, operate, watching
+from gatework.temporal import answering, GateworkPlugin, find, , operate, watching
 from gatework.temporal.progress import Progress
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
@@ -189,7 +189,7 @@ async def test_runs_are_listed_where_a_worker_answers_in_words_of_another_versio
 
     deployed = await deployments.serve(signed)
     run, _ = await deployed.gate(signed, Note(text="x"))
-    monkeypatch.setattr(interpreter, "wire", SimpleNamespace(encode=of_tomorrow, decode=wire.decode))
+    monkeypatch.setattr(answering, "wire", SimpleNamespace(encode=of_tomorrow, decode=wire.decode))
     (one,) = json.loads((await typed("runs", "--json")).stdout)
     assert (one["id"], one["status"]) == (run.id, "unknown")
     found = await operate.find_run(deployed.client, run.id)
