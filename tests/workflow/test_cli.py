@@ -15,7 +15,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from gatework import wire
-from gatework.temporal import answering, GateworkPlugin, find, , operate, watching
+from gatework.temporal import GateworkPlugin, answering, find, operate, watching
 from gatework.temporal.progress import Progress
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
