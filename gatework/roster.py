@@ -142,7 +142,7 @@ class Roster:
             return None
         if not named.strip():  # half a setting is none that anybody meant
             raise ConfigError("GATEWORK_PEOPLE is empty; set it to the file of a list of people, or unset it.")
-        return cls(Path(named))
+        return cls(Path(named).absolute())
 
     def people(self) -> People:
         """The list as it stands now. Raises `ConfigError` where it is none: there is no going back to an older one."""

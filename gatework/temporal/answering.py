@@ -21,7 +21,7 @@ from gatework.temporal.decisions import Sent, answered, decided, taken
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import data_of, raw, refusal
 from gatework.temporal.pin import unfit
-from gatework.temporal.principal import Asked, told
+from gatework.temporal.principal import Asked, content_of, told
 from gatework.temporal.progress import Progress, fitting, not_begun, progress
 from gatework.temporal.record import Recorded
 from gatework.temporal.updates import decision, heard, migration_update
@@ -133,20 +133,29 @@ class Answering(Recorded):
 
     async def hear(self, action: Action, data: tuple[RawValue, ...]) -> None:
         """Take a decision that came as a signal, whose sender the server names; say on the panel what came of it."""
+        if len(data) > 1:
+            # Of these Temporal drops some without a word, so that they count neither here nor in the history.
+            return
         self._heard[action] = number = self._heard.get(action, 0) + 1
         try:
             sent = self._sent(action, data).event
-            gate = self._now[1].gate
+            known, state = self._now
+            gate = state.gate
             if gate is None:
                 raise DecisionError("Nothing waits for a decision now.")
             if not sent.number:
                 raise DecisionError('A decision by signal names its gate: {"number": …, "note": "…"}.')
-            found = await told(Asked(signal=action, number=number, typed=sent.by, role=gate.role))
+            # Nobody is looked up for what nobody could decide: a flood of signals costs no activities.
+            machine.step(known.plan, state, replace(sent, by=sent.by or "?", identity="authenticated", member=True))
+            content = content_of(data[0] if data else None)
+            found = await told(Asked(signal=action, number=number, content=content, typed=sent.by, role=gate.role))
             if found.refused:
                 raise DecisionError(found.refused)
             self._must_be_in_time()
-            known = replace(sent, by=found.by, identity="authenticated", member=found.member, proof=found.proof)
-            self._note(self._decided(known))
+            if (now := self._now[1].gate) is None or now.id != gate.id:
+                raise DecisionError("What it was about does not wait any more.")
+            by_word = replace(sent, by=found.by, identity="authenticated", member=found.member, proof=found.proof)
+            self._note(self._decided(by_word))
         except GateworkError as error:
             self._note(f"The {action} that came as a signal was not taken: {error.message}")
 

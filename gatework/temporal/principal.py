@@ -9,7 +9,9 @@ principal. There is none unless the server has an authorizer, and `frontend.enab
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -19,7 +21,7 @@ from temporalio.common import RawValue
 
 from gatework import people, wire
 from gatework.canonical import Json
-from gatework.errors import ConfigError, DecisionError
+from gatework.errors import ConfigError, ContractError, DecisionError
 from gatework.roster import MAX_PRINCIPAL, Roster
 from gatework.temporal.payloads import data_of, raw
 
@@ -33,7 +35,9 @@ class Asked:
     signal: str
     """The name of the signal."""
     number: int
-    """Counts the signals of that name in the history of this run (not of those that it continues), from 1."""
+    """Counts the signals of that name, with one value or none, in the history of this run alone, from 1."""
+    content: str
+    """SHA-256 of the JSON that was sent: a mistake in counting must not lend one sender's word to another."""
     typed: str
     """The name in the decision, empty where there is none."""
     role: str
@@ -48,6 +52,11 @@ class Told:
     proof: Mapping[str, Json] = field(default_factory=dict)
     refused: str = ""
     """Why nobody can be named, in a sentence for whoever decides; empty where somebody is."""
+
+
+def content_of(value: RawValue | None) -> str:
+    """`Asked.content` of what was sent. Raises `ContractError` for what is no JSON."""
+    return hashlib.sha256(data_of(value) or b"").hexdigest()
 
 
 async def told(asked: Asked) -> Told:
@@ -71,10 +80,10 @@ async def principal(question: RawValue) -> RawValue:
     try:
         roster = await asyncio.to_thread(Roster.of_environment)
         by, found = people.vouched(roster, asked.typed, kind, name, asked.role)
-    except (ConfigError, DecisionError) as error:
-        # What is wrong with the list is for whoever runs the worker.
-        said = error if isinstance(error, DecisionError) else people.unreadable(error)
-        return raw(wire.encode(Told(refused=said.message)))
+    except DecisionError as error:
+        return raw(wire.encode(Told(refused=error.message)))
+    except ConfigError as error:  # what is wrong with the list is for whoever runs the worker
+        return raw(wire.encode(Told(refused=people.unreadable(error).message)))
     return raw(wire.encode(Told(by=by, member=found.member, proof=found.proof)))
 
 
@@ -88,11 +97,16 @@ async def _principal(asked: Asked) -> tuple[str, str]:
         sent = event.workflow_execution_signaled_event_attributes
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED or sent.signal_name != asked.signal:
             continue
+        if len(sent.input.payloads) > 1:
+            continue
         seen += 1
         if seen == asked.number:
-            # What another workflow sends bears nobody's principal, or that of a worker.
-            ours = not sent.external_workflow_execution.workflow_id
-            return (_text(event.principal.type), _text(event.principal.name)) if ours else ("", "")
+            (value,) = await activity.client().data_converter.decode(sent.input.payloads, [RawValue]) or (None,)
+            with suppress(ContractError):
+                # What another workflow sends bears nobody's principal, or that of a worker.
+                if content_of(value) == asked.content and not sent.external_workflow_execution.workflow_id:
+                    return _text(event.principal.type), _text(event.principal.name)
+            break
     return "", ""
 
 

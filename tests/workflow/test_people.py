@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,16 +15,20 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.worker import Replayer, Worker
 
 from gatework import Approved, Endorsed, approve, canonical, role, stage, workflow
 from gatework.canonical import Json, Sealed
 from gatework.errors import DecisionError
 from gatework.keys import PrivateKey
 from gatework.signing import Statement, sign
-from gatework.temporal import Execution
+from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.payloads import raw
 from tests.workflow.conftest import Typed
-from tests.workflow.deployment import Deployed, Deployments, kinds, refused, waiting
+from tests.workflow.deployment import Deployed, Deployments, count, kinds, refused, waiting
+from tests.workflow.principals import Vouching
 
 KEYS = {name: PrivateKey.made() for name in ("ana", "ben", "eve")}
 LIST = "".join(
@@ -293,6 +299,133 @@ async def test_worker_says_at_its_start_that_its_list_is_broken(
     listed("[ana]\n")
     with pytest.raises(Exception, match=r"\[ana\]: roles is a list"):
         await deployments.serve(by_two)
+
+
+# -- by the server's word --------------------------------------------------------------------------
+
+
+@workflow
+def by_login(order: Endorsed[Order]) -> Endorsed[Filed]:
+    """Two people whom the server names, and not who entered it."""
+    agreed = approve(order, by=role("finance", quorum=2), not_by=order.value.entered_by)
+    return file_order(agreed)
+
+
+Senders = dict[str, list[tuple[str, str]]]
+
+
+@pytest.fixture
+async def logged_in(deployments: Deployments, listed: Callable[[str], None]) -> AsyncIterator[tuple[Deployed, Senders]]:
+    """A worker for a server that says who sends signals, and what it will say."""
+    listed(LIST.replace('["finance"]', '["finance"]\nprincipal = "a@example.org"', 1))
+    senders: Senders = {"approve": [], "reject": [], "edit": []}
+    client = await deployments.client(GateworkPlugin(by_login), interceptors=[Vouching(senders)])
+    async with Worker(client, task_queue=deployments.queue):
+        yield Deployed(client, deployments.queue), senders
+
+
+async def told(run: Execution[Any], words: str) -> None:
+    """Wait until the panel says this."""
+    async with asyncio.timeout(20):
+        while words not in (await run.state()).note:  # it is another process's
+            await asyncio.sleep(0.05)
+
+
+async def decided_by(run: Execution[Any], *people: str) -> None:
+    """Wait until these people have decided."""
+    async with asyncio.timeout(20):
+        while [by for _, by, _ in await receipts(run)] != list(people):
+            await asyncio.sleep(0.05)
+
+
+ANA, BEN, EVE = ("jwt", "a@example.org"), ("jwt", "ben"), ("jwt", "eve")
+
+
+async def test_server_says_who_approves(logged_in: tuple[Deployed, Senders]) -> None:
+    """A signal is a decision of whom the server names, under the name of the list; each counts once for the quorum."""
+    deployed, senders = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A1"))
+    senders["approve"] += [ANA, ANA, EVE, BEN]
+    number = int(waits.number)
+    await run.handle.signal("approve", number)
+    await decided_by(run, "ana")
+    await run.handle.signal("approve", number)
+    await told(run, "The approve that came as a signal was not taken: You have approved this already; another of")
+    await run.handle.signal("approve", {"number": number})
+    await told(run, "not in the role finance")
+    await run.handle.signal("approve", {"number": number, "by": "ben", "note": "seen"})
+    assert (await run.result()).number == "A1"
+    assert await receipts(run) == [("approve", "ana", "authenticated"), ("approve", "ben", "authenticated")]
+    proofs = [entry.receipt.how for entry in await run.ledger() if entry.receipt.kind == "decided"]
+    assert (proofs[0]["principal"], proofs[0]["type"]) == ("a@example.org", "jwt")
+
+
+async def test_name_that_is_not_the_senders_is_refused(logged_in: tuple[Deployed, Senders]) -> None:
+    """Whoever types another's name in a signal decides nothing; nor does one who is nobody, or who entered it."""
+    deployed, senders = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A1", entered_by="Ben"))
+    number = int(waits.number)
+    senders["approve"] += [EVE, ("jwt", "stranger"), ("", ""), BEN]
+    await run.handle.signal("approve", {"number": number, "by": "ana"})
+    await told(run, "You are somebody else by the server's word")
+    await run.handle.signal("approve", number)
+    await told(run, "does not have you")
+    await run.handle.signal("approve", number)
+    await told(run, "does not say who you are")
+    await run.handle.signal("approve", number)
+    await told(run, "your own")
+    assert await receipts(run) == []
+    await run.abort("test", by="ana")
+
+
+async def test_signal_that_cannot_be_read_lends_its_sender_to_nobody(logged_in: tuple[Deployed, Senders]) -> None:
+    """What Temporal would drop is counted all the same: the next signal is its own sender's."""
+    deployed, senders = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A1"))
+    senders["approve"] += [ANA, ANA, ANA, EVE]
+    broken = Payload(metadata={"encoding": b"json/plain"}, data=b"{")
+    for payloads in ([broken, broken], [broken], [Payload(metadata={"encoding": b"no/such"}, data=b"\xff")]):
+        await deployed.client.workflow_service.signal_workflow_execution(
+            SignalWorkflowExecutionRequest(
+                namespace="default",
+                workflow_execution=WorkflowExecution(workflow_id=run.id),
+                signal_name="approve",
+                input=Payloads(payloads=payloads),
+                request_id=str(uuid.uuid4()),
+            )
+        )
+    await run.handle.signal("approve", {"number": int(waits.number), "note": "in the name of ana"})
+    await told(run, "not in the role finance")
+    assert await receipts(run) == []
+    await run.abort("test", by="ana")
+
+
+async def test_signal_that_decides_nothing_costs_no_activity(logged_in: tuple[Deployed, Senders]) -> None:
+    """Nobody is looked up for a number that is wrong, an answer that does not fit, or a signal of another name."""
+    deployed, _ = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A1"))
+    before = await count(run, "ACTIVITY_TASK_SCHEDULED")
+    for name, data in (("approve", 1000 if waits.number != "1000" else 1001), ("retry", None), ("unknown", 7)):
+        await run.handle.signal(name, data)
+    await told(run, "The retry that came as a signal was not taken")
+    assert await count(run, "ACTIVITY_TASK_SCHEDULED") == before
+    await run.abort("test", by="ana")
+
+
+async def test_servers_word_is_replayed_whatever_the_list_says(
+    deployments: Deployments, logged_in: tuple[Deployed, Senders], listed: Callable[[str], None]
+) -> None:
+    """Who sent a signal was found once, and stands in the history."""
+    deployed, senders = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A1"))
+    senders["approve"] += [ANA]
+    await run.handle.signal("approve", int(waits.number))
+    await decided_by(run, "ana")
+    listed("[nobody]\nroles = []\n")
+    history = await run.handle.fetch_history()
+    await Replayer(workflows=[], plugins=[GateworkPlugin(by_login)]).replay_workflow(history)
+    listed(LIST)
+    await run.abort("test", by="ana")
 
 
 # -- from the command line -------------------------------------------------------------------------

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio import workflow
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
     Client,
-    FetchWorkflowHistoryEventsInput,
-    Interceptor,
-    OutboundInterceptor,
-    WorkflowHistoryEventAsyncIterator,
 )
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from gatework import wire
 from gatework.temporal.principal import Asked, Told, principal, told
 from tests.workflow.deployment import Deployments
+from tests.workflow.principals import Vouching
 
 LIST = """
 [ana]
@@ -55,42 +52,12 @@ class Asks:
     @workflow.signal
     async def approve(self, typed: str) -> None:
         self._seen += 1
-        self._due.append(Asked(signal="approve", number=self._seen, typed=typed, role="finance"))
+        content = hashlib.sha256(json.dumps(typed).encode()).hexdigest()
+        self._due.append(Asked(signal="approve", number=self._seen, content=content, typed=typed, role="finance"))
 
     @workflow.signal
     async def other(self) -> None:
         """Counts for nothing."""
-
-
-class Vouching(Interceptor):
-    """Makes a server of the test's own of one that has no authorizer: says beside each signal who sent it."""
-
-    def __init__(self, senders: Mapping[str, list[tuple[str, str]]]) -> None:
-        self._senders = senders
-
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        return _Told(next, self._senders)
-
-
-class _Told(OutboundInterceptor):
-    def __init__(self, next: OutboundInterceptor, senders: Mapping[str, list[tuple[str, str]]]) -> None:
-        super().__init__(next)
-        self._senders = senders
-
-    def fetch_workflow_history_events(
-        self, input: FetchWorkflowHistoryEventsInput
-    ) -> WorkflowHistoryEventAsyncIterator:
-        events: Any = super().fetch_workflow_history_events(input)
-
-        async def stamped() -> AsyncIterator[HistoryEvent]:
-            left = {name: list(senders) for name, senders in self._senders.items()}
-            async for event in events:
-                name = event.workflow_execution_signaled_event_attributes.signal_name
-                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED and left.get(name):
-                    event.principal.type, event.principal.name = left[name].pop(0)
-                yield event
-
-        return stamped()  # type: ignore[return-value]
 
 
 async def asked(
