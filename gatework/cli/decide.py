@@ -25,7 +25,9 @@ Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, or the beginning of it.", autocompletion=run_ids)
 ]
 Why = Annotated[str, typer.Argument(metavar="WHY", help="The reason; it is recorded.")]
-By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name if left out. Recorded as claimed.")]
+By = Annotated[
+    str | None, typer.Option("--by", help="Who decides, your login name if left out; a claim, unless signed.")
+]
 Note = Annotated[str, typer.Option("--note", help="Why; it is recorded.")]
 Key = Annotated[
     Path | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -199,7 +199,7 @@ class Answering(Recorded):
 
 
 @contextmanager
-def _said_to_a_person() -> Iterator[None]:
+def _said_to_a_person() -> Generator[None]:
     """Turn our errors into refusals that a person reads."""
     try:
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from gatework import canonical
 from gatework.budget import Spent
@@ -411,7 +411,8 @@ def decided(
 
     They are known as surely as the gate asks, and are in its role, unless told otherwise.
     """
-    surely: Identity = max(gate.by.identity, "claimed", key=get_args(Identity).index) if by else "none"
+    asked: Identity = "claimed" if gate.by.identity == "none" else gate.by.identity
+    surely: Identity = asked if by else "none"
     return Decided(
         action=action,
         number=gate.number if number is None else number,
