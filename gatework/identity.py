@@ -28,12 +28,12 @@ def surely(identity: Identity, needed: Identity) -> bool:
 
 def alike(one: str, other: str) -> bool:
     """Whether two names are one person's."""
-    return _plain(one) == _plain(other)
+    return plain(one) == plain(other)
 
 
 def refused(gate: Gate, event: Decided) -> str:
     """Why this person may not decide this at a gate, in a sentence; empty where they may."""
-    if (event.identity == "none") is not (_plain(event.by) == ""):
+    if (event.identity == "none") is not (plain(event.by) == ""):
         return "Say who you are by name, or leave the name out."
     role = gate.role
     if event.member is False:
@@ -81,12 +81,13 @@ def excluded(plan: Plan, state: State, node: Approval) -> tuple[str, ...]:
     value = state.values[node.value.node]
     if value.by_hand and (node.not_by or node.by.quorum > 1):
         names += value.by
-    return tuple(dict.fromkeys(name for name in names if _plain(name)))
+    return tuple(dict.fromkeys(name for name in names if plain(name)))
 
 
 def _one_of(name: str, others: Iterable[str]) -> bool:
     return any(alike(name, other) for other in others)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name as it is compared with others."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -78,6 +78,11 @@ def exact(text: str) -> bytes | None:
 
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
+_Y8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+"""The y of two of the four points of order 8; that of the others is its negative."""
+
+_SMALL = {0, 1, _P - 1, _Y8, _P - _Y8}
+"""The y of each of the eight points of small order, which no other point has."""
 
 
 def _unfit(data: bytes) -> str:
@@ -88,18 +93,12 @@ def _unfit(data: bytes) -> str:
     """
     number = int.from_bytes(data, "little")
     sign, y = number >> 255, number & (2**255 - 1)
-    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
-    on_curve = square == 0 or pow(square, (_P - 1) // 2, _P) == 1
-    if y >= _P or not on_curve or (square == 0 and sign):
+    # x² = (y² - 1) / (dy² + 1) has a root exactly where the product of the two has one; the divisor is never zero.
+    product = (y * y - 1) * (_D * y * y + 1) % _P
+    on_curve = product == 0 or pow(product, (_P - 1) // 2, _P) == 1
+    if y >= _P or not on_curve or (product == 0 and sign):
         return "is no point of the curve"
-    # A point P is of small order exactly where 8P is the neutral one; only x² and y matter for the doubling's y.
-    for _ in range(3):
-        xx, yy = square, y * y % _P
-        product = _D * xx * yy % _P
-        doubled = (yy + xx) * pow(1 - product, -1, _P) % _P
-        square = 4 * xx * yy * pow(pow(1 + product, 2, _P), -1, _P) % _P
-        y = doubled
-    return "is a key for which anyone can sign" if (square, y) == (0, 1) else ""
+    return "is a key for which anyone can sign" if y in _SMALL else ""
 
 
 # -- private keys ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import stat
 import threading
 import time
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from datetime import time as clock
@@ -21,11 +21,12 @@ from typing import Any
 
 from gatework import files
 from gatework.errors import ConfigError, DecisionError
-from gatework.identity import alike
+from gatework.identity import plain
 from gatework.keys import PublicKey
 from gatework.plan import is_role
 
-MAX_FILE_BYTES = 262_144
+MAX_FILE_BYTES = 131_072
+"""Some 800 people with a key each; a worker reads them between two decisions, for which Temporal gives it 2 s."""
 SETTLED_SECONDS = 0.5
 """How long a file must have been left alone before it is read: it may be written in several pieces."""
 
@@ -200,18 +201,22 @@ def _persons(data: bytes) -> Mapping[str, Person]:
     if not read:
         raise _Fault(" names nobody")
     persons: dict[str, Person] = {}
-    for name, entry in read.items():
-        _check_name(name, persons)
+    seen: dict[tuple[str, str], str] = {}
+    for number, (name, entry) in enumerate(read.items(), start=1):
+        if why := name_fault(name):
+            raise _Fault(f", entry {number}: its name {why}")
+        if (other := seen.setdefault(("name", plain(name)), name)) != name:
+            raise _Fault(f", [{name}]: there is [{other}] already, which counts as the same name")
         try:
             person = _person(name, entry)
         except _Fault as fault:
             raise _Fault(f", [{name}]: {fault}") from None
-        for other, known in persons.items():
-            if why := _shared(person, known, other):
-                raise _Fault(f", [{name}]: {why}; each belongs to one person")
+        for what, own in (("principal", plain(person.principal)), *(("key", id) for id in person.keys)):
+            if (other := seen.setdefault((what, own), name)) != name:
+                raise _Fault(f", [{name}]: it has a {what} of [{other}], too; each belongs to one person")
         persons[name] = person
     for name, person in persons.items():
-        if person.principal != name and any(alike(person.principal, other) for other in persons if other != name):
+        if seen.get(("name", plain(person.principal)), name) != name:
             raise _Fault(f", [{name}]: its principal is the name of another person")
     return persons
 
@@ -235,14 +240,6 @@ def name_fault(name: str) -> str:
         return "is not written in normal form (NFKC of Unicode)"
     scripts = {script for c in name for script in _SCRIPTS if unicodedata.name(c, "").startswith(script)}
     return f"mixes letters of {' and '.join(sorted(s.title() for s in scripts))}" if len(scripts) > 1 else ""
-
-
-def _check_name(name: str, others: Collection[str]) -> None:
-    if why := name_fault(name):
-        raise _Fault(f", entry {len(others) + 1}: its name {why}")
-    for other in others:
-        if alike(name, other):
-            raise _Fault(f", [{name}]: there is [{other}] already, which counts as the same name")
 
 
 def _person(name: str, entry: object) -> Person:
@@ -305,12 +302,3 @@ def _known(table: Mapping[str, object], fields: set[str]) -> None:
     if unknown := set(table) - fields:
         more = f"{len(unknown)} fields that are not known" if len(unknown) > 1 else "a field that is not known"
         raise _Fault(f"it has {more}; there are {', '.join(sorted(fields))}")
-
-
-def _shared(one: Person, other: Person, name: str) -> str:
-    """What two people share that is one person's, in words; empty where nothing."""
-    if one.keys.keys() & other.keys.keys():
-        return f"it has a key of [{name}], too"
-    if alike(one.principal, other.principal):
-        return f"it has the principal of [{name}], too"
-    return ""

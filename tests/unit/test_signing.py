@@ -167,6 +167,16 @@ def test_point_of_small_order_is_no_key(data: bytes) -> None:
         PublicKey.read(key_text(data))
 
 
+def test_points_of_small_order_are_those_whose_eightfold_is_neutral() -> None:
+    """The eight ways to write such a point that are canonical are found by their y alone."""
+    refused = []
+    for data in SMALL:
+        with pytest.raises(ValueError, match=r"is a key|is no point") as raised:
+            PublicKey.read(key_text(data))
+        refused.append(str(raised.value))
+    assert refused.count("is a key for which anyone can sign") == 8
+
+
 def test_library_takes_a_key_for_which_anyone_can_sign() -> None:
     """The library verifies under the neutral point whatever anybody made up: why such keys are refused here."""
     neutral = (1).to_bytes(32, "little")
