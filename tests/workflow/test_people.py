@@ -382,9 +382,15 @@ async def test_signal_that_cannot_be_read_lends_its_sender_to_nobody(logged_in: 
     """What Temporal would drop is counted all the same: the next signal is its own sender's."""
     deployed, senders = logged_in
     run, waits = await deployed.gate(by_login, Order(number="A1"))
-    senders["approve"] += [ANA, ANA, ANA, EVE]
+    senders["approve"] += [ANA, ANA, ANA, ANA, EVE]
     broken = Payload(metadata={"encoding": b"json/plain"}, data=b"{")
-    for payloads in ([broken, broken], [broken], [Payload(metadata={"encoding": b"no/such"}, data=b"\xff")]):
+    whole = Payload(metadata={"encoding": b"json/plain"}, data=b"1")
+    for payloads in (
+        [broken, broken],
+        [whole, whole],
+        [broken],
+        [Payload(metadata={"encoding": b"no/such"}, data=b"\xff")],
+    ):
         await deployed.client.workflow_service.signal_workflow_execution(
             SignalWorkflowExecutionRequest(
                 namespace="default",

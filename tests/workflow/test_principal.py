@@ -56,6 +56,11 @@ class Asks:
         self._due.append(Asked(signal="approve", number=self._seen, content=content, typed=typed, role="finance"))
 
     @workflow.signal
+    async def misread(self, typed: str) -> None:
+        """Takes the first approval for one of other content."""
+        self._due.append(Asked(signal="approve", number=1, content="0" * 64, typed=typed, role="finance"))
+
+    @workflow.signal
     async def other(self) -> None:
         """Counts for nothing."""
 
@@ -131,6 +136,25 @@ async def test_dev_server_says_nothing(deployments: Deployments, people: Path) -
     assert people.exists()
     (found,) = await asked(deployments, {}, "ana")
     assert "The server does not say who you are" in found["refused"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_signal_of_other_content_vouches_for_nothing(deployments: Deployments) -> None:
+    """Even if the signals of a run were miscounted, none lends its sender to a decision that it does not hold."""
+    client = await Client.connect(deployments.address, interceptors=[Vouching({"approve": [JWT]})])
+    async with Worker(
+        client,
+        task_queue=deployments.queue,
+        workflows=[Asks],
+        activities=[principal],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        run = await client.start_workflow(Asks.run, 2, id=deployments.queue, task_queue=deployments.queue)
+        await run.signal(Asks.approve, "")
+        await run.signal(Asks.misread, "")
+        first, second = await run.result()
+    assert (first["by"], second["by"]) == ("ana", "")
+    assert "does not say who you are" in second["refused"]
 
 
 async def test_list_that_is_broken_names_nobody(deployments: Deployments, people: Path) -> None:
