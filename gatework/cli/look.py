@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatework.canonical import Json
     from gatework.ledger import Entry
     from gatework.temporal.operate import Client, Listed, Operated
-    from gatework.temporal.progress import Progress
+    from gatework.temporal.progress import Progress, Waiting
 
 All = Annotated[bool, typer.Option("--all", help="Also those that run by themselves, and those that ended.")]
 OfWorkflow = Annotated[str, typer.Option("--workflow", metavar="NAME", help="Only those of this workflow.")]
@@ -89,10 +89,15 @@ def _table(found: Sequence[Listed], screen: Console) -> Table:
         ]
         if len(table.columns) > len(row):
             row.append(
-                Text(run.waiting.number if run.waiting and "approve" in run.waiting.allowed else "", style="bold")
+                Text(_number(run.waiting) if run.waiting and "approve" in run.waiting.allowed else "", style="bold")
             )
         table.add_row(*row)
     return table
+
+
+def _number(waiting: Waiting) -> str:
+    """What `approve` takes; of more evidence than a panel holds only `show` says it."""
+    return "see show" if waiting.cut else waiting.number
 
 
 def _stands(run: Listed) -> Text:
@@ -109,10 +114,11 @@ def show(run: Run, as_json: AsJson = False) -> None:
     """Show where a run stands, what it asks and on what evidence."""
 
     async def command(client: Client) -> tuple[Operated, Progress, Sequence[Entry], Mapping[str, Json]]:
-        from gatework.temporal.operate import answered, find_run, progress_of
+        from gatework.temporal.operate import answered, find_run, progress_of, whole
 
         found = await find_run(client, run)
-        return found, await progress_of(found), await answered(found.ledger()), await answered(found.values())
+        progress = await answered(whole(found, await progress_of(found)))
+        return found, progress, await answered(found.ledger()), await answered(found.values())
 
     found, progress, ledger, values = connected(command)
     if as_json:

@@ -106,7 +106,9 @@ def changes(before: Seen | None, now: Seen) -> Iterator[Text]:
     if asked and (earlier_asked is None or earlier_asked.gate != asked.gate):
         style = render.STYLES["waiting"]
         yield Text.assemble(
-            ("?", style), f" {asked.role}: {render.asked(asked)}  ", (render.commands(now.id, asked)[0], "dim")
+            ("?", style),
+            f" {asked.role}: {render.asked(asked)}  ",
+            (render.commands(now.id, asked, whole=False)[0], "dim"),
         )
     note = now.progress.note if now.progress else ""
     if note and note != (before.progress.note if before and before.progress else ""):
@@ -187,8 +189,8 @@ def _one(seen: Seen) -> RenderableType:
     asked = seen.progress.waiting if seen.progress and not seen.ended else None
     if asked is not None:
         parts.append(Text(f"\n{asked.role}: {render.asked(asked)}", style=render.STYLES["waiting"]))
-        typed = [f"gatework show {shlex.quote(clean(seen.id))}", *render.commands(seen.id, asked)]
-        parts += [Padding(Text(command, style="dim"), (0, 0, 0, 2)) for command in typed]
+        typed = [f"gatework show {shlex.quote(clean(seen.id))}", *render.commands(seen.id, asked, whole=False)]
+        parts += [Padding(Text(command, style="dim"), (0, 0, 0, 2)) for command in dict.fromkeys(typed)]
     return Group(*parts)
 
 
@@ -204,7 +206,7 @@ def _at(run: Seen) -> RenderableType:
         return Text(f"… {SILENT[run.silent]}", style="yellow")
     asked = run.progress.waiting if run.progress else None
     if asked is not None:
-        number = f"  {asked.number}" if "approve" in asked.allowed else ""
+        number = f"  {asked.number}" if "approve" in asked.allowed and not asked.cut else ""
         return Text(f"? {asked.role}: {render.asked(asked)}{number}", style=render.STYLES["waiting"])
     for node in run.progress.nodes if run.progress else ():
         if node.status == "running" and run.progress and run.progress.note:

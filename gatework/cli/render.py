@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -20,7 +20,7 @@ from gatework.cli.output import clean
 if TYPE_CHECKING:
     from gatework.ledger import Entry
     from gatework.state import Receipt
-    from gatework.temporal.progress import NodeProgress, Progress, Waiting
+    from gatework.temporal.progress import NodeProgress, Progress, Said, Waiting
 
 MARKS = {"done": "✔", "running": "▶", "waiting": "?", "ahead": "·"}
 STYLES = {
@@ -74,11 +74,14 @@ def standing(
         mark: RenderableType = Text(MARKS[node.status], style=STYLES[node.status])
         if live and node.status == "running":
             mark = Spinner("dots", style=STYLES["running"])
-        table.add_row(mark, node.name, _state(node))
-    note = (
-        [Text(f"  ! {one_line(progress.note, 300)}", style="yellow")] if progress.note and not progress.reason else []
-    )
-    return Group(head, Padding(table, (0, 0, 0, 2)), *note)
+        table.add_row(mark, node.name, _state(node), Text(clean(node.result, 60), style="dim"))
+    more = [
+        Text(f"  {clean(ruled.node, 60)} was approved by rule: {one_line(ruled.rule, 300)}", style="dim")
+        for ruled in progress.automatic
+    ]
+    if progress.note and not progress.reason:
+        more.append(Text(f"  ! {one_line(progress.note, 300)}", style="yellow"))
+    return Group(head, Padding(table, (0, 0, 0, 2)), *more)
 
 
 def ending(status: str, reason: str = "") -> Text:
@@ -118,27 +121,55 @@ def incident(receipt: Receipt, values: Mapping[str, Json]) -> Iterable[Text]:
             (f"{receipt.node} attempt {receipt.attempt}", "bold"), f" {what}: {one_line(receipt.reason, 300)}"
         )
     elif receipt.kind == "decided":
-        by = f" by {one_line(receipt.by)} (as claimed)" if receipt.by else ""
+        by = f" by {one_line(receipt.by)} ({known(receipt.identity)})" if receipt.by else ""
         note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
         yield Text.assemble((receipt.node, "bold"), f" {receipt.action}", by, note)
 
 
 def question(waiting: Waiting, title: str = "") -> RenderableType:
-    """What a person is asked, with the evidence."""
-    parts: list[RenderableType] = [Text(one_line(reason, 500), style="yellow") for reason in waiting.reasons]
+    """What a person is asked, with the evidence, of which nothing is cut: a number stands beside it."""
+    parts: list[RenderableType] = [Text(one_line(why, len(why)), style="yellow") for why in waiting.reasons]
     parts += [_shown(name, value) for name, value in waiting.shown.items()]
+    parts += [_said(said) for said in waiting.guards if said.reason not in waiting.reasons or said.verdict == "pass"]
+    parts += [Text(line) for line in _who(waiting)]
     heading = Text(f"{title or 'waits for'} {waiting.role}: {asked(waiting)}")
     return Panel(Group(*parts), title=heading, title_align="left", border_style="yellow", padding=(0, 1))
 
 
+def known(identity: str) -> str:
+    """How surely it is known who somebody is, in words."""
+    return "as claimed" if identity in ("", "claimed") else one_line(identity, 20)
+
+
+def _said(said: Said) -> Text:
+    """What a guard said of a value that is shown."""
+    reason = f". {one_line(said.reason, 300)}" if said.reason else ""
+    guard = (f"{one_line(said.guard, 60)} of {one_line(said.of, 60)}", "dim")
+    return Text.assemble("guard ", guard, f": {said.verdict}{reason}")
+
+
+def _who(waiting: Waiting) -> Iterator[str]:
+    """Who has approved and who may not, and what follows where nobody answers."""
+    if waiting.handed_on:
+        yield "Those who were asked first did not answer in time."
+    if waiting.quorum > 1:
+        given = ", ".join(f"{one_line(vote.by, 60)} ({known(vote.identity)})" for vote in waiting.votes)
+        yield f"{len(waiting.votes)} of {waiting.quorum} have approved{': ' if given else ''}{given}."
+    if waiting.not_by:
+        yield f"Not to be approved by {', '.join(one_line(name, 60) for name in waiting.not_by)}."
+    if waiting.expires:
+        then = f"{one_line(waiting.otherwise, 60)} is asked" if waiting.otherwise else "the run ends"
+        yield f"Until {one_line(waiting.expires[:16].replace('T', ' '))} UTC, then {then}."
+
+
 def _shown(name: str, value: Json) -> RenderableType:
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", overflow="fold", max_width=40)
     table.add_column(overflow="fold")
     fields = value if isinstance(value, dict) else {"": value}
     for field, item in fields.items():
         text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-        table.add_row(Text(clean(field, 60)), Text(clean(text)))
+        table.add_row(Text(clean(field, len(field))), Text(clean(text, len(text))))
     return Group(Text(name, style="bold"), Padding(table, (0, 0, 0, 2)))
 
 
@@ -153,14 +184,21 @@ def meaning(waiting: Waiting) -> str:
     )
 
 
-def commands(name: str, waiting: Waiting, program: str = "gatework") -> Sequence[str]:
-    """The commands that answer, as they can be typed."""
+def commands(name: str, waiting: Waiting, program: str = "gatework", *, whole: bool = True) -> Sequence[str]:
+    """The commands that answer, as they can be typed. Without the `whole` evidence beside them only `show` has a number
+    where that is more than a panel holds.
+    """
     run, number = shlex.quote(clean(name)), shlex.quote(clean(waiting.number))
+    signed = " --key FILE" if waiting.identity in ("authenticated", "signed") else ""
     typed = {
-        "approve": f"approve {run} {number}",
+        "approve": f"approve {run} {number}{signed}",
         "reject": f"reject {run} 'WHY'",
-        "retry": f"retry {run} " + (f"--number {number}" if waiting.kind == "unknown" else "'NOTE FOR THE MODEL'"),
-        "edit": f"edit {run} {shlex.quote(f'JSON of {waiting.place}')}",
+        "retry": f"retry {run} "
+        + (f"--number {number}" if waiting.kind == "unknown" else "'NOTE FOR THE MODEL'")
+        + signed,
+        "edit": f"edit {run} {shlex.quote(f'JSON of {waiting.place}')}{signed}",
         "abort": f"abort {run} 'WHY'",
     }
-    return [f"{program} {typed[action]}" for action in waiting.allowed]
+    if waiting.cut and not whole:
+        typed |= {"approve": f"show {run}"} | ({"retry": f"show {run}"} if waiting.kind == "unknown" else {})
+    return list(dict.fromkeys(f"{program} {typed[action]}" for action in waiting.allowed))

@@ -16,15 +16,15 @@ from gatework.errors import ContractError, DecisionError, GateworkError
 from gatework.events import Action, Decided, Migrated
 from gatework.library import Known, Library
 from gatework.state import Gate, Run, State
-from gatework.temporal import deciding, movement
-from gatework.temporal.decisions import Sent, answered, decided, taken
+from gatework.temporal import deciding, evidence, movement, pages
+from gatework.temporal.decisions import Sent, answered, decided, taken, value_named
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import data_of, raw, refusal
 from gatework.temporal.pin import unfit
 from gatework.temporal.principal import Asked, content_of, told
 from gatework.temporal.progress import Progress, fitting, not_begun, progress
 from gatework.temporal.record import Recorded
-from gatework.temporal.updates import decision, heard, migration_update
+from gatework.temporal.updates import decision, heard, migration_update, question
 
 T = TypeVar("T")
 
@@ -54,14 +54,23 @@ class Answering(Recorded):
 
     def _progress(self) -> Progress:
         known, state = self._now
-        head = self._ledger[-1].digest if self._ledger else ""
-        shown = progress(known.plan, state, receipts=len(self._ledger), head=head, expires=self._expires)
+        shown = progress(known.plan, state, self._ledger, expires=self._expires)
         note = self._noted or (unfit(known) if state.outcome is None else "")
-        return replace(shown, note=note or shown.note, lineage=self._lineage)
+        link = pages.running(".", workflow.info().namespace)
+        shown = replace(shown, note=note or shown.note, lineage=self._lineage, link=link)
+        return evidence.numbered(shown, state.gate)
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:
         return raw(wire.encode(self._progress() if self._state else not_begun(self.name)))
+
+    @question("All that you decide on, and at its end the number for it.")
+    def evidence(self, *data: RawValue) -> RawValue:
+        with _said_to_a_person():
+            _, state = self._now
+            if len(data) > 1:
+                raise DecisionError("Send one JSON value, or nothing.")
+            return raw(evidence.answer(self._progress(), state, value_named(data_of(data[0]) if data else None)))
 
     @workflow.query(description="The receipts of the run, chained.")
     def ledger(self) -> RawValue:
@@ -73,7 +82,7 @@ class Answering(Recorded):
         held = {value.sealed.digest: value.sealed.data for value in values.values()}
         return raw(canonical.dumps(fitting({**held, **self._refused})))
 
-    @workflow.query(description="What moving the run to another plan would change.")
+    @question("What moving the run to another plan would change.")
     def move(self, *data: RawValue) -> RawValue:
         return raw(canonical.dumps(self._said(movement.preview, data)))
 
@@ -114,6 +123,7 @@ class Answering(Recorded):
             if state.gate is None:
                 raise DecisionError("Nothing waits for a decision now.")
             self._must_be_meant(sent.event, state.gate)
+            evidence.must_be_seen(self._progress(), state.gate, sent.event)
             event = deciding.found_out(
                 sent, state.gate, roster=self.roster, lineage=self._lineage, name=self.name, at=workflow.now()
             )

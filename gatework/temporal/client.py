@@ -62,6 +62,19 @@ class Execution(Generic[O]):
         self._evidence = progress.waiting.evidence if progress.waiting else ""
         return progress
 
+    async def evidence(self, name: str = "") -> Mapping[str, Json]:
+        """All that a person decides on, with the number for it; what is too large for that is asked for by its name.
+
+        Raises `DecisionError` where no value of that name stands in an answer of its own.
+        """
+        sent = [raw(canonical.dumps(name))] if name else []
+        try:
+            answer = await self.handle.query("evidence", *sent, result_type=RawValue)
+        except WorkflowQueryFailedError as error:
+            raise DecisionError(error.message) from None
+        told: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=2 * wire.MAX_MESSAGE_BYTES)
+        return told
+
     async def ledger(self) -> list[Entry]:
         """The receipts so far."""
         answer = await self.handle.query("ledger", result_type=RawValue)

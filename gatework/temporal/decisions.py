@@ -93,6 +93,14 @@ def move(data: bytes | None) -> Move:
     return Move(to=to, by=_text(fields.get("by"), "by", MAX_NAME), note=_text(fields.get("note"), "note", MAX_NOTE))
 
 
+def value_named(data: bytes | None) -> str:
+    """The name of a value, in what was sent with the query `evidence`; empty where nothing was.
+
+    Raises `ContractError` and `DecisionError`.
+    """
+    return _text(None if data is None else canonical.loads(data), "What you send with this query", MAX_NAME)
+
+
 def taken(receipt: Receipt, gate: Gate | None) -> str:
     """What a person is told whose decision was taken at a gate."""
     surely = "as claimed" if receipt.identity == "claimed" else receipt.identity

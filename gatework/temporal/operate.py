@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -254,6 +254,17 @@ async def progress_of(run: Execution[Any]) -> Progress:
     return await answered(run.state())
 
 
+async def whole(run: Execution[Any], progress: Progress) -> Progress:
+    """The progress with the values that were too large for one answer."""
+    waiting = progress.waiting
+    if waiting is None or not waiting.left_out:
+        return progress
+    shown = dict(waiting.shown)
+    for name in waiting.left_out:
+        shown |= (await run.evidence(name))["shown"]
+    return replace(progress, waiting=replace(waiting, shown=shown, left_out=()))
+
+
 def address(client: Client) -> str:
     """Where the client's server is."""
     return client.service_client.config.target_host
@@ -296,4 +307,5 @@ __all__ = [
     "progress_of",
     "runs",
     "start_run",
+    "whole",
 ]

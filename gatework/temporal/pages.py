@@ -11,6 +11,7 @@ from temporalio.client import Client
 UI_OFFSET = 1000
 """How far above the server's port its UI is, as `temporal server start-dev` has it."""
 
+_RUNNING = 'ExecutionStatus="Running"'
 _LOOK_SECONDS = 0.3
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _CLOUD = (".tmprl.cloud", ".api.temporal.io")
@@ -46,3 +47,8 @@ def page(ui: str, namespace: str, id: str, run_id: str, tab: str = "user-metadat
 def all_runs(ui: str, namespace: str) -> str:
     """The page that lists the runs."""
     return ui and f"{ui}/namespaces/{quote(namespace, safe='')}/workflows"
+
+
+def running(ui: str, namespace: str) -> str:
+    """The page that lists the runs which have not ended."""
+    return ui and f"{all_runs(ui, namespace)}?query={quote(_RUNNING, safe='')}"

@@ -1,187 +1,340 @@
 """The panel: a run's current details in the Temporal UI, as Markdown that no value can forge.
 
-It travels in a URL, so it stays under 4 KB; where not all fits, every part is cut alike and says so, and the query
-`state` has the rest. The arguments of a call that a person is asked about are cut last, and say so where they stand.
-What a value holds goes into table cells, escaped, or into a fence longer than any run of backticks in it.
+It travels in a URL, so it stays under 4 KB. Where not all fits, the table of stages is cut first, then what is shown
+beside the value to decide on, that value last. Then it shows no number, and names the query `evidence`, which has all
+and the number for it. What a value holds goes into table cells, escaped, or into a fence.
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
 import json
-import re
-import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote
 
 from gatework.canonical import Json
-from gatework.temporal.progress import NodeProgress, Progress, Waiting, asked, called
+from gatework.temporal.instructions import instructions
+from gatework.temporal.markdown import fenced, lines_of, on_one_line
+from gatework.temporal.progress import NodeProgress, Progress, Said, Waiting, asked, called
 
 T = TypeVar("T")
 
 MAX_BYTES = 3_600
+MAX_ENCODED_BYTES = 7_600
+"""As a part of a URL; what stands between a browser and the UI may take no more than 8 KB, as nginx does."""
 
-_SIZES = ((600, 40), (300, 40), (160, 40), (80, 24), (40, 12), (20, 6), (12, 3))
-"""Longest text in characters and most entries of a list, down to those with which every panel fits."""
 _CELL = 160
 """From here on a text gets a fence of its own, and its lines are kept."""
+_WORD = 28
+"""So does one with a longer word: a cell does not break it, and what is out of sight is not seen."""
 _NAME = 40
+_WORD_OF_NAME = 20
 _LINES = 16
-_WIDTH = 60
-"""Longest line in a fence, in characters: the UI does not wrap there, and what is out of sight is not seen."""
-_MARKS_ON_ONE = 4
-"""Accents on one letter; no script needs more."""
+"""Most lines of a text that is cut."""
 _MARKS = {"done": "✔", "running": "▶", "waiting": "▶", "ahead": "–"}
+_VERDICTS = {"pass": "✔", "retry": "sends it back", "block": "blocks", "escalate": "asks"}
+_KNOWN = {"none": "nobody said who", "claimed": "as claimed", "authenticated": "authenticated", "signed": "signed"}
 _PAD = "\u2003"
 """Tables of the UI have no padding."""
-_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
-"""What looks like nothing, and is no space to Unicode."""
-_MORE = "*Cut to fit: the query `state` shows it all.*"
+_CUT = "**Not all of the evidence fits here: under Queries, run `evidence` for all of it, with the number at its end.**"
+_NOT_ALL = "**These are not all of the arguments.**"
 
-_LET_IN = "`approve` with **{number}**: {node} runs on exactly these inputs"
-_RETRY_IN_DOUBT = "`retry` with **{number}**, once you know that it did not happen"
-"""At a gate of an effect in doubt; a plain retry, sent twice, could repeat it."""
 
-_CALL = {
-    "approve": "`approve` with **{number}**: {tool} is called once, with exactly the arguments below",
-    "reject": (
-        '`reject` with the reason in double quotes, `"…"`: the call is not made, {node} is told so, '
-        "and the run does not end"
-    ),
-    "abort": "`abort` to end the run without the call",
-}
-_NOT_ALL = "**These are not all of the arguments: read them in the query `state`, or with `gatework show`.**"
+@dataclass(frozen=True, kw_only=True)
+class _Size:
+    """How much is shown."""
 
-_HOW = {
-    "approve": "`approve` with **{number}**",
-    "reject": '`reject` with the reason in double quotes, `"…"`',
-    "retry": '`retry` with nothing, or with a note for the model, `"…"`',
-    "edit": "`edit` with a corrected {place} as JSON",
-    "abort": "`abort` to end the run",
-}
+    longest: int
+    """Longest text of the value to decide on, in characters; of all else no more than `beside`."""
+    beside: int
+    most: int = 40
+    """Most entries of a list."""
+    lines: int = _LINES
+    table: int = 3
+    """How much of the table of stages: 0 all, 1 and 2 less of the results, 3 no table."""
+
+
+_STEPS = (1_500, 1_000, 600, 300, 160, 80, 40, 20, 12)
+_SIZES = (
+    *(_Size(longest=MAX_BYTES, beside=MAX_BYTES, most=200, lines=200, table=table) for table in range(4)),
+    *(_Size(longest=MAX_BYTES, beside=step, most=max(3, min(40, step // 2)), table=2) for step in _STEPS),
+    *(_Size(longest=step, beside=12, most=max(3, min(40, step // 2))) for step in _STEPS),
+    _Size(longest=12, beside=12, most=0),
+)
+"""What fits with the first four is whole. With the last one everything fits."""
 
 
 def panel(progress: Progress) -> str:
     """The panel of a run, at most `MAX_BYTES` bytes of UTF-8. Its first line says what is needed of whom."""
+    return _drawn(progress)[0]
+
+
+def cut(progress: Progress) -> bool:
+    """Whether the panel of a run that waits does not hold all that is decided on, and so shows no number."""
+    return progress.waiting is not None and not _drawn(progress)[1]
+
+
+def _drawn(progress: Progress) -> tuple[str, bool]:
+    """The panel, and whether all that is decided on is on it."""
+    values = tuple(_values(progress.waiting)) if progress.waiting else ()
     text = ""
-    for size, of_call in _sizes():
-        text = _Page(*size, of_call).written(progress)  # the smallest is shown where none fits
-        if len(text.encode()) <= MAX_BYTES:
-            break
-    return text
+    for size in _SIZES:
+        page = _Page(progress, values, size)
+        if page.hopeless:
+            continue
+        text = page.written()
+        if _fits(text):
+            return text, page.whole
+    return text, False
 
 
-def _sizes() -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """How much to show, of what there is and of the arguments of a call: those are cut once all else is."""
-    yield from ((size, _SIZES[0]) for size in _SIZES)
-    yield from ((_SIZES[-1], of_call) for of_call in _SIZES[1:])
+def _fits(text: str) -> bool:
+    return len(text.encode()) <= MAX_BYTES and len(quote(text, safe="-_.!~*'()")) <= MAX_ENCODED_BYTES
+
+
+# -- what is shown, value by value -----------------------------------------------------------------
+
+_MOST_ROWS = 201
+"""More than ever fit."""
+_DEEP = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Value:
+    """A value as rows of a name and a text."""
+
+    name: str
+    rows: tuple[tuple[tuple[str, ...], str], ...]
+    """The path of names in the value, and the text there; the path is empty for a value that is no object."""
+
+
+def _values(waiting: Waiting) -> Iterator[_Value]:
+    for name, value in waiting.shown.items():
+        yield _Value(name=name, rows=tuple(itertools.islice(_rows(value), _MOST_ROWS)))
+
+
+def _rows(value: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The texts in a value, with the names that lead there; lists of objects are counted from 1."""
+    if isinstance(value, dict) and value and len(path) < _DEEP:
+        for name, item in value.items():
+            yield from _rows(item, (*path, name))
+    elif isinstance(value, list) and value and len(path) < _DEEP and all(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value, start=1):
+            yield from _rows(item, (*path, str(number)))
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# -- the page --------------------------------------------------------------------------------------
 
 
 class _Page:
-    """The panel with texts of at most `longest` characters and lists of at most `most` entries."""
+    """The panel at one size."""
 
-    def __init__(self, longest: int, most: int, of_call: tuple[int, int] = _SIZES[0]) -> None:
-        self._longest = longest
-        self._most = most
-        self._of_call = of_call
-        self._cut = False
+    def __init__(self, progress: Progress, values: Sequence[_Value], size: _Size) -> None:
+        self._progress = progress
+        self._values = values
+        self._size = size
+        self.whole = True
+        """Whether nothing that is decided on was cut, as far as it has been written."""
 
-    def written(self, progress: Progress) -> str:
-        parts = [self._head(progress)]
-        if progress.waiting is not None:
-            parts += [self._how(progress.waiting), *self._evidence(progress.waiting)]
-        parts.append(self._table(progress.nodes))
-        return "\n\n".join([*parts, _MORE] if self._cut else parts)
+    @property
+    def hopeless(self) -> bool:
+        """Whether it cannot fit, to be seen without writing it."""
+        shown = 0
+        for position, value in enumerate(self._values[: self._size.most]):
+            longest = min(self._longest(position), self._size.lines * 30)
+            shown += sum(min(len(text), longest) for _, text in value.rows[: self._size.most])
+        return shown > MAX_BYTES or (self._size.table < 3 and 20 * len(self._progress.nodes) > MAX_BYTES)
 
-    def _head(self, progress: Progress) -> str:
-        total, waiting = len(progress.nodes), progress.waiting
-        note = f"\n\n> {self._inline(progress.note)}" if progress.note else ""
+    def written(self) -> str:
+        progress, waiting = self._progress, self._progress.waiting
         if waiting is None:
-            done = sum(node.status == "done" for node in progress.nodes)
-            reason = f": {self._inline(progress.reason)}" if progress.reason else ""
-            return f"### {progress.status.capitalize()}{reason}\n{done} of {total} stages done.{note}"
-        position = next(i for i, node in enumerate(progress.nodes, start=1) if node.name == waiting.node)
-        return f"### NEEDS YOU ({_name(waiting.role)}): {asked(waiting, _name)}, stage {position} of {total}{note}"
+            parts = [self._standing()]
+        else:
+            evidence = [*self._reasons(waiting), *self._evidence(waiting), *self._guards(waiting)]
+            self.whole = self.whole and not waiting.cut
+            parts = [self._head(waiting), self._how(waiting), *([] if self.whole else [_CUT]), *evidence]
+        link = f"[All that waits for somebody]({progress.link})" if progress.link else ""
+        return "\n\n".join(filter(None, [*parts, *self._ruled(), self._table(progress.nodes), link]))
+
+    def _standing(self) -> str:
+        progress = self._progress
+        done = sum(node.status == "done" for node in progress.nodes)
+        reason = f": {self._beside(progress.reason)}" if progress.reason else ""
+        head = f"### {progress.status.capitalize()}{reason}\n{done} of {len(progress.nodes)} stages done."
+        return f"{head}{self._note()}"
+
+    def _head(self, waiting: Waiting) -> str:
+        nodes = self._progress.nodes
+        position = next(i for i, node in enumerate(nodes, start=1) if node.name == waiting.node)
+        stage = f"stage {position} of {len(nodes)}"
+        title = self._beside(waiting.title, max(self._size.beside, 80))
+        said = f"approve {stage}, {title}" if title else f"{asked(waiting, _name)}, {stage}"
+        return f"### NEEDS YOU ({_name(waiting.role)}): {said}{self._note()}"
+
+    def _note(self) -> str:
+        return f"\n\n> {self._beside(self._progress.note)}" if self._progress.note else ""
+
+    # -- how to answer
 
     def _how(self, waiting: Waiting) -> str:
-        until = waiting.expires.replace("T", " ").replace("+00:00", " UTC")
-        known = {**_HOW, "retry": _RETRY_IN_DOUBT} if waiting.kind == "unknown" else _HOW
-        known = {**known, "approve": _LET_IN} if waiting.before else known
-        known = {**known, **_CALL} if waiting.kind == "call" else known
-        names = {"place": _name(waiting.place), "node": _name(waiting.node), "tool": _name(waiting.tool)}
-        ways = [known[update].format(number=waiting.number, **names) for update in waiting.allowed]
-        reasons = [f"> {self._inline(reason)}" for reason in self._first(waiting.reasons)]
+        until = waiting.expires[:16].replace("T", " ")
+        then = f"{_name(waiting.otherwise)} is asked" if waiting.otherwise else "the run ends"
         # Without the empty line the renderer sees no list.
-        lines = [f"**More Actions → Send an Update**, until {until}", "", *(f"- {way}" for way in ways)]
-        return "\n".join([*lines, "", "\n>\n".join(reasons)] if reasons else lines)
+        lines = [f"**More Actions → Send an Update**, until {until} UTC, then {then}:", ""]
+        lines += [f"- {way}" for way in instructions(waiting, _name, whole=self.whole)]
+        who = " ".join(self._who(waiting))
+        return "\n".join([*lines, "", who] if who else lines)
 
-    def _evidence(self, waiting: Waiting) -> Iterable[str]:
-        for name, value in self._first(list(waiting.shown.items())):
-            if waiting.tool and name == called(waiting.tool):
-                yield from self._arguments(name, value)
-            else:
-                yield self._value(_name(name), value)
+    def _who(self, waiting: Waiting) -> Iterator[str]:
+        """Who has approved, and who may not."""
+        if waiting.handed_on:
+            yield "Those who were asked first did not answer in time."
+        if waiting.quorum > 1:
+            votes = waiting.votes[: self._size.most]
+            given = ", ".join(f"{self._beside(vote.by, 40)} ({_KNOWN[vote.identity]})" for vote in votes)
+            yield f"**{len(waiting.votes)} of {waiting.quorum}** have approved{': ' if given else ''}{given}."
+        if waiting.not_by:
+            names = [self._beside(name, 40) for name in waiting.not_by[: self._size.most]]
+            names += ["others"] if len(waiting.not_by) > len(names) else []
+            yield f"Not to be approved by {', '.join(names)}."
+
+    # -- on what evidence
+
+    def _reasons(self, waiting: Waiting) -> Iterator[str]:
+        """Why a person is asked, with the guard that said so where one did."""
+        by = {said.reason: said for said in reversed(waiting.guards) if said.verdict != "pass"}
+        lines = []
+        for reason in self._first(waiting.reasons):
+            said = by.get(reason)
+            who = f"{_name(said.guard)} {_VERDICTS[said.verdict]}: " if said else ""
+            lines.append(who + self._inline(reason, self._size.longest))
+        if waiting.kind == "approval":
+            yield from (f"Asked because: {line}" for line in lines)
+        elif lines:
+            yield "\n>\n".join(f"> {line}" for line in lines)
+
+    def _evidence(self, waiting: Waiting) -> Iterator[str]:
+        """The values, in order: what fits into cells in one table, each longer text where its value ends."""
+        table: list[str] = []
+        for position, value in enumerate(self._first(self._values)):
+            rows, fences, whole = self._value(value, self._longest(position))
+            what = "what you approve" if position == 0 and "approve" in waiting.allowed else ""
+            if rows:
+                table += [f"| {_PAD} | |"] if table else []
+                head = f"| **{self._named(value.name)}**{_PAD} | {what} |"
+                table += [head, *rows] if table else [head, "|:---|:---|", *rows]
+            if waiting.tool and value.name == called(waiting.tool) and not whole:
+                fences.insert(0, _NOT_ALL)
+            if fences:
+                yield "\n".join(table)
+                table = []
+            yield from fences
+        yield "\n".join(table)
         if waiting.left_out:
-            self._cut = True
-            yield f"Too large to show: {', '.join(map(_name, self._first(waiting.left_out)))}."
+            self.whole = False
+            yield f"Too large to show: {', '.join(map(_name, waiting.left_out[: self._size.most]))}."
 
-    def _arguments(self, name: str, value: Json) -> Iterable[str]:
-        page = _Page(*self._of_call)
-        yield page._value(_name(name), value)
-        if page._cut:
-            self._cut = True
-            yield _NOT_ALL
-
-    def _value(self, shown: str, value: Json) -> str:
-        if not isinstance(value, dict):
-            return f"**{shown}**\n\n{self._fence(_text(value))}"
+    def _value(self, value: _Value, longest: int) -> tuple[list[str], list[str], bool]:
+        """Its rows of the table, its texts that are too long for one, and whether that is all of it."""
+        before, self.whole = self.whole, True
         rows, fences = [], []
-        for name, item in self._first(list(value.items())):
-            text = _text(item)
-            if len(text) > _CELL or "\n" in text:
-                fences.append(f"**{shown}** {_name(name)}\n\n{self._fence(text)}")
+        for path, text in self._first(value.rows):
+            name = " › ".join(map(self._named, path))
+            if _is_cell(path, text):
+                rows.append(f"| {name}{_PAD} | {self._inline(text, longest)} |")
             else:
-                rows.append(f"| {_name(name)}{_PAD} | {self._inline(text)}{_PAD} |")
-        table = "\n".join([f"| {shown}{_PAD} | {_PAD} |", "|:---|:---|", *rows]) if rows or not fences else ""
-        return "\n\n".join(filter(None, [table, *fences]))
+                fences.append(f"**{self._named(value.name)}** {name}\n\n{self._fence(text, longest)}")
+        whole, self.whole = self.whole, self.whole and before
+        return rows, fences, whole
+
+    def _guards(self, waiting: Waiting) -> Iterator[str]:
+        """What the guards said, in a line; what stands as a reason is not said again."""
+        of: dict[str, list[str]] = {}
+        for said in waiting.guards:
+            if said.verdict == "pass" or said.reason not in waiting.reasons:
+                of.setdefault(said.of, []).append(self._guard(said))
+        told = [
+            f"{_name(name)}: {', '.join(guards[: self._size.most])}"
+            for name, guards in list(of.items())[: self._size.most]
+        ]
+        if told:
+            yield f"Guards: {'; '.join(told)}"
+
+    def _guard(self, said: Said) -> str:
+        reason = f", “{self._beside(said.reason)}”" if said.verdict != "pass" else ""
+        return f"{_name(said.guard)} {_VERDICTS[said.verdict]}{reason}"
+
+    # -- the rest
+
+    def _ruled(self) -> Iterator[str]:
+        """What was approved by rule."""
+        ruled = self._progress.automatic[: self._size.most]
+        if ruled:
+            yield "; ".join(f"{_name(one.node)} was approved by rule: {self._beside(one.rule)}" for one in ruled)
 
     def _table(self, nodes: Sequence[NodeProgress]) -> str:
+        if self._size.table == 3:
+            counts = {status: sum(node.status == status for node in nodes) for status in _MARKS}
+            return f"Stages: {', '.join(f'{count} {status}' for status, count in counts.items() if count)}."
+        room = (40, 20, 0)[self._size.table]
+        head = f"| stage{_PAD} | {_PAD} | attempt{_PAD} |" + (" result |" if room else "")
         rows = [
-            f"| {_MARKS[node.status]}{_PAD} | {_name(node.name)}{_PAD} | {_state(node)}{_PAD} "
-            f"| {node.attempts or ''}{_PAD} |"
-            for node in self._first(nodes)
+            f"| {_name(node.name)}{_PAD} | {_MARKS[node.status]}\u00a0{_state(node)}{_PAD} "
+            f"| {node.attempts or ''}{_PAD} |" + (f" {self._beside(node.result, room)} |" if room else "")
+            for node in nodes
         ]
-        return "\n".join([f"| {_PAD} | stage{_PAD} | state{_PAD} | attempts{_PAD} |", "|---|:---|:---|:---|", *rows])
+        return "\n".join([head, "|:---|:---|:---|" + (":---|" if room else ""), *rows])
+
+    # -- texts
+
+    def _longest(self, position: int) -> int:
+        """How many characters of the texts of one of the values; what is decided on comes first."""
+        return self._size.longest if position == 0 else min(self._size.longest, self._size.beside)
 
     def _first(self, items: Sequence[T]) -> Sequence[T]:
-        self._cut = self._cut or len(items) > self._most
-        return items[: self._most]
+        """The entries of a list that is decided on."""
+        self.whole = self.whole and len(items) <= self._size.most
+        return items[: self._size.most]
 
-    def _inline(self, text: str) -> str:
-        """Text on one line in which nothing is Markdown or HTML."""
-        looked_at = text[: 4 * self._longest]
-        return _escaped(self._shortened(" ".join(_clean(looked_at).split()), whole=looked_at == text))
+    def _named(self, name: str) -> str:
+        """A name that is decided on, too."""
+        self.whole = self.whole and len(name) <= _NAME
+        return _name(name)
 
-    def _fence(self, text: str) -> str:
-        looked_at = text[: 4 * self._longest]
-        lines = [part for line in _clean(looked_at).split("\n") for part in _wrapped(re.sub(r"\s{4,}", "   ", line))]
-        whole = looked_at == text and len(lines) <= _LINES
-        clean = self._shortened("\n".join(lines[:_LINES]), whole=whole)
-        ticks = max((len(run) for run in re.findall(r"`+", clean)), default=0)
-        fence = "`" * max(3, ticks + 1)
-        return f"{fence}text\n{clean}\n{fence}"
+    def _inline(self, text: str, longest: int) -> str:
+        """What is decided on, on one line."""
+        self.whole = self.whole and len(text) <= longest
+        return _shortened(text, longest)
 
-    def _shortened(self, text: str, *, whole: bool) -> str:
-        """The text, with a mark at its end where it is not the whole."""
-        if whole and len(text) <= self._longest:
-            return text
-        self._cut = True
-        return f"{text[: self._longest]}… (cut)"
+    def _beside(self, text: str, longest: int = 300) -> str:
+        """What is told beside it, on one line."""
+        return _shortened(text, min(longest, max(self._size.beside, 40)))
+
+    def _fence(self, text: str, longest: int) -> str:
+        lines = lines_of(text[:longest])
+        if len(text) > longest or len(lines) > self._size.lines:
+            self.whole = False
+            lines = [*lines[: self._size.lines], "… (cut)"]
+        return fenced(lines)
 
 
-def _wrapped(line: str) -> list[str]:
-    return textwrap.wrap(line, _WIDTH) or [""]
+def _shortened(text: str, longest: int) -> str:
+    return on_one_line(text[:longest]) + ("…" if len(text) > longest else "")
+
+
+def _is_cell(path: Iterable[str], text: str) -> bool:
+    """Whether a text fits beside its name, with no word that is too long to be seen."""
+    names = [word for name in path for word in name[:_NAME].split()]
+    return (
+        len(text) <= _CELL
+        and len(text.splitlines()) < 2
+        and all(len(word) <= _WORD for word in text.split())
+        and all(len(word) <= _WORD_OF_NAME for word in names)
+    )
 
 
 def _state(node: NodeProgress) -> str:
@@ -189,38 +342,6 @@ def _state(node: NodeProgress) -> str:
     return f"{node.status}{by_hand}" + (f", {_name(node.calling)}" if node.calling else "")
 
 
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _name(name: str) -> str:
     """A name of the plan or of a field: an identifier as a rule, but a mapping's keys are outside text."""
-    return _shown_name(name[:_NAME]) + ("…" if len(name) > _NAME else "")
-
-
-@functools.lru_cache(maxsize=1024)  # the panel is written at every step, and most of it is names
-def _shown_name(name: str) -> str:
-    return _escaped(" ".join(_clean(name).split()))
-
-
-def _escaped(line: str) -> str:
-    """Text in which nothing is Markdown or HTML, by the escapes that the UI's renderer knows; it shows others."""
-    escaped = re.sub(r"([!#&(-+\-.:<>\[-`{-~])", r"\\\1", line)
-    return re.sub(r"\$|(?<=\d)/", lambda found: f"&#{ord(found[0])};", escaped)  # formulas, and ½ for 1/2
-
-
-def _clean(text: str) -> str:
-    """Text without what moves, hides or covers other text: controls, direction marks, blanks, heaps of accents."""
-    clean, marks = [], 0
-    for c in text.replace("\r\n", "\n"):
-        category = unicodedata.category(c)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if c in "\n\r\x0b\x0c\x85\u2028\u2029":
-            clean.append("\n")
-        elif c == "\t":
-            clean.append(" ")
-        elif category[0] == "C" or c in _BLANK or marks > _MARKS_ON_ONE:
-            clean.append("\ufffd")
-        else:
-            clean.append(c)
-    return "".join(clean)
+    return on_one_line(name[:_NAME]) + ("…" if len(name) > _NAME else "")

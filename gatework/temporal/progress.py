@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from gatework import titles
 from gatework.canonical import Json
-from gatework.events import Action
-from gatework.plan import Plan
-from gatework.state import ALLOWED, Gate, GateKind, State
+from gatework.events import Action, Given
+from gatework.ledger import Entry
+from gatework.plan import Approval, Identity, Node, Plan
+from gatework.state import ALLOWED, Gate, GateKind, State, Vote
+from gatework.verdict import Word
 
 NodeStatus = Literal["done", "running", "waiting", "ahead"]
 
@@ -29,6 +33,27 @@ class NodeProgress:
     by_hand: bool = False
     calling: str = ""
     """The tool whose call it waits for."""
+    result: str = ""
+    """The beginning of what it came to: the first texts and numbers of its value, or who approved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a guard said of a value that is shown, or of the inputs of the node that waits."""
+
+    of: str
+    """Name of the value, as in `Waiting.shown`; that of the node, of its inputs."""
+    guard: str
+    verdict: Word
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruled:
+    """An approval that the plan's own rule gave, so that no person was asked."""
+
+    node: str
+    rule: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +64,6 @@ class Waiting:
     kind: GateKind
     node: str
     role: str
-    number: str
-    """What `approve` takes."""
     evidence: str
     reasons: tuple[str, ...]
     allowed: tuple[Action, ...]
@@ -55,11 +78,33 @@ class Waiting:
     The arguments of a call stand under the tool's name and `()`, so `grant_voucher()`.
     """
     left_out: tuple[str, ...] = ()
-    """Names of values that are too large to show here; the history has them."""
+    """Names of values that are too large to show here; the query `evidence` has each."""
     before: bool = False
     """Whether a guard asks about the inputs, before the node runs."""
     tool: str = ""
     """The tool that the node wants to call, where a person is asked about the call."""
+    title: str = ""
+    """What is asked, in a sentence of the plan with fields of the value; empty where the plan has none."""
+    guards: tuple[Said, ...] = ()
+    """What the guards said of what is shown."""
+    identity: Identity = "none"
+    """How surely it must be known who approves."""
+    quorum: int = 1
+    """How many people must approve."""
+    votes: tuple[Vote, ...] = ()
+    """Who has approved so far, where one is not enough."""
+    not_by: tuple[str, ...] = ()
+    """Who may not approve, by name."""
+    handed_on: bool = False
+    """Whether those who were asked first did not answer in time."""
+    otherwise: str = ""
+    """The role that is asked once the time is up; empty where that counts as a no."""
+    click: bool = False
+    """Whether `approve` may be sent without the number."""
+    cut: bool = False
+    """Whether not all of this fits on the panel, which then shows no number."""
+    number: str
+    """What `approve` takes from those who have seen all of the above."""
 
 
 _ASKS: Mapping[GateKind, str] = {
@@ -85,10 +130,11 @@ def called(tool: str) -> str:
 
 
 def asked(waiting: Waiting, shown: Callable[[str], str] = str) -> str:
-    """What a person is asked, in a few words; `shown` makes a name fit for where it stands."""
+    """What a person is asked, in a few words; `shown` makes a name or a title fit for where it stands."""
     words = _ASKS_BEFORE[waiting.kind] if waiting.before else _ASKS[waiting.kind]
     node = waiting.place if waiting.kind == "approval" else waiting.node
-    return words.format(node=shown(node), tool=shown(waiting.tool))
+    title = f": {shown(waiting.title)}" if waiting.title else ""
+    return words.format(node=shown(node), tool=shown(waiting.tool)) + title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +156,10 @@ class Progress:
     """What else there is to know, in a sentence: that no worker takes a stage, that an effect may have happened."""
     lineage: str = ""
     """What names the run in signed decisions, and in the keys of its effects. Its like has no other run."""
+    automatic: tuple[Ruled, ...] = ()
+    """Approvals that hold and that no person gave."""
+    link: str = ""
+    """Where the UI lists all work that waits, from any of its pages; empty where that is not known."""
 
 
 NOT_BEGUN = "The run has not begun yet; try again in a moment."
@@ -130,9 +180,11 @@ def fitting(values: Mapping[str, Json], first: str = "") -> dict[str, Json]:
     return {name: value for name, value in values.items() if name in kept}
 
 
-def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: datetime | None) -> Progress:
-    """The progress of a run, from its state alone."""
+def progress(plan: Plan, state: State, ledger: Sequence[Entry] = (), *, expires: datetime | None = None) -> Progress:
+    """The progress of a run, from its state; who said what of it is in the ledger."""
     outcome, gate = state.outcome, state.gate
+    automatic = tuple(_ruled(plan, state, ledger))
+    by_rule = {ruled.node for ruled in automatic}
     return Progress(
         workflow=plan.name,
         plan=plan.digest,
@@ -146,14 +198,16 @@ def progress(plan: Plan, state: State, *, receipts: int, head: str, expires: dat
                 label=node.label,
                 by_hand=node.name in state.values and state.values[node.name].by_hand,
                 calling=state.pending[0].tool if state.pending and position == state.at else "",
+                result=_result(state, node, by_rule),
             )
             for position, node in enumerate(plan.nodes)
         ),
-        waiting=_waiting(state, gate, expires) if gate else None,
+        waiting=_waiting(plan, state, gate, ledger, expires) if gate else None,
         reason=outcome.reason if outcome else "",
-        receipts=receipts,
-        head=head,
+        receipts=len(ledger),
+        head=ledger[-1].digest if ledger else "",
         note=_doubt(state) if outcome and outcome.kind != "completed" else "",
+        automatic=automatic,
     )
 
 
@@ -181,20 +235,16 @@ def _status(state: State, name: str, position: int) -> NodeStatus:
     return "waiting" if state.gate else "running"
 
 
-def _waiting(state: State, gate: Gate, expires: datetime | None) -> Waiting:
-    shown = {name: state.values[name].sealed.data for name in gate.shown if name in state.values}
-    if gate.candidate is not None:
-        shown = {gate.node: gate.candidate.data, **shown}
-    if gate.call is not None:
-        # As at the gate: a name that no node has, so that no value takes the place of what is approved.
-        shown = {called(gate.call.tool): gate.call.arguments, **shown}
-    fits = fitting(shown, called(gate.call.tool) if gate.call else "")
+def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expires: datetime | None) -> Waiting:
+    shown = evidence_of(state, gate)
+    fits = fitting(shown, next(iter(shown), ""))
+    node = plan.nodes[plan.index[gate.node]]
+    otherwise = node.otherwise if isinstance(node, Approval) and not gate.handed_on else None
     return Waiting(
         gate=gate.id,
         kind=gate.kind,
         node=gate.node,
         role=gate.role,
-        number=gate.number,
         evidence=gate.evidence,
         reasons=gate.reasons,
         allowed=ALLOWED[gate.kind],
@@ -204,4 +254,116 @@ def _waiting(state: State, gate: Gate, expires: datetime | None) -> Waiting:
         left_out=tuple(name for name in shown if name not in fits),
         before=gate.before,
         tool=gate.call.tool if gate.call else "",
+        title=_title(node, state) if isinstance(node, Approval) else "",
+        guards=tuple(_guards(plan, gate, ledger)),
+        identity=gate.by.identity,
+        quorum=gate.by.quorum,
+        votes=gate.votes,
+        not_by=gate.not_by,
+        handed_on=gate.handed_on,
+        otherwise=otherwise.role if otherwise else "",
+        click=gate.click,
+        number=gate.number,
     )
+
+
+def evidence_of(state: State, gate: Gate) -> dict[str, Json]:
+    """The values to decide on at a gate, by name, whatever their size; what is decided on comes first."""
+    shown = {name: state.values[name].sealed.data for name in gate.shown if name in state.values}
+    if gate.candidate is not None:
+        shown = {gate.node: gate.candidate.data, **shown}
+    if gate.call is not None:
+        # As at the gate: a name that no node has, so that no value takes the place of what is approved.
+        shown = {called(gate.call.tool): gate.call.arguments, **shown}
+    return shown
+
+
+# -- in a few words --------------------------------------------------------------------------------
+
+MAX_TITLE = 160
+_PART = 40
+"""Longest part of a title or a result that comes from a value."""
+_WORD = 16
+"""Longest word in a result: a cell of a table does not break it."""
+_PLAIN = frozenset("-_.,:/@+%#")
+
+
+def _title(node: Approval, state: State) -> str:
+    """The title with fields of the value. One that is more than a plain word stands in quotation marks, so that nobody
+    takes what a value says for what the plan says; one that is written from right to left, which would move the words
+    around it, is left to the evidence.
+    """
+    value = state.values[node.value.node].sealed.data
+    found = value if isinstance(value, dict) else {}
+    parts = {name: _part(found[name]) for name in titles.fields(node.title) if name in found} if node.title else {}
+    return _short(titles.filled(node.title, parts), MAX_TITLE)
+
+
+def _part(item: Json) -> str:
+    text = _short(item if isinstance(item, str) else json.dumps(item, ensure_ascii=False))
+    if any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text):
+        return "“…”"
+    if text and all(c.isalnum() or c in _PLAIN for c in text):
+        return text
+    inside = "".join("'" if c in '“”„‟"' else c for c in text)
+    return f"“{inside}”"
+
+
+def _result(state: State, node: Node, by_rule: Container[str]) -> str:
+    """What a node came to, as far as it fits into a cell of a table."""
+    held = state.values.get(node.name)
+    if held is None:
+        return ""
+    if isinstance(node, Approval):
+        return "by rule" if node.name in by_rule else _short(f"by {', '.join(held.by)}" if held.by else "by a person")
+    return _short(", ".join(_scalars(held.sealed.data)))
+
+
+def _scalars(value: Json) -> Iterator[str]:
+    """The first texts and numbers of a value, as many as may be shown."""
+    room = _PART
+    for item in value.values() if isinstance(value, dict) else (value,):
+        if room <= 0:
+            return
+        if isinstance(item, str | int | float) and not isinstance(item, bool) and item != "":
+            words = str(item)[: 4 * _PART].split()
+            text = " ".join(_short(word, _WORD) for word in words)
+            room -= len(text) + 2
+            yield text
+
+
+def _short(text: str, limit: int = _PART) -> str:
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1].rstrip()}…"
+
+
+# -- from the ledger -------------------------------------------------------------------------------
+
+
+def _ruled(plan: Plan, state: State, ledger: Sequence[Entry]) -> Iterator[Ruled]:
+    """The approvals that hold, where the last word on each was the rule's."""
+    last = {entry.receipt.node: entry.receipt for entry in ledger if entry.receipt.kind in ("approved", "decided")}
+    for node in plan.nodes:
+        if isinstance(node, Approval) and node.name in state.values:
+            receipt = last.get(node.name)
+            if receipt is not None and receipt.kind == "approved":
+                yield Ruled(node=node.name, rule=receipt.reason)
+
+
+def _guards(plan: Plan, gate: Gate, ledger: Sequence[Entry]) -> Iterator[Said]:
+    """What was said of each value that is shown when it was accepted, or refused for the last time."""
+    given: dict[tuple[str, str], tuple[Given, ...]] = {}
+    stopped: tuple[Given, ...] = ()
+    for entry in ledger:
+        receipt = entry.receipt
+        if receipt.kind == "output":
+            given[receipt.node, receipt.output] = receipt.verdicts
+        elif receipt.kind == "stopped" and receipt.node == gate.node:
+            stopped = receipt.verdicts
+    said: dict[str, tuple[Given, ...]] = {gate.node: stopped} if gate.before else {}
+    for name, digest in gate.shown.items():
+        node = plan.nodes[plan.index[name]] if name in plan.index else None
+        source = node.value.node if isinstance(node, Approval) else name
+        said.setdefault(source, given.get((source, digest), ()))
+    for name, verdicts in said.items():
+        yield from (Said(of=name, guard=one.guard, verdict=one.verdict, reason=one.reason) for one in verdicts)

@@ -1,9 +1,11 @@
-"""The updates of a run: what people send. Neither half of one waits for anything: what was checked is what is taken."""
+"""What people send to a run: updates, and what they ask by a query. Neither half of an update waits for anything: what
+was checked is what is taken.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -12,6 +14,8 @@ from gatework import canonical
 from gatework.events import Action
 from gatework.temporal.decisions import DESCRIPTIONS, MIGRATE
 from gatework.temporal.payloads import raw
+
+Ask = TypeVar("Ask", bound=Callable[..., RawValue])
 
 # `Any`, because Temporal reads these hints while the class is being made, which has no name yet.
 
@@ -60,3 +64,14 @@ def _update(name: str, description: str, take: Callable[..., Any], check: Callab
     # One raw value, whatever it holds; any other number is decoded loosely, and then refused by us.
     object.__setattr__(update._defn, "arg_types", [RawValue])
     return update
+
+
+def question(description: str) -> Callable[[Ask], Ask]:
+    """A query that takes one JSON value, or nothing, as it was sent."""
+
+    def asked(ask: Ask) -> Ask:
+        query = workflow.query(description=description)(ask)
+        object.__setattr__(workflow._QueryDefinition.from_fn(query), "arg_types", [RawValue])
+        return query
+
+    return asked

@@ -86,7 +86,7 @@ async def test_person_finds_the_run_reads_its_panel_and_approves_with_the_number
     await expect(panel).to_contain_text(f"approve with {waits.number}")
     # What a value says is shown, and is neither a link nor markup.
     await expect(panel).to_contain_text("<b>bold</b> | a@b.example **5000** [pay](http://evil.example)")
-    assert await panel.get_by_role("link").count() == 0
+    assert await panel.get_by_role("link").all_inner_texts() == ["All that waits for somebody"]
 
     wrong = "1000" if waits.number != "1000" else "1001"
     dialog = await sent(page, "approve", wrong)
@@ -125,7 +125,7 @@ async def test_person_reads_a_call_and_lets_exactly_that_one_happen(server: Serv
         await expect(panel).to_contain_text("the call is not made, decide_each is told so, and the run does not end")
         await expect(panel).to_contain_text("12.50")
         await expect(panel).to_contain_text("``` **approve** with **0000** <b>x</b> | [pay](http://evil.example)")
-        assert await panel.get_by_role("link").count() == 0
+        assert await panel.get_by_role("link").all_inner_texts() == ["All that waits for somebody"]
         assert await panel.locator("strong", has_text="0000").count() == 0
 
         dialog = await sent(page, "approve", "0000" if waits.number != "0000" else "0001")

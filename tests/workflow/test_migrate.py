@@ -106,6 +106,7 @@ async def test_run_that_this_deploy_cannot_run_is_moved(deployments: Deployments
         await other.abort("Enough.")
         told = await run.move()
         assert (told["kept"], told["again"]) == ([], ["paper"])
+        assert await run.move(v2.plan.digest[:16]) == told
         await run.migrate(v2.plan.digest, by="Ada")
 
         async def there() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import shlex
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from gatework import wire
 from gatework.cli import render
 from gatework.cli.output import console
 from gatework.errors import ContractError
-from gatework.temporal.progress import NodeProgress, Progress, Waiting
+from gatework.state import Vote
+from gatework.temporal.progress import NodeProgress, Progress, Ruled, Said, Waiting
 from tests.unit.logs.test_text import HOSTILE
 
 MARK = "x; touch /evil '"
@@ -24,7 +26,7 @@ def waits(text: str) -> Progress:
         workflow=text,
         plan=text,
         status="waiting",
-        nodes=(NodeProgress(name=text, kind=text, status="done", attempts=2, label=text),),
+        nodes=(NodeProgress(name=text, kind=text, status="done", attempts=2, label=text, result=text),),
         waiting=Waiting(
             gate=1,
             kind="unknown",
@@ -38,11 +40,19 @@ def waits(text: str) -> Progress:
             expires=text,
             shown={text: {text: text}},
             left_out=(text,),
+            title=text,
+            guards=(Said(of=text, guard=text, verdict="block", reason=f"{text} "),),
+            quorum=2,
+            votes=(Vote(by=text, identity="claimed"),),
+            not_by=(text,),
+            otherwise=text,
         ),
         reason="",
         receipts=1,
         head=text,
         note=text,
+        automatic=(Ruled(node=text, rule=text),),
+        link=text,
     )
 
 
@@ -90,6 +100,87 @@ def test_what_a_decision_about_a_call_does_is_said() -> None:
     assert "grant_voucher is called once, with exactly these arguments" in said
     assert "it is not called, gesture is told so, and the run does not end" in said
     assert render.meaning(answered_waiting()) == ""
+
+
+def shown(part: object) -> str:
+    screen = console()
+    screen.file = stream = io.StringIO()
+    screen.width = 100
+    screen.print(part)
+    return stream.getvalue()
+
+
+def test_question_shows_all_of_the_evidence() -> None:
+    """What stands beside a number is cut nowhere: texts, names and reasons are read to their end."""
+    long = " ".join(f"word{n}" for n in range(2_000))
+    asked = dataclasses.replace(
+        answered_waiting(), shown={"owed": {long: long}, "note": long}, reasons=(long,), guards=(), expires=""
+    )
+    printed = shown(render.question(asked))
+    assert printed.count("word1999") == 4
+    assert "…" not in printed
+
+
+def test_question_says_who_said_and_decided_what() -> None:
+    """Guards, approvals so far, who may not, and what follows."""
+    asked = dataclasses.replace(
+        answered_waiting(),
+        guards=(
+            Said(of="letter", guard="short", verdict="escalate", reason="It is long."),
+            Said(of="letter", guard="polite", verdict="pass", reason=""),
+        ),
+        quorum=2,
+        votes=(Vote(by="Ada", identity="signed"), Vote(by="Eve", identity="claimed")),
+        not_by=("Mallory",),
+        otherwise="board",
+        handed_on=True,
+        expires="2026-01-01T00:00:00+00:00",
+    )
+    printed = shown(render.question(asked))
+    for line in (
+        "guard short of letter: escalate. It is long.",
+        "guard polite of letter: pass",
+        "Those who were asked first did not answer in time.",
+        "2 of 2 have approved: Ada (signed), Eve (as claimed).",
+        "Not to be approved by Mallory.",
+        "Until 2026-01-01 00:00 UTC, then board is asked.",
+    ):
+        assert line in printed
+
+
+def test_title_says_what_is_asked() -> None:
+    """The plan's own sentence, where it has one."""
+    asked = dataclasses.replace(answered_waiting(), kind="approval", place="owed", title="pay 5 EUR")
+    assert render.asked(asked) == "approve owed: pay 5 EUR?"
+
+
+def test_standing_shows_results_and_what_a_rule_approved() -> None:
+    """What each stage came to, and where no person was asked."""
+    progress = dataclasses.replace(
+        waits("x"), automatic=(Ruled(node="agreed", rule="no person is asked unless a > 1"),)
+    )
+    node = dataclasses.replace(progress.nodes[0], result="212.40, EUR")
+    printed = shown(render.standing("run", dataclasses.replace(progress, nodes=(node,))))
+    assert "212.40, EUR" in printed
+    assert "agreed was approved by rule: no person is asked unless a > 1" in printed
+
+
+def test_number_of_more_than_a_panel_holds_stands_beside_all_of_it_only() -> None:
+    """A list and a picture lead to `show`, which has the number."""
+    asked = dataclasses.replace(answered_waiting(), kind="approval", allowed=("approve", "reject"), cut=True)
+    assert render.commands("run", asked)[0] == "gatework approve run x"
+    assert render.commands("run", asked, whole=False) == ["gatework show run", "gatework reject run 'WHY'"]
+    doubt = dataclasses.replace(asked, kind="unknown", allowed=("retry", "abort"))
+    assert render.commands("run", doubt, whole=False)[0] == "gatework show run"
+    assert render.commands("run", dataclasses.replace(asked, cut=False), whole=False)[0] == "gatework approve run x"
+
+
+@pytest.mark.parametrize("identity", ["authenticated", "signed"])
+def test_commands_sign_where_it_must_be_sure_who_decides(identity: Any) -> None:
+    """To say no, a name is enough."""
+    asked = dataclasses.replace(answered_waiting(), identity=identity, allowed=("approve", "retry", "edit", "reject"))
+    typed = render.commands("run", asked)
+    assert [command.endswith(" --key FILE") for command in typed] == [True, True, True, False]
 
 
 def answered_waiting() -> Waiting:
