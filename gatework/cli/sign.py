@@ -80,9 +80,9 @@ async def signed(
 
     Raises `DecisionError` where the run does not wait for this, `UsageError` where nobody can be asked.
     """
-    from gatework.temporal.operate import progress_of
+    from gatework.temporal.operate import answered, progress_of, whole
 
-    progress = await progress_of(found)
+    progress = await answered(whole(found, await progress_of(found)))
     waiting = progress.waiting
     if waiting is None:
         raise DecisionError("Nothing waits for a decision now.")
@@ -145,8 +145,6 @@ def _show(run: str, action: Action, sent: Mapping[str, Json], progress: Progress
     for name, value in waiting.shown.items():
         screen.print(Text(clean(name), style="bold"))
         screen.print(Padding(_whole(value), (0, 0, 0, 2)))
-    for name in waiting.left_out:
-        screen.print(Text(f"{clean(name)} is too large to be shown here; the history has it.", style="bold red"))
     screen.print(Text.assemble("You ", (action, "bold"), " this as ", (clean(str(sent["by"]), 120), "bold"), "."))
     for name in ("note", "place"):
         if name in sent:

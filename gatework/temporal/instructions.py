@@ -49,7 +49,10 @@ def _approve(waiting: Waiting, number: str) -> str:
         return f'{number} and your name, as in `"{_digits(waiting, number)} your name"`'
     if waiting.click and number != _UNSEEN:
         return f"nothing, or with {number}"
-    return number + _signed(waiting.identity, f"approve RUN {_digits(waiting, number)}")
+    digits = _digits(waiting, number)
+    vouched = f'; or where the server knows you as the signal `approve`, `{{"number": {digits}}}`'
+    said = _signed(waiting.identity, f"approve RUN {digits}")
+    return number + said + (vouched if waiting.identity == "authenticated" else "")
 
 
 def _digits(waiting: Waiting, number: str) -> str:
