@@ -293,7 +293,8 @@ FIELDS: Mapping[str, str] = {
     "shown": "`name:digest` of each value that is shown.",
     "action": "`approve`, `reject`, `retry`, `edit` or `abort`.",
     "by": "The name that was given.",
-    "identity": "How surely it is known who that was: `claimed`, nobody proved it; `none`, no name was given.",
+    "identity": "How surely it is known who that was: `none`, no name was given; `claimed`, nobody proved it; "
+    "`authenticated`, by the server's word; `signed`, with their key. See [identity.md](identity.md).",
     "note": "What the person wrote, shortened.",
     "value": "Digest of a value; for `value.seen` the value itself.",
     "outcome": "`completed`, `rejected`, `aborted`, `expired`, `cancelled`, `terminated`, `timed_out` or `failed`.",
