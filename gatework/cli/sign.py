@@ -145,6 +145,8 @@ def _show(run: str, action: Action, sent: Mapping[str, Json], progress: Progress
     for name, value in waiting.shown.items():
         screen.print(Text(clean(name), style="bold"))
         screen.print(Padding(_whole(value), (0, 0, 0, 2)))
+    for vote in waiting.votes:
+        screen.print(Text(f"{clean(vote.by, 120)} has approved it ({vote.identity}); {waiting.quorum} must."))
     screen.print(Text.assemble("You ", (action, "bold"), " this as ", (clean(str(sent["by"]), 120), "bold"), "."))
     for name in ("note", "place"):
         if name in sent:

@@ -115,8 +115,7 @@ class Answering(Recorded):
         """
         with _said_to_a_person():
             known, state = self._now
-            if (why := unfit(known)) and action not in ("reject", "abort"):
-                raise DecisionError(f"{why} Deploy one that can, or move the run with `gatework migrate`.")
+            _must_be_fit(known, action)
             sent = self._sent(action, data)
             if how := answered(self._ledger, sent.event.number, state.gate):
                 raise DecisionError(f"That was decided already: {how}. Reload the panel, and read it again.")
@@ -157,6 +156,12 @@ class Answering(Recorded):
                 raise DecisionError('A decision by signal names its gate: {"number": …, "note": "…"}.')
             # Nobody is looked up for what nobody could decide: a flood of signals costs no activities.
             machine.step(known.plan, state, replace(sent, by=sent.by or "?", identity="authenticated", member=True))
+            # What a worker makes of its code and its panel is written down for one that makes something else of them.
+            if not workflow.unsafe.is_replaying():
+                _must_be_fit(known, action)
+                evidence.must_be_seen(self._progress(), gate, sent)
+            if not workflow.patched(f"gatework-heard-{action}-{number}"):
+                raise DecisionError("It did not fit what was shown.")
             content = content_of(data[0] if data else None)
             found = await told(Asked(signal=action, number=number, content=content, typed=sent.by, role=gate.role))
             if found.refused:
@@ -217,6 +222,12 @@ def _said_to_a_person() -> Generator[None]:
         raise refusal(f"What you sent cannot be read: {error.message}.") from None
     except GateworkError as error:
         raise refusal(error.message) from None
+
+
+def _must_be_fit(known: Known, action: Action) -> None:
+    """Refuse what would have a run go on whose plan cannot run here."""
+    if (why := unfit(known)) and action not in ("reject", "abort"):
+        raise DecisionError(f"{why} Deploy one that can, or move the run with `gatework migrate`.")
 
 
 def _update_id() -> str:

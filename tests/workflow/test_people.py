@@ -24,6 +24,7 @@ from gatework.canonical import Json, Sealed
 from gatework.errors import DecisionError
 from gatework.keys import PrivateKey
 from gatework.signing import Statement, sign
+from gatework.state import digits
 from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.payloads import raw
 from tests.workflow.conftest import Typed
@@ -418,6 +419,20 @@ async def test_signal_that_decides_nothing_costs_no_activity(logged_in: tuple[De
     await run.abort("test", by="ana")
 
 
+async def test_signal_by_the_number_of_a_cut_panel_is_refused(logged_in: tuple[Deployed, Senders]) -> None:
+    """What the panel does not hold is not approved by its number, by signal neither; the whole evidence has another."""
+    deployed, senders = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A" * 9_000))
+    senders["approve"] += [ANA, ANA]
+    assert waits.cut
+    await run.handle.signal("approve", int(digits(waits.gate, waits.evidence, 0)))
+    await told(run, "Not all of the evidence fits on the panel")
+    assert await receipts(run) == []
+    await run.handle.signal("approve", int(waits.number))
+    await decided_by(run, "ana")
+    await run.abort("test", by="ana")
+
+
 async def test_servers_word_is_replayed_whatever_the_list_says(
     deployments: Deployments, logged_in: tuple[Deployed, Senders], listed: Callable[[str], None]
 ) -> None:
@@ -459,6 +474,7 @@ async def test_line_that_sign_prints_is_taken_when_it_is_pasted(
     await pasted(deployed, run, json.loads(done.stdout))
     done = await typed("approve", run.id, waits.number, "--by", "ben", "--key", files["ben"], "--yes")
     assert (done.exit_code, "approve taken" in done.stdout) == (0, True)
+    assert "ana has approved it (signed); 2 must." in done.stderr
     assert (await run.result()).number == "A1"
     assert await receipts(run) == [("approve", "ana", "signed"), ("approve", "ben", "signed")]
 
