@@ -111,6 +111,8 @@ class _Rewriting:
     def __init__(self, document: Mapping[str, Json]) -> None:
         self._document = document
         self._nodes = 0
+        self._turned = 0
+        """Inside of how many schemas we are of which the contract accepts the more, the less they accept."""
 
     def of(self, schema: Json, *, closing: bool, within: tuple[str, ...]) -> dict[str, Json]:
         """A schema written out. `closing` says whether an object may be closed; `within` are the references entered."""
@@ -149,9 +151,17 @@ class _Rewriting:
                     raise SchemaError("something in it stands where a list of schemas should be")
                 found[keyword] = [self.of(one, closing=alone, within=within) for one in inside]
             else:
-                found[keyword] = self.of(inside, closing=False, within=within)
+                found[keyword] = self._inside(inside, turned=keyword in ("not", "if"), closing=False, within=within)
+
+    def _inside(self, schema: Json, *, turned: bool, closing: bool, within: tuple[str, ...]) -> dict[str, Json]:
+        """A schema of which nothing is closed at any depth where that would open what it stands in."""
+        self._turned += turned
+        found = self.of(schema, closing=closing, within=within)
+        self._turned -= turned
+        return found
 
     def _members(self, schema: Json, found: dict[str, Json], within: tuple[str, ...], closing: bool) -> None:
+        closing = closing and not self._turned
         others = schema.get("additionalProperties")
         if "propertyNames" in schema:
             found["propertyNames"] = self.of(schema["propertyNames"], closing=True, within=within)
@@ -172,7 +182,8 @@ class _Rewriting:
             if schema.get(keyword) is False:
                 found[keyword] = False
             elif keyword in schema:
-                found[keyword] = self.of(schema[keyword], closing=True, within=within)
+                turned = keyword == "contains" and "maxContains" in schema
+                found[keyword] = self._inside(schema[keyword], turned=turned, closing=True, within=within)
         if "prefixItems" in schema:
             first = schema["prefixItems"]
             if not isinstance(first, list):

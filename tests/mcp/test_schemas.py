@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatework.canonical import Json
@@ -135,6 +135,8 @@ _SCHEMAS = st.recursive(
         | st.lists(inner, min_size=1, max_size=2).map(lambda some: {"anyOf": some})
         | st.lists(inner, min_size=1, max_size=2).map(lambda some: {"allOf": some})
         | inner.map(lambda one: {"not": one})
+        | st.fixed_dictionaries({"if": inner, "then": inner})
+        | inner.map(lambda one: {"type": "array", "contains": one, "maxContains": 1})
         | st.dictionaries(st.sampled_from("xyz"), inner, max_size=2).map(
             lambda named: {"type": "object", "properties": named}
         )
@@ -148,6 +150,15 @@ _VALUES = st.recursive(
 )
 
 
+_OBJECTS = {"type": "array", "items": {"type": "object", "properties": {}}}
+
+
+@example({"not": _OBJECTS}, [{"x": 1}])
+@example(
+    {"not": {"anyOf": [{"not": _OBJECTS}, {"type": "object", "properties": {"x": {"not": _OBJECTS}}}]}}, [{"x": 1}]
+)
+@example({"if": _OBJECTS, "then": {"type": "null"}}, [{"x": 1}])
+@example({"type": "array", "contains": _OBJECTS, "maxContains": 1}, [[{"x": 1}], []])
 @given(_SCHEMAS, _VALUES)
 @settings(max_examples=300, deadline=None)
 def test_contract_accepts_nothing_that_its_schema_refuses(schema: dict[str, Any], value: Json) -> None:
