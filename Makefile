@@ -1,10 +1,11 @@
 # Every target makes .venv first where it is missing or old; Python 3.11+ and make are all it needs.
 # Another Python: make PYTHON=/path/to/python3.13 test. Arguments: make test ARGS="-k refund -x".
+# Tests run in two to four processes at a time, a file in one of them; in this one with ARGS="-n 0", as for --pdb or -s.
 RUN := .venv/bin/python
 SOURCES := gatework workflows activities guards tests examples bench showcase docs $(wildcard *.py)
 export PYTHON
 
-.PHONY: help setup demo test servers check lint format types mutants crash histories smoke lock clean
+.PHONY: help setup demo test search servers check lint format types mutants crash histories smoke lock clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -17,7 +18,10 @@ demo: setup  ## Run refund mails through a real model on a real Temporal server
 
 test: setup  ## Run all tests
 	@$(RUN) tests/mcp/servers/install.py || echo "Their tests are skipped." >&2
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+search: setup  ## Search the machine through every plan; `make test` takes a sample of them
+	@GATEWORK_SEARCH=1 $(RUN) -m pytest tests/unit/test_machine_exhaustive.py tests/unit/test_migration.py -m slow $(ARGS)
 
 servers: setup  ## Install the MCP servers of others that the tests use (`make test` does so, too)
 	@$(RUN) tests/mcp/servers/install.py

@@ -97,7 +97,7 @@ async def test_embedded_model_stays_within_its_bounds(world: World) -> None:
 
     It hardly ever answers well enough. Whatever it does, nobody else's order is told, and no voucher beyond goodwill.
     """
-    name = "0116-fake-system-message.eml"
+    name = "0112-five-hundred.eml"
     before = world.state()
     run = await rehearse(inquiry, inquiry_mail(name), model=connect("embedded"), lineage=name)
     await carelessly(run)

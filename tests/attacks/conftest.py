@@ -10,7 +10,6 @@ from activities.shop import create_shop
 from tests.attacks.world import World
 from tests.workflow import conftest as on_server
 
-address = on_server.address
 deployments = on_server.deployments
 
 

@@ -17,6 +17,7 @@ from temporalio.worker import Worker
 from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.server import Server, dev_server
 from gatework.testing import ScriptedModel, tool_call
+from tests.ports import spare_ports
 from tests.workflow.plans import Note, Paper, agent_each, signed, world
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with dev_server(tmp_path / "temporal.db", port=17433) as running:
+    async with dev_server(tmp_path / "temporal.db", port=spare_ports()) as running:
         yield running
 
 

@@ -21,12 +21,10 @@ from gatework.temporal.server import Server, dev_server
 from tests.crash import worker
 from tests.crash.books import Books
 from tests.crash.places import Fuse
+from tests.ports import spare_ports
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=2)
 """As short as a busy machine allows: each killed stage costs this long."""
-
-_PORTS = range(20_000, 30_000, 40)
-"""Below those that the system gives to anybody who asks."""
 
 
 class Cluster:
@@ -41,7 +39,7 @@ class Cluster:
         """Processes that were killed, by what they are."""
         self.options = options
         """What the workers are started with."""
-        self._port = random.choice(_PORTS)  # other servers may be on this machine
+        self._port = spare_ports()
         self._address = ""
         self._server: Server | None = None
         self._served = asyncio.Event()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from gatework import canonical, machine
@@ -200,6 +201,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--depth", type=int, default=1_000)
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--calls", type=int, default=2, help="how many calls an attempt makes at most")
+    parser.add_argument("--sample", type=int, default=0, help="search so many of them, chosen the same way each time")
     parser.add_argument("--part", default="0/1", help="which share of the plans, such as 0/2")
     given = parser.parse_args(arguments)
     part, parts = (int(number) for number in given.part.split("/"))
@@ -211,13 +213,13 @@ def main(arguments: list[str]) -> int:
         if given.words
         else chain.from_iterable(plans(n, wired=n <= given.wired, kinds=given.kinds) for n in given.nodes)
     )
-    for number, (word, plan) in enumerate(found):
-        if number % parts == part:
-            try:
-                counts.add(search(plan, depth=given.depth, exact=given.exact, calls=given.calls))
-            except Exception as error:
-                error.add_note(f"in plan {word}")
-                raise
+    chosen = random.Random(0).sample(list(found), given.sample) if given.sample else found
+    for word, plan in islice(chosen, part, None, parts):
+        try:
+            counts.add(search(plan, depth=given.depth, exact=given.exact, calls=given.calls))
+        except Exception as error:
+            error.add_note(f"in plan {word}")
+            raise
     print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - started, 1)}))
     return 0
 

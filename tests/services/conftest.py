@@ -11,7 +11,6 @@ from tests.services.bank import Bank
 from tests.services.payments import TOKEN
 from tests.workflow import conftest as on_server
 
-address = on_server.address
 deployments = on_server.deployments
 
 

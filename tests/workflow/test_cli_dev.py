@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from gatework.temporal import find
+from tests.ports import spare_ports
 from tests.workflow.deployment import Deployments, WorkerProcess, count, until
 from tests.workflow.plans import single
 from tests.workflow.terminal import Terminal
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
-PORT = 17433
-"""Away from the ports that people use."""
+PORT = spare_ports()
 
 HELLO = '''
 import asyncio, os

@@ -17,6 +17,7 @@ from temporalio.worker import Worker
 
 from gatework.temporal import GateworkPlugin, find, start, watching
 from gatework.temporal.server import dev_server
+from tests.ports import spare_ports
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, WorkerProcess, task_after, waiting
 from tests.workflow.plans import RETRY, Note, chain, signed, single, world
@@ -24,8 +25,7 @@ from tests.workflow.terminal import Terminal
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
 SINGLE, SIGNED, CHAIN = (f"tests.workflow.plans:{name}" for name in ("single", "signed", "chain"))
-PORT = 17533
-"""Away from the ports that people use."""
+PORT = spare_ports()
 GIVEN = '{"text": "x"}'
 
 

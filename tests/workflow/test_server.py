@@ -20,9 +20,9 @@ from gatework.errors import ConfigError
 from gatework.temporal import server as module
 from gatework.temporal.pages import UI_OFFSET
 from gatework.temporal.server import HOST, Server, dev_server
+from tests.ports import spare_ports
 
-PREFERRED = 17233
-"""Away from the ports that people use."""
+PREFERRED = spare_ports()
 
 KEEP = f"""
 import asyncio, sys
@@ -114,7 +114,7 @@ async def test_server_without_free_ports_says_so(tmp_path: Path, monkeypatch: py
 async def test_second_server_on_one_file_is_refused(server: Server, tmp_path: Path) -> None:
     """SQLite would let both write, and runs would be lost."""
     with pytest.raises(ConfigError, match="already"):
-        async with dev_server(tmp_path / "temporal.db", port=PREFERRED + 50):
+        async with dev_server(tmp_path / "temporal.db", port=PREFERRED + 1):
             pass
     assert lives(server.child.pid)
 

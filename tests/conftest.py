@@ -1,0 +1,42 @@
+"""What all tests share: one real Temporal server for each process of tests, the order of files, counts at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Where a Temporal server listens."""
+    from temporalio.testing import WorkflowEnvironment  # not for those who need no server
+
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
+        dev_server_database_filename=str(tmp_path_factory.mktemp("server") / "temporal.db"),
+        dev_server_log_level="error",
+        dev_server_extra_args=[
+            "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000",
+            "--dynamic-config-value=frontend.enableServerVersionCheck=false",
+            "--sqlite-pragma=journal_mode=WAL",
+        ],
+    )
+    async with environment:
+        yield environment.client.service_client.config.target_host
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: of the workers that share the files, none is left alone with a long one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have to tell besides that they passed, from whichever worker."""
+    for report in terminalreporter.getreports("passed"):
+        for name, told in report.user_properties:
+            if name == "told":
+                terminalreporter.write_line(str(told))
