@@ -225,9 +225,9 @@ def test_letter_of_nothing_is_refused(changed: Letter) -> None:
 @pytest.mark.parametrize("guard", ABOUT_THE_RECORD, ids=lambda guard: guard.__name__)
 def test_no_letter_makes_a_guard_slow(guard: Callable[[Letter, Owed], Verdict], looping: str) -> None:
     """The longest letter that the contract lets through takes no guard near its deadline."""
-    began = time.monotonic()
+    began = time.process_time()
     guard(letter(body=(looping * 10_000)[:10_000]), OWED)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("guard", ABOUT_THE_RECORD, ids=lambda guard: guard.__name__)

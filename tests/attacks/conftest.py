@@ -8,8 +8,10 @@ import pytest
 
 from activities.shop import create_shop
 from tests.attacks.world import World
+from tests.unit import conftest as of_units
 from tests.workflow import conftest as on_server
 
+defining = of_units.defining
 deployments = on_server.deployments
 
 

@@ -111,10 +111,10 @@ def test_empty_schema_is_anything_said_out_loud() -> None:
 def test_check_is_bounded_whatever_schema_and_value() -> None:
     """A large value under many alternatives is refused, rather than checked for minutes."""
     many = {"type": "array", "items": {"anyOf": [{"type": "string", "pattern": f"^a{i}$"} for i in range(900)]}}
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ContractError, match="more than"):
         check(contract_of(many), ["b"] * 49_000)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 _LEAVES = st.sampled_from(

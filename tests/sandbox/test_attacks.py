@@ -213,7 +213,7 @@ def test_fork_bomb_ends_with_its_time(outside: Outside, who: Who) -> None:
     found = tried(who, False, "bomb", outside.token, seconds=2)
     assert outside.token in found.said
     assert found.ran.ended in ("timeout", "memory")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     assert outside.none_left()
 
 
@@ -330,10 +330,10 @@ def test_time_is_bounded(who: Who, plain: bool) -> None:
     """One that sleeps, and one that waves off every signal and has closed its streams."""
     for attack in ("sleep", "stubborn")[: 1 if plain else 2]:
         began = time.monotonic()
-        found = tried(who, plain, attack, 2, seconds=10 if plain else 0.5)
+        found = tried(who, plain, attack, 1 if plain else 60, seconds=10 if plain else 0.5)
         took = time.monotonic() - began
         assert found.ran.ended == ("exited" if plain else "timeout")
-        assert took >= 2 if plain else took < 2
+        assert took >= 1 if plain else took < 30
 
 
 @SANDBOX_AND_NONE

@@ -84,10 +84,10 @@ def test_sealed_value_is_intact_until_it_is_touched(value: Any, salt: bytes) -> 
 def test_bytes_without_a_canonical_form_are_refused(case: str) -> None:
     """One clear reason, at once, that repeats nothing."""
     data = WRONG_BYTES[case]()
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ContractError) as caught:
         canonical.loads(data)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert MARK not in str(caught.value)
     assert len(str(caught.value)) < 200
 

@@ -224,7 +224,7 @@ async def test_stage_that_takes_too_long_is_stopped() -> None:
         began = time.monotonic()
         event = await failed(definition, timeout_seconds=0.05)
         assert (event.failure, event.reason) == ("timeout", f"{definition.name} took longer than 0.05 s")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
 
 
 async def test_cancellation_from_outside_passes_through() -> None:

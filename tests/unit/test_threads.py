@@ -44,7 +44,7 @@ async def test_a_call_that_never_returns_holds_up_no_other() -> None:
     """There is no limit behind which a call would wait."""
     threads, stop = Threads(keep=1), threading.Event()
     stuck = [threads.call(stop.wait) for _ in range(40)]
-    assert await asyncio.wait_for(threads.call(lambda: "answered"), 5) == "answered"
+    assert await asyncio.wait_for(threads.call(lambda: "answered"), 30) == "answered"
     stop.set()
     await asyncio.gather(*stuck)
 
@@ -91,7 +91,7 @@ async def test_a_late_guard_is_left_behind_and_the_others_answer() -> None:
     first, late, third = await answers(calls, Threads(keep=2))
     assert (first, third) == ("a", "c")
     assert isinstance(late, Late)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
     stop.set()
     await asyncio.sleep(0.05)
     assert ran == ["output"], "the thread that was left behind went on"

@@ -218,7 +218,7 @@ async def test_worker_that_is_told_twice_stops_at_once(deployments: Deployments,
         await asyncio.sleep(0.5)
         assert worker.process.returncode is None
         worker.process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(worker.process.wait(), 10) == 0
+        assert await asyncio.wait_for(worker.process.wait(), 40) == 0
 
 
 async def test_worker_serves_the_queues_of_stages_too_unless_one_is_named(
