@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gatework import Approved, Block, Endorsed, IdempotencyKey, Stage, Untrusted, stage
+from gatework.journal import Entry
 from gatework.plan import Budget
 from gatework.tool import Effect, Tool, effect, tool
 from tests.unit.attempts import Claim, Mail, Owed, Receipt
@@ -81,3 +82,8 @@ def looking(work: Callable[[Mail], Awaitable[Any]], *tools: Any, budget: Budget 
         return Untrusted(found if isinstance(found, Claim) else Claim(order=str(found), amount=3))
 
     return extract
+
+
+async def never(call: Any) -> Entry:
+    """For a stage that asks for no call."""
+    raise AssertionError(f"{call.tool} was asked for")
