@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +83,12 @@ async def test_edit_gives_the_new_gate_a_time_of_its_own(deployments: Deployment
     """What was edited is shown anew, and the time to look at it begins anew."""
     deployed = await deployments.serve(hasty)
     run, asked = await deployed.gate(hasty, Note(text="a"))
-    await asyncio.sleep(1.5)
+    first = datetime.now(UTC) + timedelta(seconds=3)  # when the time of the first gate is up at the latest
+    await asyncio.sleep(1.6)
     await run.edit({"text": "b", "pages": 1})
     again = await waiting(run)
     assert again.expires > asked.expires
-    await asyncio.sleep(2)
+    await asyncio.sleep((first - datetime.now(UTC)).total_seconds())
     await run.approve(again.number)
     assert (await run.result()).text == "b"
 
@@ -132,7 +133,8 @@ def _waiting_at(kind: str) -> Any:
     async def none(note: Note) -> Sum | Block:
         return BLOCK
 
-    limits: Any = {"expires": SOON, "operator": role("ops"), "timeout": timedelta(seconds=1)}
+    long = timedelta(seconds=1 if kind == "timeout" else 60)
+    limits: Any = {"expires": SOON, "operator": role("ops"), "timeout": long}
     before: Any = {"before, escalated": [asks], "before, blocked": [stops]}.get(kind, [])
     guards: Any = [judged] if kind in ("escalated", "blocked", "exhausted") else []
     does_it: Any = stage(*guards, before=before, **limits)(does)
