@@ -18,7 +18,7 @@ demo: setup  ## Run refund mails through a real model on a real Temporal server
 
 test: setup  ## Run all tests
 	@$(RUN) tests/mcp/servers/install.py || echo "Their tests are skipped." >&2
-	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 search: setup  ## Search the machine through every plan; `make test` takes a sample of them
 	@GATEWORK_SEARCH=1 $(RUN) -m pytest tests/unit/test_machine_exhaustive.py tests/unit/test_migration.py -m slow $(ARGS)
