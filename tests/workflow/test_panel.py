@@ -26,6 +26,7 @@ from gatework.temporal.panel import panel
 from gatework.temporal.payloads import raw
 from gatework.temporal.progress import Progress, Ruled, Said
 from gatework.temporal.server import dev_server
+from tests.ports import spare_ports
 from tests.unit.temporal.page import Page, honest
 from tests.unit.temporal.panels import HOSTILE, TEXTS, VALUES, fits, progress_of, waiting
 from tests.workflow.conftest import Typed
@@ -36,7 +37,7 @@ from tests.workflow.plans import Note, clicked, signed
 @pytest.fixture(scope="module")
 async def ui(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A server with its UI, which renders the panel for the browser."""
-    async with dev_server(tmp_path_factory.mktemp("ui") / "temporal.db", port=17533) as running:
+    async with dev_server(tmp_path_factory.mktemp("ui") / "temporal.db", port=spare_ports()) as running:
         yield running.ui
 
 
