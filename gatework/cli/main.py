@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gatework.cli import decide, keys, logs, look, migrate, plans, run, serve, setup, sign, tools
+from gatework.cli import decide, keys, logs, look, migrate, notify, plans, run, serve, setup, sign, tools
 from gatework.cli.output import say
 from gatework.cli.session import ended
 from gatework.temporal.connection import PIPE_CLOSED, leave
@@ -81,6 +81,7 @@ def _options(
 
 serve.add_to(app)
 setup.add_to(app)
+notify.add_to(app)
 run.add_to(app)
 look.add_to(app)
 logs.add_to(app)

@@ -110,6 +110,12 @@ async def _people(ground: Ground) -> Found | None:
     return listed(ground.workflows, datetime.now(UTC))
 
 
+async def _notify(ground: Ground) -> Found | None:
+    from gatework.temporal import checks
+
+    return await checks.hook(ground.client)
+
+
 CHECKS: Sequence[tuple[str, Check]] = (
     ("server", _server),
     ("namespace", _namespace),
@@ -118,6 +124,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("runs in flight", _in_flight),
     ("model", _model),
     ("people", _people),
+    ("notify", _notify),
 )
 """In this order. One more is a function above and a line here."""
 

@@ -40,6 +40,9 @@ _MARKS = {
     "effect.unknown": ("$", "bold red"),
     "approval.by_rule": ("✔", "green"),
     "gate.opened": ("?", "bold yellow"),
+    "notice.delivered": ("✉", "green"),
+    "notice.failed": ("✉", "yellow"),
+    "notice.given_up": ("✉", "dim"),
     "decision.taken": ("!", "bold"),
     "run.stuck": ("✖", "bold red"),
     "run.migrated": ("!", "bold"),
@@ -65,6 +68,9 @@ _SAYS = {
     "effect.refused": "effect {tool} was refused",
     "effect.failed": "effect {tool} did not happen",
     "approval.by_rule": "approved by the rule of the plan: {reason}",
+    "notice.delivered": "{told} told",
+    "notice.failed": "{told} not told on try {try}: {reason}",
+    "notice.given_up": "{told} not told: {reason}",
     "run.migrated": "moved from plan {from_plan} to {to_plan}{who}{note}",
     "run.continued": "goes on as a new run",
     "run.reset": "was reset to an earlier point{why}; what followed there does not count",
@@ -211,6 +217,7 @@ def words(event: LogEvent) -> str:
                 "of": _after(" of ", fields, "tool"),
                 "waiting": _after(" for ", fields, "calls", " calls") if fields.get("calls") != "0" else "",
                 "who": _who(fields),
+                "told": fields.get("role") or "people",
                 "note": _after(": ", fields, "note"),
             }
             return _SAYS[event.name].format_map(_Known({**fields, **more}))

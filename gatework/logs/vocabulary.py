@@ -31,6 +31,7 @@ ALWAYS = ("time", "level", "event", "run", "run_id", "workflow", "plan")
 """Fields of every event of a run."""
 
 _ATTEMPT = ("stage", "attempt", "receipt")
+_NOTICE = ("stage", "gate", "role")
 
 EVENTS: Mapping[str, Kind] = {
     "run.begun": Kind(
@@ -207,6 +208,24 @@ EVENTS: Mapping[str, Kind] = {
         sources=("receipt",),
         fields=("stage", "receipt", "gate", "asks", "role", "until", "reason", "shown", "digest"),
     ),
+    "notice.delivered": Kind(
+        says="The hook took the message that a gate is open: people have been told.",
+        level=INFO,
+        sources=("worker", "history"),
+        fields=(*_NOTICE, "notice", "try"),
+    ),
+    "notice.failed": Kind(
+        says="A try to tell people failed; there will be another.",
+        level=WARNING,
+        sources=("worker", "history"),
+        fields=(*_NOTICE, "notice", "try", "reason"),
+    ),
+    "notice.given_up": Kind(
+        says="Nobody was told: the gate had been answered, or, as a warning, expired before a message was delivered.",
+        level=INFO,
+        sources=("receipt", "history"),
+        fields=(*_NOTICE, "reason"),
+    ),
     "decision.taken": Kind(
         says="A person decided. The digest is that of what was shown; `value` that of what was approved or put in.",
         level=INFO,
@@ -289,6 +308,7 @@ FIELDS: Mapping[str, str] = {
     "gate": "Counts the gates of a run.",
     "asks": "`approval`, `call`, `escalated`, `blocked`, `exhausted`, `failed` or `unknown`.",
     "role": "Who may answer.",
+    "notice": "The id of a message, the same for each try: its `webhook-id`.",
     "until": "When the gate expires: UTC, ISO 8601.",
     "shown": "`name:digest` of each value that is shown.",
     "action": "`approve`, `reject`, `retry`, `edit` or `abort`.",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +26,9 @@ from gatework.temporal import acting as asked_for
 from gatework.temporal import attempt as attempted
 from gatework.temporal import isolated
 from gatework.temporal.acting import ActTask
-from gatework.temporal.asking import HEARTBEAT_TIMEOUT, HEARTBEATS, TRIES, UNREADY
+from gatework.temporal.asking import TRIES, UNREADY
 from gatework.temporal.attempt import Task
+from gatework.temporal.heartbeat import beating
 from gatework.temporal.isolated import GuardTask
 from gatework.temporal.payloads import application_error, data_of, raw
 from gatework.temporal.threaded import threaded
@@ -93,7 +92,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
     if emit.VALUES.isEnabledFor(logging.INFO):
         for name, sealed in task.run.inputs.items():
             emit.say_value(f"input {name}", canonical.dumps(sealed.data).decode())
-    with _beating(info):
+    with beating(info):
         event = await perform(
             task.run,
             known.plan,
@@ -125,7 +124,7 @@ async def _act(served: _Served, task_: RawValue) -> Acted:
         except ContractError as error:
             raise application_error(error) from None
         _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
-        with _beating(info):
+        with beating(info):
             return await acting.act(use, tool, act)
 
 
@@ -143,7 +142,7 @@ async def _judge(served: _Served, task_: RawValue) -> Given:
         _must_be_asked_here(info, isolated.activity_type(use.name), use.queue)
         code = known.code[node.runs]
         judges = Judges(run, node, code.definition.declared, code.guards, served.threads)
-        with _beating(info):
+        with beating(info):
             return await judges.one(use, task.output)
 
 
@@ -186,31 +185,3 @@ def _must_be_asked_here(info: activity.Info, type_: str, queue: str) -> None:
     """Raise unless the plan has this worker do it: whoever reaches the server can put a task into any queue."""
     if type_ != info.activity_type or queue not in ("", info.task_queue):
         raise application_error(OrderError(f"The plan does not run {info.activity_type} where it was asked to."))
-
-
-@contextmanager
-def _beating(info: activity.Info) -> Generator[None]:
-    """Show that this worker lives."""
-    beats = _Heartbeat((info.heartbeat_timeout or HEARTBEAT_TIMEOUT).total_seconds() / HEARTBEATS)
-    try:
-        yield
-    finally:
-        beats.stop()
-
-
-class _Heartbeat:
-    """Beats until it is stopped; a timer and no task, since most stages end before the first beat."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._next = self._after_a_while()
-
-    def _after_a_while(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(self._seconds, self._beat)
-
-    def _beat(self) -> None:
-        activity.heartbeat()
-        self._next = self._after_a_while()
-
-    def stop(self) -> None:
-        self._next.cancel()

@@ -23,8 +23,10 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from gatework import notify
 from gatework.temporal.connection import connect
 from gatework.temporal.operate import MARKER_DIGITS, address, plan_of
+from gatework.temporal.pages import ui_of
 
 RETENTION = timedelta(days=30)
 """How long a namespace that is made here keeps ended runs, and their ledgers with them."""
@@ -171,6 +173,22 @@ async def in_flight(client: Client, queue: str, plans: Mapping[str, Collection[s
         said=f"{said}: not in this code",
         todo="bring the plan back with its lock file, or deploy the code that has it beside this",
     )
+
+
+async def hook(client: Client | None) -> Found:
+    """How people are told that a run waits, as far as it can be seen here: the worker's own variables count.
+
+    Nothing is sent. Raises `ConfigError` where the hook cannot be one.
+    """
+    to = notify.hook()
+    if to is None:
+        todo = f"set {notify.HOOK} for the workers to a command or an https address"
+        return Found(mark="note", said="nobody is told when a run waits, as far as this shell knows", todo=todo)
+    said = f"{to.said}{', signed' if to.keys else ''} (nothing was sent)"
+    if client is not None and not await ui_of(client):
+        todo = "set GATEWORK_UI for the workers, or messages hold no link to the run"
+        return Found(mark="note", said=said, todo=todo)
+    return Found(mark="ok", said=said)
 
 
 def _refused(error: RPCError, wanted: str) -> Found:

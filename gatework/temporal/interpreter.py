@@ -30,6 +30,7 @@ from gatework.temporal.acting import acted, ended
 from gatework.temporal.answering import Answering
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT
 from gatework.temporal.attempt import not_taken, performed
+from gatework.temporal.notify import Telling, notice_of
 from gatework.temporal.payloads import OURS, application_error, data_of, raw
 from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
 from gatework.temporal.salting import salt_of
@@ -61,10 +62,13 @@ class Interpreter(Answering):
     """Length of history at which the run continues as new."""
     heartbeat_timeout: ClassVar[timedelta] = HEARTBEAT_TIMEOUT
     """How long the worker of a stage may be silent before it counts as dead."""
+    notifies: ClassVar[bool] = False
+    """Whether people are told of gates that open here."""
 
     def __init__(self) -> None:
         super().__init__()
         self._looked = 0
+        self._telling = Telling()
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         started = workflow.info().workflow_start_time
@@ -82,6 +86,9 @@ class Interpreter(Answering):
             outcome = await self._to_the_end()
         except asyncio.CancelledError:
             self._take(Cancelled(reason=short(workflow.cancellation_reason() or "")))
+            # Temporal cancels what runs here also where it only takes the run out of memory.
+            if workflow.cancellation_reason() is not None:
+                await self._telling.over()
             raise
         return self._result(outcome)
 
@@ -128,11 +135,13 @@ class Interpreter(Answering):
             known, state = self._now
             due = machine.due(known.plan, state)
             if isinstance(due, Outcome):
+                await self._telling.over()
                 return due
             # A stage that swallows the cancellation ends well; the run is cancelled all the same.
             if workflow.cancellation_reason() is not None:
                 raise asyncio.CancelledError
             if self._moving is not None:
+                await self._telling.over()
                 self._move(self._moving)
                 continue
             self._continue_as_new_if_long()
@@ -146,15 +155,24 @@ class Interpreter(Answering):
     async def _answer(self, gate: Gate) -> None:
         """Wait until a person has answered the gate, or its time is up."""
         assert self._expires is not None
+        known, now = self._now[0], workflow.now()
+        self._telling.begin(
+            notice_of(known.plan, gate, now, self._expires),
+            wanted=self.notifies,
+            left=self._expires - now,
+            about=lambda: self._about(known.plan),
+        )
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: not self._waits_at(gate) or self._moving is not None,
-                timeout=max(self._expires - workflow.now(), timedelta(milliseconds=1)),
+                timeout=max(self._expires - now, timedelta(milliseconds=1)),
                 timeout_summary=f"{gate.node} waits for {gate.role}",
             )
         # An answer and the end of the time can come in one workflow task; the answer then stands.
         if self._waits_at(gate) and self._moving is None:
             self._take(Expired(gate=gate.id))
+        if not self._waits_at(gate):
+            self._telling.call_back()
 
     def _waits_at(self, gate: Gate) -> bool:
         now = self._now[1].gate
@@ -217,7 +235,8 @@ class Interpreter(Answering):
             return
         carried = self._carried()
         # A longer history is better than a run that cannot go on.
-        if len(carried) <= wire.MAX_MESSAGE_BYTES and workflow.all_handlers_finished():
+        free = workflow.all_handlers_finished() and not self._telling.under_way
+        if len(carried) <= wire.MAX_MESSAGE_BYTES and free:
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
             workflow.patched(marker)

@@ -13,6 +13,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from gatework import notify
 from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
@@ -22,6 +23,8 @@ from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
+from gatework.temporal.notify import ACTIVITY as NOTIFY
+from gatework.temporal.notify import Notices
 from gatework.temporal.payloads import FailureConverter, data_converter
 from gatework.temporal.pin import begin
 from gatework.temporal.principal import principal
@@ -58,6 +61,7 @@ class GateworkPlugin(SimplePlugin):
             cls.heartbeat_timeout = heartbeat_timeout
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
         self._activities = activities(self.library, model=model, seed=seed)
+        self._notices = Notices()
         super().__init__(
             "gatework.GateworkPlugin",
             data_converter=data_converter,
@@ -97,9 +101,13 @@ class GateworkPlugin(SimplePlugin):
             config["workflows"] = [cls for cls in config.get("workflows", ()) if cls not in self._classes]
         else:
             served = [*served, *(own for own in (begin, principal) if own not in others)]
+            if NOTIFY not in map(_name, others):
+                served = [*served, self._notices.deliver]
             roster = Roster.of_environment()
+            tells = notify.hook() is not None
             for cls in self._classes:
                 cls.roster = roster
+                cls.notifies = tells
         config["activities"] = [*others, *_beside(others, served)]
         config["interceptors"] = [*config.get("interceptors", ()), Showing()]
         return config

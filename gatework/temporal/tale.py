@@ -20,7 +20,7 @@ from gatework import canonical
 from gatework.logs.story import identity, short_digest, told
 from gatework.logs.text import safe
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
-from gatework.temporal import pin
+from gatework.temporal import notify, pin
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.history import Leg, Rebuilt, was_reset
 from gatework.temporal.payloads import OURS, data_of
@@ -53,6 +53,8 @@ class Tried:
     """When it was asked."""
     tool: str = ""
     """The tool that was to be called; empty for an attempt of a stage."""
+    notice: bool = False
+    """Whether people were to be told of a gate."""
 
 
 async def tasks(leg: Leg, converter: DataConverter) -> Mapping[int, Tried]:
@@ -70,11 +72,18 @@ async def tasks(leg: Leg, converter: DataConverter) -> Mapping[int, Tried]:
                 found[event.event_id] = _tried(json.loads(data_of(value) or b""), at)
             except Exception:  # noqa: BLE001  # of a codec, which may raise anything, and of what is no task of ours
                 # Encrypted for others, or of another version: what Temporal itself knows is its type.
-                found[event.event_id] = Tried(place={"stage": asked.activity_type.name}, at=at)
+                notice = asked.activity_type.name == notify.ACTIVITY
+                place = {} if notice else {"stage": asked.activity_type.name}
+                found[event.event_id] = Tried(place=place, at=at, notice=notice)
     return found
 
 
-def _tried(task: dict[str, dict[str, Any]], at: str) -> Tried:
+def _tried(task: dict[str, Any], at: str) -> Tried:
+    if "expires" in task:
+        stage, gate, role = task["stage"], task["gate"], task["role"]
+        if not (isinstance(stage, str) and isinstance(gate, int) and isinstance(role, str)):
+            raise TypeError
+        return Tried(place={"stage": stage, "gate": gate, "role": role}, at=at, notice=True)
     if "act" in task:
         act = task["act"]
         node, attempt, tool = act["node"], act["attempt"], act["call"]["tool"]
@@ -152,11 +161,13 @@ class Tale:
         found = self._alone(event)
         if found is not None:
             name, fields = found
-            loud = LOUD if name == "run.ended" else 0
+            loud = LOUD if name == "run.ended" or fields.get("reason") == notify.IN_VAIN else 0
             at = iso(moment(event.event_time))
             yield f"event {event.event_id} {at}", LogEvent.of(name, fields, at=at, level=loud)
 
     def _alone(self, event: HistoryEvent) -> tuple[str, Fields] | None:
+        if (told := self._people_told(event)) is not None:
+            return told
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                 # The machine never hears of a try that found no worker with the plan; of others a receipt tells.
@@ -192,20 +203,44 @@ class Tale:
                 pass
         return None
 
+    def _people_told(self, event: HistoryEvent) -> tuple[str, Fields] | None:
+        """What became of telling people of a gate; None for an event that is about something else."""
+        of = _ENDS.get(event.event_type)
+        scheduled = getattr(event, of).scheduled_event_id if of else 0
+        if scheduled not in self._tried or not self._tried[scheduled].notice:
+            return None
+        place = self._tried[scheduled].place
+        match event.event_type:
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                return "notice.delivered", place
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+                return "notice.given_up", {**place, "reason": notify.NEEDLESS}
+            case _:
+                return "notice.given_up", {**place, "reason": notify.IN_VAIN}
+
     def _failed(self, scheduled: int, time: Timestamp, now: Try) -> Iterator[tuple[str, LogEvent]]:
         """The try before the one that is under way, or is to come."""
         if now.attempt > 1:
             tried = self._tried[scheduled]
             fields = {**tried.place, "try": now.attempt - 1, "reason": _reason(now.last_failure)}
-            said = LogEvent.of("try.failed", fields, at=iso(moment(time)))
+            said = LogEvent.of("notice.failed" if tried.notice else "try.failed", fields, at=iso(moment(time)))
             yield f"try {tried.at} {now.attempt - 1} failed", said
 
     def _started(self, scheduled: int, time: Timestamp, now: Try) -> Iterator[tuple[str, LogEvent]]:
         tried = self._tried[scheduled]
-        if tried.tool:
-            return  # the receipt that asks for a call tells of it
+        if tried.tool or tried.notice:
+            return  # the receipt that asks for a call tells of it, and of people what became of telling them
         fields = {**tried.place, "digest": short_digest(tried.inputs), "try": now.attempt}
         yield f"try {tried.at} {now.attempt}", LogEvent.of("stage.started", fields, at=iso(moment(time)))
+
+
+_ENDS = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "activity_task_completed_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "activity_task_canceled_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "activity_task_failed_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "activity_task_timed_out_event_attributes",
+}
+"""Where it stands which activity has ended."""
 
 
 def _reason(failure: Failure) -> str:

@@ -1,65 +1,22 @@
-"""The service as the tests have it: a process that is started again when it dies, and its database, counted exactly."""
+"""The payment service as the tests have it, and its database, counted exactly."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from tests.services import payments
+from tests.services.kept import Kept
 
 
-class Bank:
+class Bank(Kept):
     """The payment service, up again soon whenever it has died."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "bank.db"
-        self.deaths = 0
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self._process: asyncio.subprocess.Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._up = asyncio.Event()
-
-    async def __aenter__(self) -> Bank:
         payments.create(str(self.path))
-        self._keeper = asyncio.create_task(self._keep())
-        async with asyncio.timeout(30):
-            await self._up.wait()
-        return self
-
-    async def __aexit__(self, *raised: Any) -> None:
-        assert self._keeper is not None
-        self._keeper.cancel()
-        await asyncio.gather(self._keeper, return_exceptions=True)
-
-    async def _keep(self) -> None:
-        while True:
-            program = await asyncio.create_subprocess_exec(
-                sys.executable, str(payments.__file__), str(self.path), str(self.port), stdout=asyncio.subprocess.PIPE
-            )
-            try:
-                assert program.stdout is not None
-                if await program.stdout.readline():
-                    self._process = program
-                    self._up.set()
-                await program.wait()
-                self.deaths += 1
-            finally:
-                if program.returncode is None:
-                    program.kill()
-                    await program.wait()
-            await asyncio.sleep(0.1)
-
-    def kill(self) -> None:
-        """SIGKILL, from outside."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        super().__init__(str(payments.__file__), str(self.path))
 
     def paid(self, number: str) -> list[tuple[str, int]]:
         """Key and cents of each payment for an order."""

@@ -1,4 +1,4 @@
-"""A payment service and a Temporal server, both real."""
+"""A payment service, a receiver of webhooks and a Temporal server, all real."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.bank import Bank
+from tests.services.hooks import Pager
 from tests.services.payments import TOKEN
 from tests.workflow import conftest as on_server
 
@@ -21,3 +22,10 @@ async def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         monkeypatch.setenv("PAYMENTS_PORT", str(bank.port))
         monkeypatch.setenv("PAYMENTS_TOKEN", TOKEN)
         yield bank
+
+
+@pytest.fixture
+async def pager(tmp_path: Path) -> AsyncIterator[Pager]:
+    """A receiver of webhooks."""
+    async with Pager(tmp_path) as pager:
+        yield pager

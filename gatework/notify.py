@@ -1,0 +1,397 @@
+"""Telling people that a run waits for them: the message, its signature, and its delivery by a command or over HTTP.
+
+Where messages go only the worker knows: GATEWORK_NOTIFY is a command, which gets the message on its standard input, or
+an https address, to which it is posted, signed after https://www.standardwebhooks.com with GATEWORK_NOTIFY_SECRET.
+A message holds no value of the run, and no error here holds anything of the command, the address or its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import IO
+from urllib.parse import urlsplit
+
+from gatework.errors import ConfigError, GateworkError
+from gatework.secret import resolved
+from gatework.tied import tied
+
+HOOK = "GATEWORK_NOTIFY"
+SECRET = "GATEWORK_NOTIFY_SECRET"  # noqa: S105  # its name
+
+TRY_SECONDS = 15.0
+"""How long one try may take, from beginning to end."""
+
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+             "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")  # fmt: skip
+"""The variables that a command gets of the worker's environment, beside those whose names begin with `NOTIFY_`."""
+OWN = "NOTIFY_"
+
+MAX_NOTICE_BYTES = 10_000
+
+_MAX_LINE_BYTES = 16_384
+_MAX_LINES = 200
+"""Of what stands before the answer that counts; a server may say first that it will answer."""
+_MAX_REST_BYTES = 65_536
+_REST_SECONDS = 1.0
+"""How much of the rest of an answer is read, so that the server is not cut off while it writes, and for how long."""
+_KEY_BYTES = range(24, 65)
+_LOCAL = ("localhost", "localhost.localdomain")
+
+
+class NotDelivered(GateworkError):
+    """A message that nobody took; it may be sent again."""
+
+    code = "notify"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Who is needed at a gate, and for what: names of the plan and times, and no value of the run."""
+
+    plan: str
+    """Its digest."""
+    gate: int
+    asks: str
+    """As `Gate.kind`."""
+    stage: str
+    position: int
+    """Of the stage in the plan, from 1."""
+    stages: int
+    """How many the plan has."""
+    role: str
+    quorum: int
+    identity: str
+    """How surely it must be known who approves."""
+    handed_on: bool
+    """Whether those who were asked first did not answer in time."""
+    opened: str
+    """UTC, ISO 8601."""
+    expires: str
+    tool: str = ""
+    """The tool whose call is asked about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """The run that waits, and its pages in the Temporal UI, which are empty where it is not known where that is."""
+
+    namespace: str
+    workflow: str
+    run: str
+    """Temporal's workflow id."""
+    run_id: str
+    page: str
+    waiting: str
+    """The page that lists the runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command of this machine, run without a shell."""
+
+    arguments: tuple[str, ...] = field(repr=False)
+    keys: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def said(self) -> str:
+        return "a command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A server on the network, or of this machine."""
+
+    host: str = field(repr=False)
+    port: int = field(repr=False)
+    tls: bool
+    target: str = field(repr=False)
+    """Path and query, as the request has them."""
+    keys: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def said(self) -> str:
+        return f"an {'https' if self.tls else 'http'} address"
+
+
+Hook = Command | Address
+
+
+# -- what is configured ----------------------------------------------------------------------------
+
+
+def configured() -> bool:
+    """Whether this process has a hook."""
+    return bool(os.environ.get(HOOK) or os.environ.get(f"{HOOK}_FILE"))
+
+
+def hook() -> Hook | None:
+    """The hook of this process; None where it has none. Raises `ConfigError` where it cannot be one."""
+    if not configured():
+        return None
+    text = resolved(HOOK).reveal().strip()
+    keys = _keys() if os.environ.get(SECRET) or os.environ.get(f"{SECRET}_FILE") else ()
+    # A mistyped address must not pass for a command.
+    return _address(text, keys) if re.match(r"[a-z]+:", text, re.IGNORECASE) else _command(text, keys)
+
+
+def _command(text: str, keys: tuple[bytes, ...]) -> Command:
+    try:
+        arguments = shlex.split(text)
+    except ValueError:
+        raise ConfigError(f"{HOOK} cannot be read as a command: a quotation mark is left open.") from None
+    program = shutil.which(arguments[0])
+    if program is None:
+        raise ConfigError(f"The program that {HOOK} names is not here, or cannot be run; name it by its whole path.")
+    return Command(arguments=(os.path.abspath(program), *arguments[1:]), keys=keys)
+
+
+def _address(text: str, keys: tuple[bytes, ...]) -> Address:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not (plain and host and parts.scheme in ("http", "https") and port != 0):
+        raise ConfigError(f"{HOOK} is neither a command nor an address such as https://example.org/hook.")
+    if "@" in parts.netloc or parts.fragment:
+        raise ConfigError(f"The address in {HOOK} has a user name or a fragment; name it without.")
+    tls = parts.scheme == "https"
+    if not (tls or host in _LOCAL or _is_loopback(host)):
+        raise ConfigError(f"The address in {HOOK} is http and not on this machine; use https.")
+    if not keys:
+        raise ConfigError(f"Messages to an address are signed: set {SECRET}, too.")
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    return Address(host=host, port=port or (443 if tls else 80), tls=tls, target=target, keys=keys)
+
+
+def _keys() -> tuple[bytes, ...]:
+    """The keys with which messages are signed, newest first: more than one while they are changed."""
+    keys = []
+    for word in resolved(SECRET).reveal().split():
+        try:
+            key = base64.b64decode(word.removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not word.startswith("whsec_") or len(key) not in _KEY_BYTES:
+            raise ConfigError(
+                f"{SECRET} is no secret of a webhook: whsec_ and {_KEY_BYTES[0]} to {_KEY_BYTES[-1]} bytes in base64, "
+                "as whsec_$(openssl rand -base64 32) makes one."
+            )
+        keys.append(key)
+    return tuple(keys)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+# -- what is said ----------------------------------------------------------------------------------
+
+OPENED, TEST = "gate.opened", "test"
+"""Types of messages."""
+
+_ASKS = {
+    "approval": "to approve {stage}",
+    "call": "to let {stage} call {tool}",
+    "escalated": "to look at {stage}, which a guard escalated",
+    "blocked": "since {stage} is blocked",
+    "exhausted": "since {stage} has used up its attempts",
+    "failed": "since {stage} has failed",
+    "unknown": "since the effect of {stage} is in doubt",
+}
+
+
+def message_id(namespace: str, run: str, run_id: str, gate: int) -> str:
+    """What names the message about a gate of a run: the same for each try."""
+    said = json.dumps(["gatework.notice/1", namespace, run, run_id, gate]).encode()
+    return f"msg_{hashlib.sha256(said).hexdigest()[:32]}"
+
+
+def message(notice: Notice, where: Where, *, id: str, kind: str = OPENED) -> bytes:
+    """The message as JSON in ASCII: no text in it moves or hides another."""
+    asked = _ASKS.get(notice.asks, "at {stage}").format(stage=notice.stage, tool=notice.tool or "a tool")
+    many = f"{notice.quorum} of {notice.role} are" if notice.quorum > 1 else f"{notice.role} is"
+    text = f"{where.workflow}: {many} needed {asked} (stage {notice.position} of {notice.stages})."
+    said = {
+        "type": kind,
+        "id": id,
+        "timestamp": notice.opened,
+        "text": "A test of Gatework: nobody is needed." if kind == TEST else text,
+        "data": {
+            "namespace": where.namespace,
+            "workflow": where.workflow,
+            "run": where.run,
+            "run_id": where.run_id,
+            "plan": notice.plan,
+            "gate": notice.gate,
+            "asks": notice.asks,
+            "stage": notice.stage,
+            "position": notice.position,
+            "stages": notice.stages,
+            "tool": notice.tool,
+            "role": notice.role,
+            "quorum": notice.quorum,
+            "identity": notice.identity,
+            "handed_on": notice.handed_on,
+            "expires": notice.expires,
+            "page": where.page,
+            "waiting": where.waiting,
+        },
+    }
+    return json.dumps(said, separators=(",", ":")).encode("ascii")
+
+
+def signed(keys: tuple[bytes, ...], id: str, at: int, body: bytes) -> Mapping[str, str]:
+    """The headers of a message: its id, when it is sent in seconds since 1970, and a signature by each key."""
+    content = b".".join((id.encode(), str(at).encode(), body))
+    marks = [base64.b64encode(hmac.digest(key, content, "sha256")).decode() for key in keys]
+    headers = {"webhook-id": id, "webhook-timestamp": str(at)}
+    return headers | ({"webhook-signature": " ".join(f"v1,{mark}" for mark in marks)} if marks else {})
+
+
+# -- how it gets there -----------------------------------------------------------------------------
+
+
+async def deliver(to: Hook, id: str, body: bytes, at: int, *, heard: IO[bytes] | None = None) -> None:
+    """Try once to deliver a message. Raises `NotDelivered`.
+
+    `heard` takes what a command writes to its standard error, which is lost otherwise.
+    """
+    headers = signed(to.keys, id, at, body)
+    if isinstance(to, Command):
+        await _run(to, headers, body, heard)
+    else:
+        await _post(to, headers, body)
+
+
+async def _run(command: Command, headers: Mapping[str, str], body: bytes, heard: IO[bytes] | None) -> None:
+    kept = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(OWN)}
+    env = kept | {name.upper().replace("-", "_"): value for name, value in headers.items()}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *tied(command.arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=heard or asyncio.subprocess.DEVNULL,
+            env=env,
+            process_group=0,
+        )
+    except OSError:
+        raise NotDelivered("the command cannot be started") from None
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            await process.communicate(body)
+    except TimeoutError:
+        raise NotDelivered(f"the command took longer than {TRY_SECONDS:.0f} s, and was stopped") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    code = process.returncode
+    if code:
+        how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        raise NotDelivered(f"the command {how}")
+
+
+async def _post(to: Address, headers: Mapping[str, str], body: bytes) -> None:
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            status = await _status(to, _request(to, headers, body))
+    except TimeoutError:
+        raise NotDelivered(f"the address gave no answer within {TRY_SECONDS:.0f} s") from None
+    except ssl.SSLCertVerificationError as error:
+        what = _CERTIFICATE.get(error.verify_code, "is not trusted here")
+        raise NotDelivered(f"the certificate of the address {what}") from None
+    except ssl.SSLError:
+        raise NotDelivered("the address does not speak TLS as it must") from None
+    except socket.gaierror:
+        raise NotDelivered("the name of the address's host leads nowhere") from None
+    except (ValueError, asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
+        raise NotDelivered("the address ended the connection, or gave an answer that is no HTTP") from None
+    except ConnectionRefusedError:
+        raise NotDelivered("nothing listens at the address") from None
+    except OSError:
+        # What the system says of it would name the host.
+        raise NotDelivered("the address cannot be reached") from None
+    if 300 <= status < 400:
+        raise NotDelivered(f"the address answered {status} and leads elsewhere, which is not followed")
+    if not 200 <= status < 300:
+        raise NotDelivered(f"the address answered {status}")
+
+
+_CERTIFICATE = {10: "has expired", 62: "is another host's", 64: "is another host's"}
+"""By the number that OpenSSL gives."""
+
+
+def _request(to: Address, headers: Mapping[str, str], body: bytes) -> bytes:
+    host = f"[{to.host}]" if ":" in to.host else to.host
+    lines = {
+        "host": host if to.port == (443 if to.tls else 80) else f"{host}:{to.port}",
+        "user-agent": f"gatework/{version('gatework')}",
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",
+        **headers,
+    }
+    head = "\r\n".join([f"POST {to.target} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())])
+    return f"{head}\r\n\r\n".encode("ascii") + body
+
+
+async def _status(to: Address, request: bytes) -> int:
+    """Send a request; the number of its answer, of which little more is read."""
+    tls = ssl.create_default_context() if to.tls else None
+    reader, writer = await asyncio.open_connection(to.host, to.port, ssl=tls, limit=_MAX_LINE_BYTES)
+    try:
+        if tls is None and not _is_loopback(writer.get_extra_info("peername")[0]):
+            raise NotDelivered("the name of this machine in the address leads to another")
+        writer.write(request)
+        await writer.drain()
+        for _ in range(_MAX_LINES):
+            found = re.match(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r\n]", await reader.readline())
+            if found is None:
+                raise ValueError("no HTTP")
+            status = int(found[1])
+            if status >= 200:
+                await _rest(reader, writer)
+                return status
+            while (await reader.readline()).strip():
+                pass
+        raise ValueError("no answer")
+    finally:
+        writer.transport.abort()
+
+
+async def _rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Part in peace: what counts has been said."""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_REST_SECONDS):
+            left = _MAX_REST_BYTES
+            while left > 0 and (data := await reader.read(left)):
+                left -= len(data)
+            writer.close()
+            await writer.wait_closed()
+
+
+__all__ = ["Address", "Command", "Hook", "NotDelivered", "Notice", "Where", "configured", "deliver", "hook", "message"]

@@ -1,0 +1,209 @@
+"""Telling people that a run waits: one activity for each gate, beside the waiting, until somebody has been told.
+
+Temporal tries it again, with growing pauses, until a message is delivered, or the gate is answered or expires. What
+stands in the history is a `Notice`: where messages go, and what signs them, only workers know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, is_cancelled_exception
+
+from gatework import notify, wire
+from gatework.errors import ContractError, GateworkError, OrderError
+from gatework.logs import emit
+from gatework.logs.story import short_digest
+from gatework.logs.vocabulary import LOUD, LogEvent
+from gatework.notify import NotDelivered, Notice, Where
+from gatework.plan import Plan
+from gatework.state import Gate
+from gatework.temporal.heartbeat import beating
+from gatework.temporal.pages import all_runs, page, ui_of
+from gatework.temporal.payloads import OURS, application_error, data_of, raw
+
+ACTIVITY = "gatework.notify"
+
+AT_ONCE = 4
+"""How many messages a worker delivers side by side: a hook that hangs must not take the places of stages."""
+SOON = timedelta(seconds=2)
+"""When a message is tried again for which there was no place."""
+
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(minutes=5)
+GRACE = timedelta(seconds=15)
+"""What a try gets beyond its own time before Temporal gives it up."""
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+
+NEEDLESS = "the gate was answered, or the run ended, before a message was delivered"
+IN_VAIN = "no try came to anything in time"
+
+
+def notice_of(plan: Plan, gate: Gate, opened: datetime, expires: datetime) -> Notice:
+    """What people are told of a gate: names of the plan, and no value of the run."""
+    return Notice(
+        plan=plan.digest,
+        gate=gate.id,
+        asks=gate.kind,
+        stage=gate.node,
+        position=plan.index[gate.node] + 1,
+        stages=len(plan.nodes),
+        role=gate.role,
+        quorum=gate.by.quorum,
+        identity=gate.by.identity,
+        handed_on=gate.handed_on,
+        opened=opened.isoformat(timespec="seconds"),
+        expires=expires.isoformat(timespec="seconds"),
+        tool=gate.call.tool if gate.call else "",
+    )
+
+
+# -- in the workflow -------------------------------------------------------------------------------
+
+
+class Telling:
+    """The messages of a run that are under way. One whose gate has been answered is called back."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        """The last gate of which somebody has been told."""
+        self._open: workflow.ActivityHandle[Any] | None = None
+        self._called_back: list[workflow.ActivityHandle[Any]] = []
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a worker may still be at it."""
+        return self._open is not None or bool(self._called_back)
+
+    def begin(self, notice: Notice, *, wanted: bool, left: timedelta, about: Callable[[], emit.Fields]) -> None:
+        """Have people told of a gate, unless they have been. `left` is the time for which it is open.
+
+        Whether they are to be told is decided when the gate opens, and stands in the history from then on: `wanted` is
+        this worker's word, and another may have no hook.
+        """
+        marker = f"gatework-notify-{notice.gate}"
+        if self._told == notice.gate or not (workflow.patched(marker) if workflow.unsafe.is_replaying() else wanted):
+            return
+        workflow.patched(marker)
+        self._open = workflow.start_activity(
+            ACTIVITY,
+            raw(wire.encode(notice)),
+            result_type=RawValue,
+            schedule_to_close_timeout=max(left, timedelta(seconds=1)),
+            start_to_close_timeout=timedelta(seconds=notify.TRY_SECONDS) + GRACE,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RetryPolicy(initial_interval=FIRST_PAUSE, maximum_interval=LONGEST_PAUSE),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"tell {notice.role}",
+        )
+        self._open.add_done_callback(functools.partial(self._ended, notice, about))
+
+    def call_back(self) -> None:
+        """Nobody needs to be told any more. The run goes on meanwhile."""
+        if self._open is not None:
+            self._called_back.append(self._open)
+            self._open.cancel()
+            self._open = None
+
+    async def over(self) -> None:
+        """Call back what is under way, and wait until no worker is at it: it would find its run gone."""
+        self.call_back()
+        # Each ends within a heartbeat, or without one at the end of its time.
+        await asyncio.gather(*self._called_back, return_exceptions=True)
+
+    def _ended(self, notice: Notice, about: Callable[[], emit.Fields], handle: asyncio.Task[Any]) -> None:
+        if handle is self._open:
+            self._open = None
+        else:
+            self._called_back.remove(handle)  # type: ignore[arg-type]  # it is one of them
+        error = None if handle.cancelled() else handle.exception()
+        if error is None and not handle.cancelled():
+            self._told = notice.gate
+        elif not workflow.unsafe.is_replaying():
+            emit.write([_given_up(notice, error)], about())
+
+
+def _given_up(notice: Notice, error: BaseException | None) -> LogEvent:
+    """That nobody was told. Loud, unless nobody had to be."""
+    needless = error is None or is_cancelled_exception(error)
+    reason = NEEDLESS if needless else IN_VAIN
+    fields: emit.Fields = {"stage": notice.stage, "gate": notice.gate, "role": notice.role, "reason": reason}
+    return LogEvent.of("notice.given_up", fields, level=0 if needless else LOUD)
+
+
+# -- on a worker -----------------------------------------------------------------------------------
+
+
+class Notices:
+    """What a worker does to tell people."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+
+    @activity.defn(name=ACTIVITY)
+    async def deliver(self, task: RawValue) -> None:
+        """One try to deliver a message. A failure of it is a reason to try again, and holds nothing of the hook."""
+        info = activity.info()
+        if not (info.workflow_type and info.workflow_id and info.workflow_run_id):
+            raise application_error(OrderError("People are told only by a run."))
+        try:
+            message = data_of(task) or b""
+            notice: Notice = wire.decode(Notice, message, what="notice", max_bytes=notify.MAX_NOTICE_BYTES)
+        except ContractError as error:
+            raise application_error(error) from None
+        id = notify.message_id(info.namespace, info.workflow_id, info.workflow_run_id, notice.gate)
+        about: emit.Fields = {
+            "run": info.workflow_id,
+            "run_id": info.workflow_run_id,
+            "workflow": info.workflow_type,
+            "plan": short_digest(notice.plan),
+            "stage": notice.stage,
+            "gate": notice.gate,
+            "role": notice.role,
+            "notice": id,
+            "try": info.attempt,
+        }
+        with emit.bound(about):
+            if self._under_way >= AT_ONCE:
+                raise _again("other messages are under way", SOON)
+            self._under_way += 1
+            try:
+                with beating(info):
+                    await _delivered(info, notice, id)
+            finally:
+                self._under_way -= 1
+
+
+async def _delivered(info: activity.Info, notice: Notice, id: str) -> None:
+    try:
+        hook = notify.hook()
+        if hook is None:
+            raise NotDelivered(f"this worker has no {notify.HOOK}")
+        client = activity.client()
+        ui = await ui_of(client)
+        where = Where(
+            namespace=info.namespace,
+            workflow=info.workflow_type or "",
+            run=info.workflow_id or "",
+            run_id=info.workflow_run_id or "",
+            page=page(ui, info.namespace, info.workflow_id or "", info.workflow_run_id or ""),
+            waiting=all_runs(ui, info.namespace),
+        )
+        await notify.deliver(hook, id, notify.message(notice, where, id=id), int(time.time()))
+    except GateworkError as error:
+        emit.say("notice.failed", {"reason": error.message})
+        raise _again(error.message) from None
+    emit.say("notice.delivered")
+
+
+def _again(reason: str, soon: timedelta | None = None) -> ApplicationError:
+    """A failure after which Temporal tries again. A warning of its own would only repeat ours."""
+    kind = f"{OURS}{NotDelivered.code}"
+    return ApplicationError(reason, type=kind, next_retry_delay=soon, category=ApplicationErrorCategory.BENIGN)
