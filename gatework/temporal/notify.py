@@ -96,7 +96,8 @@ class Telling:
             ACTIVITY,
             raw(wire.encode(notice)),
             result_type=RawValue,
-            schedule_to_close_timeout=max(left, timedelta(seconds=1)),
+            # Given up just before the gate expires, so that it is told apart from being called back.
+            schedule_to_close_timeout=max(left - timedelta(seconds=1), timedelta(seconds=1)),
             start_to_close_timeout=timedelta(seconds=notify.TRY_SECONDS) + GRACE,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RetryPolicy(initial_interval=FIRST_PAUSE, maximum_interval=LONGEST_PAUSE),
