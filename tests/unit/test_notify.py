@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +86,9 @@ def test_message_is_ascii_whatever_names_hold(text: str, run: str) -> None:
 
 
 def test_id_is_the_same_for_each_try_and_another_for_any_other_gate() -> None:
-    """Of another run, another run id (as after a reset) or another gate; and parts cannot be shifted into each other."""
-    ids = [
-        message_id(*parts)
-        for parts in (
-            ("n", "a", "b", 1),
-            ("n", "a", "b", 2),
-            ("n", "a", "c", 1),
-            ("n", "ab", "", 1),
-            ("na", "", "b", 1),
-        )
-    ]
+    """Of another run, another run id (as after a reset) or another gate; and no part can pass for two."""
+    gates = (("n", "a", "b", 1), ("n", "a", "b", 2), ("n", "a", "c", 1), ("n", "ab", "", 1), ("na", "", "b", 1))
+    ids = [message_id(*gate) for gate in gates]
     assert len(set(ids)) == len(ids)
     assert message_id("n", "a", "b", 1) == ids[0]
     assert all(id.startswith("msg_") and id.isascii() and "." not in id for id in ids)
@@ -104,8 +97,6 @@ def test_id_is_the_same_for_each_try_and_another_for_any_other_gate() -> None:
 @given(body=st.binary(max_size=200), key=st.binary(min_size=24, max_size=64))
 def test_signature_is_that_of_the_reference(body: bytes, key: bytes) -> None:
     """For any body and any key."""
-    from datetime import UTC, datetime
-
     text = body.decode("utf-8", "replace")
     now = datetime.now(UTC)
     headers = signed((key,), "msg_1", int(now.timestamp()), text.encode())

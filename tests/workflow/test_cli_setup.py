@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,17 @@ def project(tmp_path: Path) -> Path:
 
 
 async def gatework(
-    project: Path, *arguments: str, address: str, queue: str = "nobody", namespace: str = "default", model: str = ""
+    project: Path,
+    *arguments: str,
+    address: str,
+    queue: str = "nobody",
+    namespace: str = "default",
+    model: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> tuple[int, dict[str, dict[str, str]], str]:
     """A command in the project: exit code, what was found by check, and standard error."""
     env = {"PATH": "/usr/bin:/bin", "TEMPORAL_ADDRESS": address, "GATEWORK_TASK_QUEUE": queue, "COLUMNS": "100"}
-    env |= {"TEMPORAL_NAMESPACE": namespace, "GATEWORK_MODEL": model}
+    env |= {"TEMPORAL_NAMESPACE": namespace, "GATEWORK_MODEL": model, **(more or {})}
     done = await asyncio.to_thread(
         subprocess.run, [GATEWORK, *arguments], cwd=project, env=env, capture_output=True, text=True, timeout=90
     )
@@ -55,6 +62,7 @@ async def test_setup_without_a_server_says_so_and_what_it_can_say_besides(projec
         "runs in flight": "skipped",
         "model": "ok",
         "people": "ok",
+        "notify": "note",
     }
     assert "127.0.0.1:1" in found["server"]["said"]
     assert "gatework plan lock" in found["plans"]["todo"]
@@ -82,9 +90,17 @@ async def test_setup_is_content_with_a_locked_project_that_a_worker_serves(
     """Exit code 0, every mark good; a human reads the same."""
     assert (await gatework(project, "plan", "lock", address=deployments.address))[0] == 0
     await deployments.serve(signed)
-    code, found, _ = await gatework(project, "setup", "--json", address=deployments.address, queue=deployments.queue)
+    code, found, _ = await gatework(
+        project,
+        "setup",
+        "--json",
+        address=deployments.address,
+        queue=deployments.queue,
+        more={"GATEWORK_NOTIFY": "true", "GATEWORK_UI": "https://ui.example"},
+    )
     marks = {name: check["mark"] for name, check in found.items() if name != "namespace"}
-    assert marks == dict.fromkeys(("server", "plans", "worker", "runs in flight", "model", "people"), "ok")
+    checks = ("server", "plans", "worker", "runs in flight", "model", "people", "notify")
+    assert marks == dict.fromkeys(checks, "ok")
     assert (code, "letter" in found["plans"]["said"]) == (0, True)
 
 
@@ -112,6 +128,25 @@ async def test_setup_looks_whether_the_model_could_be_asked(project: Path, deplo
         # No stage of this project asks a model, so that it is worth a note and no failure.
         assert found["model"]["mark"] == "note"
         assert words in found["model"]["said"]
+
+
+async def test_setup_looks_whether_people_could_be_told(
+    project: Path, deployments: Deployments, tmp_path: Path
+) -> None:
+    """No hook and no link are worth a note; a hook that can be none is a failure. Nothing is sent."""
+    sent = tmp_path / "sent"
+    for more, mark, words in (
+        ({}, "note", "nobody is told"),
+        ({"GATEWORK_NOTIFY": f"touch {sent}"}, "note", "GATEWORK_UI"),
+        ({"GATEWORK_NOTIFY": f"touch {sent}", "GATEWORK_UI": "https://ui.example"}, "ok", "a command"),
+        ({"GATEWORK_NOTIFY": "http://hooks.example.org/s3cret"}, "missing", "use https"),
+    ):
+        code, found, _ = await gatework(project, "setup", "--json", address=deployments.address, more=more)
+        assert found["notify"]["mark"] == mark
+        assert words in found["notify"]["said"] + found["notify"]["todo"]
+        assert code == 1  # no worker, and no lock
+        assert "s3cret" not in str(found)
+    assert not sent.exists()
 
 
 async def test_setup_of_a_broken_project_says_where_it_breaks(project: Path, deployments: Deployments) -> None:
