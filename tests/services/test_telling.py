@@ -327,7 +327,7 @@ async def test_run_ends_whatever_the_hook_does_and_leaves_no_warning(
                 assert (await end(run)).type == "gatework.rejected"
             case "expired":
                 assert (await end(run)).type == "gatework.expired"
-            case "cancelled" | "terminated":
+            case _:
                 await (run.handle.cancel() if how == "cancelled" else run.handle.terminate())
                 with pytest.raises(WorkflowFailureError):
                     await run.result()
