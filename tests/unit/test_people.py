@@ -322,8 +322,11 @@ def test_typed_name_is_a_claim(file: Path) -> None:
         (sign(ANA, STATEMENT), replace(STATEMENT, by=""), "names who signs"),
         ("x" * 1_000_000, STATEMENT, "no signature"),
     ],
-    ids=str,
-)
+    ids=[
+        "by another", "of another gate", "of other evidence", "of another run", "of another note", "of another action",
+        "in another's name", "in nobody's name", "in another spelling", "in no name", "no signature",
+    ],
+)  # fmt: skip
 def test_signature_that_does_not_hold_is_refused(
     file: Path, signature: object, statement: Statement, says: str
 ) -> None:

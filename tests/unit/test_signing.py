@@ -209,7 +209,9 @@ def test_key_that_the_library_makes_is_a_key(seed: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ed25519:", "ed25519:AAAA", "rsa:" + "A" * 43 + "=", str(KEY.public) + "\n", str(KEY.public)[:-1]]
+    "text",
+    ["", "ed25519:", "ed25519:AAAA", "rsa:" + "A" * 43 + "=", str(KEY.public) + "\n", str(KEY.public)[:-1]],
+    ids=["empty", "nothing", "too short", "another kind", "a line end more", "a character less"],
 )
 def test_text_that_is_no_key_is_refused(text: str) -> None:
     """What is not written as a key is none."""
