@@ -22,13 +22,13 @@ from gatework.errors import DecisionError
 from gatework.plan import By
 from gatework.state import ALLOWED, Gate, Vote
 from gatework.temporal import Execution, GateworkPlugin
-from gatework.temporal.panel import panel
+from gatework.temporal.panel import cut, panel
 from gatework.temporal.payloads import raw
 from gatework.temporal.progress import Progress, Ruled, Said
 from gatework.temporal.server import dev_server
 from tests.ports import spare_ports
-from tests.unit.temporal.page import Page, honest
-from tests.unit.temporal.panels import HOSTILE, TEXTS, VALUES, fits, progress_of, waiting
+from tests.unit.temporal.page import Page, honest, read_whole
+from tests.unit.temporal.panels import HOSTILE, INLINE, TEXTS, VALUES, fits, progress_of, waiting
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployments, events
 from tests.workflow.plans import Note, clicked, signed
@@ -88,6 +88,17 @@ def test_hostile_text_is_only_text_to_the_server_of_the_ui(rendered: Renderer, t
     )
     progress = progress_of(waits, note=text, automatic=(Ruled(node="early", rule=text),), result=text)
     honest(rendered(progress), progress)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *INLINE])
+def test_hostile_text_is_read_as_it_is_from_the_server_of_the_ui(rendered: Renderer, text: str) -> None:
+    """Not a letter of it means anything to the page, and none of it is swallowed."""
+    fields = {"amount": text, text[:40]: "1"}
+    progress = progress_of(waiting(shown={"owed": fields}))
+    page = rendered(progress)
+    honest(page, progress)
+    if not cut(progress):
+        read_whole(page, fields)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from gatework.temporal.markdown import cleaned
 from gatework.temporal.panel import cut
 from gatework.temporal.progress import Progress
 from tests.unit.temporal.panels import LINK, numbered
@@ -99,3 +101,17 @@ def honest(page: Page, progress: Progress) -> None:
     assert len({len(row) for row in page.rows}) <= 2
     for row in page.rows:
         assert len(row) in (2, 3, 4), row
+
+
+def read_whole(page: Page, fields: Mapping[str, str]) -> None:
+    """Every name and text of the fields of a value can be read, letter for letter."""
+    cells = [(_letters(name), _letters(text)) for name, text in (row for row in page.rows if len(row) == 2)]
+    fences = [_letters(text) for text in page.fences]
+    for name, text in fields.items():
+        seen = _letters(cleaned(name)), _letters(cleaned(text))
+        assert seen in cells or seen[1] in fences, seen
+
+
+def _letters(text: str) -> str:
+    """A text without its blanks, in which all quotation marks are alike: the UI's server bends them."""
+    return re.sub("[“”„]", '"', re.sub("[‘’‚]", "'", "".join(text.split())))

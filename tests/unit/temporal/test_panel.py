@@ -13,8 +13,8 @@ from gatework.state import ALLOWED, Vote
 from gatework.temporal.markdown import cleaned
 from gatework.temporal.panel import cut, panel
 from gatework.temporal.progress import Progress, Ruled, Said
-from tests.unit.temporal.page import Page, honest
-from tests.unit.temporal.panels import HOSTILE, TEXTS, VALUES, fits, progress_of, waiting
+from tests.unit.temporal.page import Page, honest, read_whole
+from tests.unit.temporal.panels import HOSTILE, INLINE, TEXTS, VALUES, fits, progress_of, waiting
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
@@ -92,10 +92,17 @@ def test_what_has_a_number_is_read_whole(fields: dict[str, str]) -> None:
     if cut(progress):
         assert "4821" not in panel(progress)
         return
-    cells = [(plain(name), plain(text)) for name, text in (row for row in page.rows if len(row) == 2)]
-    fences = [plain(text) for text in page.fences]
-    for name, text in fields.items():
-        assert (plain(name), plain(text)) in cells or plain(text) in fences
+    read_whole(page, fields)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *INLINE])
+def test_hostile_text_is_read_as_it_is(text: str) -> None:
+    """Not a letter of it means anything to the page, and none of it is swallowed."""
+    fields = {"amount": text, text[:40]: "1"}
+    progress = progress_of(waiting(shown={"owed": fields}))
+    page = read_honest(progress)
+    if not cut(progress):
+        read_whole(page, fields)
 
 
 # -- what is cut -----------------------------------------------------------------------------------
