@@ -53,9 +53,9 @@ HOSTILE = (
 )
 
 INLINE = ("a | b", "\\| a", "a\\", "`a`", "``a` b", "*a* _b_ **c** ~~d~~", "&amp; &lt; &#42;", "<b>a</b>", "[a](b)",
-          "[a][b]", "1. a", "- a", "+ a", "# a", "> a", "a  \\", "(c) (r) (tm) ...", "-- ---", "1/2 3/4", "\"a\" 'b'", "$a$",
+          "[a][b]", "1. a", "- a", "+ a", "# a", "> a", "a  \\", "(c) (r) (tm) ...", "-- ---", "1/2 3/4", "\"a\" 'b'",
           "a@b.example", "https://a.example", "www.a.example", "!a ![a](b)", ": a", "{a} {.b} {#c}", "a^b^", "H~2~O",
-          "=a=", ":::", "~~~", "    a")  # fmt: skip
+          "$a$", "=a=", ":::", "~~~", "    a")  # fmt: skip
 """Each of them fits into a cell of a table."""
 
 
