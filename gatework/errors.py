@@ -70,6 +70,12 @@ class DecisionError(GateworkError):
     code = "decision"
 
 
+class ResumeError(GateworkError):
+    """A run that was to go on where another ended, and may not; nothing was done in it."""
+
+    code = "resume"
+
+
 class ConflictError(GateworkError):
     """The id of a run is taken by a run of something else."""
 

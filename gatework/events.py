@@ -108,6 +108,45 @@ class Migrated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A new run goes on where one has ended. Taken by `gatework.resumption`."""
+
+    plan: str
+    """Digest of the plan that both are held to."""
+    run: str
+    """The server's id of the run that ended."""
+    ended: str
+    """How it ended, as the server says: `failed`, `timed_out`, `terminated`, `cancelled`; or `aborted`, `expired`."""
+    place: str = ""
+    """The node from which it goes on; empty for the one at which it ended."""
+    by: str = ""
+    """The name that was given; a claim."""
+    note: str = ""
+    kind: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """An effect that was asked for in a run of the same lineage, of which the state of this one may not tell."""
+
+    node: str
+    call: Call
+    result: Sealed | None = None
+    """What it gave; None where nobody knows whether it happened."""
+    run: str = ""
+    """The server's id of the run in which it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """A run that was reset heard of what had followed. Taken by `gatework.resumption`."""
+
+    plan: str
+    effects: tuple[Remembered, ...]
+    kind: Literal["recalled"] = "recalled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:
     """An attempt stands still: it waits for calls that run apart, or has only reached a point worth keeping."""
 

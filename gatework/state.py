@@ -248,6 +248,7 @@ class Receipt:
         "asked",
         "decided",
         "migrated",
+        "resumed",
         "ended",
     ]
     node: str = ""

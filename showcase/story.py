@@ -65,6 +65,9 @@ def told(entry: Entry, values: Mapping[str, Json]) -> Iterator[Line]:
             by = f" by {one_line(receipt.by)}" if receipt.by else ""
             said = Text(f"moved to plan {receipt.shown.get('to', '')[:12]}{by}", style="bold")
             yield Line("→", "bold yellow", "", said)
+        case "resumed":
+            by = f" by {one_line(receipt.by)}" if receipt.by else ""
+            yield Line("→", "bold yellow", receipt.node, Text(f"resumed{by}", style="bold"))
         case "ended":
             style = "green" if receipt.action == "completed" else "red"
             yield Line("■", style, "", Text(receipt.action or "ended", style=style))

@@ -124,6 +124,11 @@ def incident(receipt: Receipt, values: Mapping[str, Json]) -> Iterable[Text]:
         by = f" by {one_line(receipt.by)} ({known(receipt.identity)})" if receipt.by else ""
         note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
         yield Text.assemble((receipt.node, "bold"), f" {receipt.action}", by, note)
+    elif receipt.kind == "resumed":
+        by = f" by {one_line(receipt.by)} (as claimed)" if receipt.by else ""
+        run, ended = one_line(str(receipt.how.get("run", "")), 40), receipt.action.replace("_", " ")
+        note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
+        yield Text.assemble((receipt.node, "bold"), f" resumed{by} from the {ended} run {run}", note)
 
 
 def question(waiting: Waiting, title: str = "") -> RenderableType:

@@ -46,6 +46,7 @@ _MARKS = {
     "decision.taken": ("!", "bold"),
     "run.stuck": ("✖", "bold red"),
     "run.migrated": ("!", "bold"),
+    "run.resumed": ("↻", "bold"),
     "run.reset": ("↺", "yellow"),
     "run.cancel_requested": ("!", "yellow"),
 }
@@ -72,6 +73,7 @@ _SAYS = {
     "notice.failed": "{told} not told on try {try}: {reason}",
     "notice.given_up": "{told} not told: {reason}",
     "run.migrated": "moved from plan {from_plan} to {to_plan}{who}{note}",
+    "run.resumed": "resumed{where}{who} as a new run, after it {had}{note}",
     "run.continued": "goes on as a new run",
     "run.reset": "was reset to an earlier point{why}; what followed there does not count",
     "run.stuck": "cannot go on: {reason}",
@@ -87,6 +89,14 @@ _ASKS = {
 }
 
 
+_HAD = {
+    "failed": "had failed",
+    "timed_out": "had timed out",
+    "expired": "had expired",
+    "terminated": "was terminated",
+    "cancelled": "was cancelled",
+    "aborted": "was aborted",
+}
 _DECIDED = {
     "approve": "approved",
     "reject": "rejected",
@@ -213,6 +223,8 @@ def words(event: LogEvent) -> str:
                 "checked": _checked(fields),
                 "spent": f", {fields['tokens']} tokens" if "tokens" in fields else "",
                 "why": _after(" (", fields, "reason", ")"),
+                "where": _after(" from ", fields, "stage"),
+                "had": _HAD.get(fields.get("outcome", ""), "had ended"),
                 "because": _after(": ", fields, "reason"),
                 "of": _after(" of ", fields, "tool"),
                 "waiting": _after(" for ", fields, "calls", " calls") if fields.get("calls") != "0" else "",

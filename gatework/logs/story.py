@@ -83,6 +83,17 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
                 "note": receipt.reason,
             }
             yield LogEvent.of("run.migrated", moved, at=entry.at)
+        case "resumed":
+            run = receipt.how.get("run")
+            resumed = {
+                **place,
+                "from_run": run if isinstance(run, str) else "",
+                "outcome": receipt.action,
+                "by": receipt.by,
+                "identity": identity(receipt.by),
+                "note": receipt.reason,
+            }
+            yield LogEvent.of("run.resumed", resumed, at=entry.at)
         case "ended":
             by_person = receipt.action in ("rejected", "aborted")
             ended = {

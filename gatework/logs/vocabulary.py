@@ -238,6 +238,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("receipt",),
         fields=("receipt", "from_plan", "to_plan", "by", "identity", "note"),
     ),
+    "run.resumed": Kind(
+        says="Somebody resumed a run that had ended: a new run takes over what came before the stage, and goes on.",
+        level=WARNING,
+        sources=("receipt",),
+        fields=("stage", "receipt", "from_run", "outcome", "by", "identity", "note"),
+    ),
     "run.continued": Kind(
         says="The run goes on under another run id: its history became long, or it was moved to another plan.",
         level=INFO,

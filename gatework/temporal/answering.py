@@ -16,7 +16,7 @@ from gatework.errors import ContractError, DecisionError, GateworkError
 from gatework.events import Action, Decided, Migrated
 from gatework.library import Known, Library
 from gatework.state import Gate, Run, State
-from gatework.temporal import deciding, evidence, movement, pages
+from gatework.temporal import deciding, evidence, movement, pages, resuming
 from gatework.temporal.decisions import Sent, answered, decided, taken, value_named
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import data_of, raw, refusal
@@ -85,6 +85,10 @@ class Answering(Recorded):
     @question("What moving the run to another plan would change.")
     def move(self, *data: RawValue) -> RawValue:
         return raw(canonical.dumps(self._said(movement.preview, data)))
+
+    @question("What resuming the run would do, once it has ended.")
+    def resume(self, *data: RawValue) -> RawValue:
+        return raw(canonical.dumps(resuming.preview(self._known, self._state, data)))
 
     def look_at_move(self, data: tuple[RawValue, ...]) -> Migrated:
         """The move that was asked for. Raises the refusal that the person is to read; changes nothing."""

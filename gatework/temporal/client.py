@@ -10,7 +10,6 @@ from typing import Any, Generic, Literal, TypeVar
 
 from temporalio.client import (
     Client,
-    WorkflowExecutionDescription,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -206,7 +205,7 @@ async def started(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
-            static_details=_DETAILS,
+            static_details=DETAILS,
         )
     except WorkflowAlreadyStartedError:
         await _must_be(client, workflow, id or named, data if workflow.key is None else None)
@@ -219,25 +218,28 @@ async def _must_be(client: Client, workflow: Workflow[Any, Any], id: str, data: 
     described = await client.get_workflow_handle(id).describe()
     if described.workflow_type != workflow.name:
         raise ConflictError(f"The id is taken by a run of another workflow than {workflow.name}; use another id.")
-    if data is not None and data != await _input_of(client, id, described):
+    first = described.raw_description.workflow_execution_info.first_run_id or described.run_id
+    if data is not None and data != await input_of(client, id, first):
         raise ConflictError(
             f"A run of {workflow.name} with that id started from other input; nothing was started. Use another id."
         )
 
 
-async def _input_of(client: Client, id: str, described: WorkflowExecutionDescription) -> bytes:
-    """The canonical JSON that a run was started from, before it was continued or reset; empty for what is none."""
-    first = described.raw_description.workflow_execution_info.first_run_id or described.run_id
+async def input_of(client: Client, id: str, first: str) -> bytes:
+    """The canonical JSON that a run was started from, before it was continued or reset; empty for what is none.
+
+    `first` is the first run of its chain. What resumes a run has its input, beside the request.
+    """
     async for event in client.get_workflow_handle(id, run_id=first).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         values = await client.data_converter.decode(payloads, [RawValue] * len(payloads))
         with suppress(ContractError):
-            return canonical.dumps(canonical.loads(data_of(values[0]) or b"")) if len(values) == 1 else b""
+            return canonical.dumps(canonical.loads(data_of(values[0]) or b"")) if len(values) in (1, 2) else b""
         break
     return b""
 
 
-_DETAILS = (
+DETAILS = (
     "Cancel stops the run at the next moment it can and records what may have happened. "
     "Terminate stops it at once: nothing runs, nothing is recorded, and an effect may have happened unseen."
 )

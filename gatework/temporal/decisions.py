@@ -122,17 +122,24 @@ def taken(receipt: Receipt, gate: Gate | None) -> str:
             return f"{said}."
 
 
+_AFTER = ("asked", "migrated", "resumed")
+
+
 def answered(ledger: Sequence[Entry], number: str, gate: Gate | None) -> str:
     """How the gate of a number was answered, where it does not wait any more; empty where none had that number."""
     if not number or (gate is not None and number in (gate.number, gate.full_number)):
         return ""
     receipts = [entry.receipt for entry in ledger]
-    for asked in (receipt for receipt in receipts if receipt.kind == "asked"):
+    for position, asked in enumerate(receipts):
+        if asked.kind != "asked":
+            continue
         if number not in (digits(asked.gate, asked.evidence, 0), digits(asked.gate, asked.evidence, 1)):
             continue
         taken = [receipt for receipt in receipts if receipt.kind == "decided" and receipt.gate == asked.gate]
         if not taken:
-            return "nobody answered it in time"
+            # A run that was moved, or resumed, has opened another in its place.
+            after = next((receipt.kind for receipt in receipts[position + 1 :] if receipt.kind in _AFTER), "")
+            return "nobody answered it in time" if after == "asked" else ""
         return taken[-1].action + (f" by {taken[-1].by}" if taken[-1].by else "")
     return ""
 

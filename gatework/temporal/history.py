@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowHistory
+from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
@@ -24,9 +25,12 @@ from gatework.errors import GateworkError
 from gatework.ledger import Entry
 from gatework.library import Library
 from gatework.plan import Plan
+from gatework.state import State
 from gatework.temporal.definition import workflow_class
-from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.payloads import data_converter
+from gatework.temporal.interpreter import Carried, Interpreter
+from gatework.temporal.payloads import data_converter, data_of
+from gatework.temporal.restarting import never_began
+from gatework.temporal.resuming import request_in
 
 
 class HistoryError(GateworkError):
@@ -42,6 +46,8 @@ class Leg:
     id: str
     run_id: str
     events: Sequence[HistoryEvent]
+    before: str = ""
+    """The run that it continues or resumes; empty where it does neither, or nobody has looked."""
 
     @property
     def started(self) -> WorkflowExecutionStartedEventAttributes:
@@ -72,6 +78,8 @@ _CLOSING = frozenset(
 async def legs(client: Client, id: str, run_id: str, *, known: Sequence[Leg] = ()) -> list[Leg]:
     """The runs that led to a run and it itself, oldest first; without those that the server has forgotten.
 
+    A run leads to another that continues it, or that has taken over from it.
+
     `known` are legs that were read before; those that had closed are not read again.
     """
     read = {leg.run_id: leg for leg in known if leg.closed}
@@ -86,9 +94,23 @@ async def legs(client: Client, id: str, run_id: str, *, known: Sequence[Leg] = (
                     break
                 raise
             leg = Leg(id=id, run_id=run_id, events=history.events)
+            before = leg.started.continued_execution_run_id or await _resumed(client, leg)
+            leg = replace(leg, before=before)
         chain.insert(0, leg)
-        run_id = leg.started.continued_execution_run_id
+        run_id = leg.before
     return chain
+
+
+async def _resumed(client: Client, leg: Leg) -> str:
+    """The run that a leg has taken over from; empty where it has not. What it was asked alone proves nothing."""
+    payloads = leg.started.input.payloads
+    if len(payloads) != 2 or never_began(leg.events):
+        return ""
+    try:
+        values = await client.data_converter.decode(payloads, [RawValue] * len(payloads))
+        return request_in(data_of(values[1]) or b"").run
+    except Exception:  # noqa: BLE001  # of a codec, which may raise anything
+        return ""
 
 
 def was_reset(event: HistoryEvent) -> bool:
@@ -122,6 +144,10 @@ class Rebuilt:
     """Digest of the plan that the leg begins with; empty for one that came to none."""
     last_plan: str = ""
     """Digest of the plan that it ends with."""
+    state: State | None = None
+    """Where it stands at last; None for one that did not begin, and where a worker told its ledger."""
+    lineage: str = ""
+    """That of the run that was resumed; empty where none was."""
 
     @property
     def ledger(self) -> list[Entry]:
@@ -174,15 +200,15 @@ def _recording(found: Rebuilt) -> type[Interpreter]:
 
     class Recording(Interpreter):
         def _tell(self, entries: Sequence[Entry]) -> None:
-            plan = self._now[0].plan
+            plan, found.state = self._now[0].plan, self._now[1]
             found.first_plan, found.last_plan = found.first_plan or plan.digest, plan.digest
             event_id = workflow.info().get_current_history_length()
             found.steps.append(Accepted(event_id=event_id, plan=plan, entries=tuple(entries)))
 
-        def _resume(self, given: bytes) -> None:
-            super()._resume(given)
-            found.carried = tuple(self._ledger)
-            found.first_plan = found.last_plan = self._now[0].plan.digest
+        def _carry(self, carried: Carried) -> None:
+            super()._carry(carried)
+            found.carried, found.state, found.lineage = carried.ledger, carried.state, carried.lineage
+            found.first_plan = found.last_plan = carried.state.plan
 
     return Recording
 

@@ -18,14 +18,15 @@ from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, machine, migration, wire
 from gatework.canonical import Sealed
-from gatework.errors import ContractError, DecisionError, OrderError
+from gatework.errors import ContractError, DecisionError, OrderError, ResumeError
 from gatework.events import Begun, Cancelled, Expired, Failed, Migrated
-from gatework.ledger import Entry
+from gatework.ledger import Entry, extended
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
+from gatework.plan import Work
 from gatework.state import Act, Gate, Outcome, Run, State
-from gatework.temporal import movement
+from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.answering import Answering
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT
@@ -53,6 +54,8 @@ class Carried:
     """When the open gate expires, as UTC in ISO 8601; empty without one."""
     secret: str
     """As in `Beginning`."""
+    lineage: str = ""
+    """That of the run that was resumed, before this one or further back; empty where none was."""
 
 
 class Interpreter(Answering):
@@ -69,17 +72,16 @@ class Interpreter(Answering):
         super().__init__()
         self._looked = 0
         self._telling = Telling()
+        self._asked = 0
+        self._recalled = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         started = workflow.info().workflow_start_time
         try:
-            given = self._given(inputs)
-            if self._continues:
-                self._resume(given)
+            if (wanted := resuming.requested(inputs)) is not None:
+                await self._take_over(wanted)
             else:
-                # Where Temporal starts a run again, what was decided in the one before must not hold.
-                secret = salt_of(*inputs) if workflow.info().attempt == 1 else ""
-                self._begin(given, *await begun(self.library, self.name, secret=secret), started)
+                await self._from(self._given(inputs), inputs, started)
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
         try:
@@ -93,6 +95,14 @@ class Interpreter(Answering):
         return self._result(outcome)
 
     # -- the beginning -----------------------------------------------------------------------------
+
+    async def _from(self, given: bytes, inputs: tuple[object, ...], started: datetime) -> None:
+        if self._continues:
+            self._go_on(given)
+            return
+        # Where Temporal starts a run again, what was decided in the one before must not hold.
+        secret = salt_of(*inputs) if workflow.info().attempt == 1 else ""
+        self._begin(given, *await begun(self.library, self.name, secret=secret), started)
 
     def _given(self, inputs: tuple[object, ...]) -> bytes:
         """The one JSON value that the run was started with. Raises `ContractError`."""
@@ -119,13 +129,27 @@ class Interpreter(Answering):
         # The clock of a workflow task is another where the task is done again; that of the start is the same.
         self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, self._salt("input"))), at)
 
-    def _resume(self, given: bytes) -> None:
+    def _go_on(self, given: bytes) -> None:
         try:
             carried: Carried = wire.decode(Carried, given, what="carried state")
         except ContractError as error:
             raise UnknownPlan(f"This deploy cannot read what the run before handed on: {error.reason}.") from None
+        self._carry(carried)
+
+    async def _take_over(self, wanted: resuming.Wanted) -> None:
+        """Go on where a run ended, as a worker finds it in the server's history of it."""
+        taken = await resuming.taken(self.name, wanted)
+        state, ledger = taken.state, taken.ledger
+        self._carry(Carried(state=state, ledger=ledger, expires="", secret=taken.secret, lineage=taken.lineage))
+        try:
+            self._accept(resuming.went_on(self._now[0], taken), workflow.now())
+        except DecisionError as error:  # which the worker was to look for
+            raise application_error(ResumeError(error.message)) from None
+
+    def _carry(self, carried: Carried) -> None:
         self._known = continued(self.library, self.name, carried.state.plan)
         self._state, self._ledger, self._secret = carried.state, carried.ledger, carried.secret
+        self._first = carried.lineage
         self._expires = datetime.fromisoformat(carried.expires) if carried.expires else None
 
     # -- from the first event to the last ----------------------------------------------------------
@@ -140,6 +164,8 @@ class Interpreter(Answering):
             # A stage that swallows the cancellation ends well; the run is cancelled all the same.
             if workflow.cancellation_reason() is not None:
                 raise asyncio.CancelledError
+            if await self._recall(known):
+                continue
             if self._moving is not None:
                 await self._telling.over()
                 self._move(self._moving)
@@ -194,6 +220,25 @@ class Interpreter(Answering):
             )
         return True
 
+    async def _recall(self, known: Known) -> bool:
+        """Hear of the effects that had followed where the run was reset; False where there is nothing to hear."""
+        if not any(node.effects for node in known.plan.nodes if isinstance(node, Work)):
+            return False
+        self._asked += 1
+        # Who was reset, and when, is in no history that is read from a file; that it was looked up is.
+        marker = f"gatework-recall-{self._asked}"
+        info = workflow.info()
+        cut = info.run_id not in (info.original_execution_run_id, self._recalled)
+        if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else cut):
+            return False
+        workflow.patched(marker)
+        found = await recalling.past()
+        self._recalled = found.run
+        step = resuming.recalled(known, self._now[1], found.effects)
+        if step.receipts:
+            self._accept(step, workflow.now())
+        return True
+
     async def _attempt(self, due: Run) -> None:
         event = await performed(
             self._now[0],
@@ -233,7 +278,7 @@ class Interpreter(Answering):
         marker = f"gatework-continued-{len(self._ledger)}"
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else self._long):
             return
-        carried = self._carried()
+        carried = self._carried(self._now[1], self._ledger)
         # A longer history is better than a run that cannot go on.
         free = workflow.all_handlers_finished() and not self._telling.under_way
         if len(carried) <= wire.MAX_MESSAGE_BYTES and free:
@@ -242,31 +287,30 @@ class Interpreter(Answering):
             workflow.patched(marker)
             workflow.continue_as_new(raw(carried))
 
-    def _carried(self) -> bytes:
-        _, state = self._now
+    def _carried(self, state: State, ledger: tuple[Entry, ...]) -> bytes:
         expires = self._expires.isoformat() if self._expires else ""
-        return wire.encode(Carried(state=state, ledger=self._ledger, expires=expires, secret=self._secret))
+        return wire.encode(
+            Carried(state=state, ledger=ledger, expires=expires, secret=self._secret, lineage=self._first)
+        )
 
     def _move(self, event: Migrated) -> None:
         """Go on as new on another plan, so that the run's marker names it; or stay, and say why."""
         self._moving = None
         known, state = self._now
-        to = movement.target(self.library, self.name, event)
-        stood = (self._known, self._state, self._ledger, self._expires)
+        to, now = movement.target(self.library, self.name, event), workflow.now()
         try:
             step = migration.move(known.plan, to.plan, state, event)
         except DecisionError as error:
             self._note(f"The run was not moved to plan {event.to[:12]}: {error.message}")
             return
-        self._known = to
-        self._accept(step, workflow.now())
-        carried = self._carried()
-        if len(carried) > wire.MAX_MESSAGE_BYTES:
-            self._known, self._state, self._ledger, self._expires = stood
+        # Looked at first: what was accepted is told, and is not taken back.
+        if len(self._carried(step.state, extended(self._ledger, step.receipts, now))) > wire.MAX_MESSAGE_BYTES:
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
-        if self._state is not None and self._state.outcome is None:
-            workflow.continue_as_new(raw(carried))
+        self._known = to
+        self._accept(step, now)
+        if step.state.outcome is None:
+            workflow.continue_as_new(raw(self._carried(step.state, self._ledger)))
 
     @property
     def _long(self) -> bool:

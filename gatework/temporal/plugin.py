@@ -18,7 +18,7 @@ from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
 from gatework.roster import Roster
-from gatework.temporal import acting, attempt, isolated
+from gatework.temporal import acting, attempt, isolated, resuming
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
 from gatework.temporal.definition import workflow_class
@@ -28,6 +28,8 @@ from gatework.temporal.notify import Notices
 from gatework.temporal.payloads import FailureConverter, data_converter
 from gatework.temporal.pin import begin
 from gatework.temporal.principal import principal
+from gatework.temporal.rebuilding import rebuilding
+from gatework.temporal.recalling import recall
 from gatework.temporal.salting import Salting
 from gatework.temporal.showing import Showing
 from gatework.workflow import Workflow
@@ -60,7 +62,8 @@ class GateworkPlugin(SimplePlugin):
             cls.continue_after_events = continue_after_events
             cls.heartbeat_timeout = heartbeat_timeout
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
-        self._activities = activities(self.library, model=model, seed=seed)
+        taking = {resuming.activity_type(name): rebuilding(self.library, name) for name in self.library.workflows}
+        self._activities = {**activities(self.library, model=model, seed=seed), **taking}
         self._notices = Notices()
         super().__init__(
             "gatework.GateworkPlugin",
@@ -100,7 +103,9 @@ class GateworkPlugin(SimplePlugin):
             # Its workers hold what others must not: they do what the plans put there, and no more.
             config["workflows"] = [cls for cls in config.get("workflows", ()) if cls not in self._classes]
         else:
-            served = [*served, *(own for own in (begin, principal) if own not in others)]
+            served += [self._activities[resuming.activity_type(name)] for name in self.library.workflows]
+            ours: tuple[Callable[..., Any], ...] = (begin, principal, recall)
+            served += [own for own in ours if own not in others]
             if NOTIFY not in map(_name, others):
                 served = [*served, self._notices.deliver]
             roster = Roster.of_environment()

@@ -27,6 +27,11 @@ from gatework.temporal.payloads import OwnPayloads
 from gatework.temporal.progress import NOT_BEGUN
 
 
+def lineage(namespace: str, id: str, first_run_id: str) -> str:
+    """What names a run across retries, continue-as-new, reset and resumption."""
+    return f"{namespace}/{id}/{first_run_id}"
+
+
 class Recorded(OwnPayloads):
     """One run of a plan, as far as it has come."""
 
@@ -44,6 +49,8 @@ class Recorded(OwnPayloads):
         self._opened: datetime | None = None
         """When the gate that waits was opened in this run; None where it was opened in one before."""
         self._secret = ""
+        self._first = ""
+        """The lineage of the run that this one resumes; empty where it resumes none."""
 
     @property
     def _now(self) -> tuple[Known, State]:
@@ -87,7 +94,7 @@ class Recorded(OwnPayloads):
     @property
     def _lineage(self) -> str:
         info = workflow.info()
-        return f"{info.namespace}/{info.workflow_id}/{info.first_execution_run_id}"
+        return self._first or lineage(info.namespace, info.workflow_id, info.first_execution_run_id)
 
     def _salt(self, of: str) -> bytes:
         """A salt that is the same for a decision and its check, and at each replay.

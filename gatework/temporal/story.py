@@ -77,7 +77,7 @@ class Teller:
             ],
             ledger=found[-1].ledger,
             asked=why,
-            forgotten=bool(chain[0].started.continued_execution_run_id),
+            forgotten=bool(chain[0].before),
         )
 
     async def _one(self, leg: Leg) -> Rebuilt:

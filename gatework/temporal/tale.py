@@ -20,7 +20,7 @@ from gatework import canonical
 from gatework.logs.story import identity, short_digest, told
 from gatework.logs.text import safe
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
-from gatework.temporal import notify, pin
+from gatework.temporal import notify, pin, recalling, resuming
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.history import Leg, Rebuilt, was_reset
 from gatework.temporal.payloads import OURS, data_of
@@ -62,9 +62,10 @@ async def tasks(leg: Leg, converter: DataConverter) -> Mapping[int, Tried]:
     found: dict[int, Tried] = {}
     for event in leg.events:
         asked = event.activity_task_scheduled_event_attributes
-        if (
-            event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-            and asked.activity_type.name != pin.ACTIVITY
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and asked.activity_type.name not in (
+            pin.ACTIVITY,
+            recalling.ACTIVITY,
+            resuming.activity_type(leg.workflow),
         ):
             at = iso(moment(event.event_time))
             try:

@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from gatework.models.question import Model
-from gatework.temporal import Execution
+from gatework.temporal import Execution, recalling
 from gatework.testing import ScriptedModel, tool_call
 from tests.services.bank import Bank
 from tests.services.client import Wanted, blind, by_model, online
@@ -131,19 +131,24 @@ async def test_reset_and_retry_find_the_payment_under_the_same_key(deployments: 
     assert bank.requests()[-1] == "GET"
 
 
-async def test_reset_without_a_probe_pays_again_only_where_the_key_is_not_honoured(
-    deployments: Deployments, bank: Bank
+async def test_reset_without_a_probe_recalls_what_was_paid(
+    deployments: Deployments, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What no probe can find, the service's own memory of keys holds: the same key is sent, and nothing moves."""
+    """What the run paid before it was reset is read from its history: nothing is sent, whatever the service knows."""
     deployed = await deployments.serve(blind)
-    run, number = await started(deployed, blind, "well")
-    await run.result()
-    await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
-    assert (await run.result()).order == number
-    assert bank.requests().count("POST") == 2
-    assert len(bank.paid(number)) == 1
-    run, number = await started(deployed, blind, "forgetful")
-    await run.result()
+    for service in ("well", "forgetful"):
+        run, number = await started(deployed, blind, service)
+        first = await run.result()
+        sent = bank.requests().count("POST")
+        await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
+        assert await run.result() == first
+        assert bank.requests().count("POST") == sent
+        assert len(bank.paid(number)) == 1
+
+    async def nothing(*_: Any) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr(recalling, "effects_of", nothing)
     await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
     await run.result()
     keys = {key for key, _ in bank.paid(number)}

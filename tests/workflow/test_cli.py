@@ -397,4 +397,5 @@ async def test_migrate_shows_asks_and_moves(deployments: Deployments, typed: Typ
         assert (again.exit_code, again.stderr) == (1, "The run is held to that plan already.\n")
         nowhere = await typed("migrate", run.id, "--to", "0" * 12, "--yes")
         assert (nowhere.exit_code, nowhere.stderr.count("\n")) == (1, 1), nowhere.stderr
+        assert "This deploy has no plan of" in nowhere.stderr
         await run.abort("test")

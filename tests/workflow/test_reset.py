@@ -10,10 +10,53 @@ from temporalio.client import WorkflowFailureError
 from temporalio.common import RawValue
 from temporalio.exceptions import CancelledError
 
+from gatework import Endorsed, Untrusted, approve, endorse, role, stage, workflow
 from gatework.errors import DecisionError
+from gatework.ledger import broken_at
 from gatework.temporal import Execution, find
-from tests.workflow.deployment import Deployments, count, events, kinds, task_after, waiting
-from tests.workflow.plans import Note, chain, clicked, gate_first, refund, refund_signed, signed, twice, world
+from tests.workflow.deployment import Deployments, count, events, kinds, task_after, until, waiting
+from tests.workflow.plans import (
+    Note,
+    Paper,
+    Sum,
+    chain,
+    clicked,
+    confirm,
+    file,
+    gate_first,
+    known_sum,
+    pay_cash,
+    refund,
+    refund_cash,
+    refund_signed,
+    signed,
+    twice,
+    world,
+    write,
+)
+
+
+@stage()
+async def same(owed: Endorsed[Sum]) -> Endorsed[Sum]:
+    return owed
+
+
+@workflow
+def together(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """Two people approve."""
+    paper = write(note)
+    agreed = approve(paper, by=role("boss", quorum=2, identity="claimed"))
+    return file(agreed)
+
+
+@workflow
+def cash_after(note: Untrusted[Note]) -> Endorsed[Paper]:
+    """Some stages, then an effect that cannot be asked about, then some more."""
+    owed = endorse(note, by=known_sum)
+    one = same(owed)
+    other = same(one)
+    receipt = pay_cash(other)
+    return confirm(receipt, other)
 
 
 async def _lineage(run: Execution[Any]) -> str:
@@ -79,7 +122,93 @@ async def test_reset_after_an_effect_finds_it(deployments: Deployments, place: s
     assert await run.result() == first
     assert await _lineage(run) == lineage
     assert list(world.paid.values()) == ["A-1"]
-    assert [entry.receipt.action for entry in await run.ledger() if entry.receipt.kind == "acted"] == ["found"]
+    # Recalled from the run that was reset, then answered by the record: nobody is asked, and nothing is sent.
+    acted = [entry.receipt for entry in await run.ledger() if entry.receipt.kind == "acted"]
+    assert [receipt.action for receipt in acted] == ["found", "found"]
+    assert "ACTIVITY_TASK_SCHEDULED" in await kinds(run)
+    assert "acting" not in [entry.receipt.kind for entry in await run.ledger()]
+
+
+@pytest.mark.parametrize("place", ["WORKFLOW_EXECUTION_STARTED", "ACTIVITY_TASK_COMPLETED"])
+async def test_reset_after_an_effect_that_cannot_be_asked_about_repeats_nothing(
+    deployments: Deployments, place: str
+) -> None:
+    """What the runs before were asked for is recalled from their histories, however often it is reset."""
+    deployed = await deployments.serve(refund_cash)
+    run = await deployed.start(refund_cash, Note(text="A-1"))
+    first = await run.result()
+    sent: list[str] = []
+    world.pays = lambda: sent.append("again")
+    for _ in range(2):
+        await deployed.reset(run, await task_after(run, place))
+        assert await run.result() == first
+    assert sent == []
+    assert broken_at(await run.ledger()) is None
+
+
+async def test_reset_while_an_effect_is_under_way_asks_a_person(deployments: Deployments) -> None:
+    """Nobody knows what it came to, before the reset or after it: it is not sent once more unasked."""
+    deployed = await deployments.serve(refund_cash)
+    held = asyncio.Event()
+    world.pays = held.wait
+    run = await deployed.start(refund_cash, Note(text="A-1"))
+
+    async def paid() -> bool:
+        return bool(world.paid)
+
+    await until(paid, "money has moved")
+    await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
+    world.pays = None
+    asked = await waiting(run)
+    held.set()
+    assert asked.kind == "unknown"
+    assert len(world.paid) == 1
+    await run.retry(number=asked.number)
+    await run.result()
+    assert len(world.paid) == 1  # under the same key
+    assert await count(run, "WORKFLOW_TASK_FAILED") == 1  # the reset itself
+
+
+async def test_reset_of_a_long_run_recalls_what_the_later_ones_did(deployments: Deployments) -> None:
+    """The first of a chain is reset: an effect of a later one is known, on whichever worker."""
+    async with deployments.serving(cash_after, continue_after_events=9) as deployed:
+        run = await deployed.start(cash_after, Note(text="A-1"))
+        first = await run.result()
+        start = (await events(run))[0].workflow_execution_started_event_attributes.first_execution_run_id
+        whole = find(deployed.client, cash_after, run.id)
+        whole.handle = deployed.client.get_workflow_handle(run.id, run_id=start, result_type=RawValue)
+        sent: list[str] = []
+        world.pays = lambda: sent.append("again")
+        await deployed.reset(whole, await task_after(whole, "WORKFLOW_EXECUTION_STARTED"))
+        assert await run.result() == first
+    async with deployments.serving(cash_after):
+        ledger = await run.ledger()
+        assert broken_at(ledger) is None
+        recalled = [entry.receipt for entry in ledger if entry.receipt.how.get("run")]
+        assert [receipt.action for receipt in recalled] == ["found"]
+    assert sent == []
+
+
+async def test_votes_are_not_given_to_a_gate_that_was_not_seen(deployments: Deployments) -> None:
+    """Approvals of a quorum that the server sends again after a reset count for the evidence that they were given."""
+    deployed = await deployments.serve(together)
+    run, asked = await deployed.gate(together, Note(text="a"))
+    await run.approve(asked.number, by="Ana")
+    await run.approve(asked.number, by="Bo")
+    await run.result()
+    await deployed.reset(run, await task_after(run, "WORKFLOW_EXECUTION_STARTED"))
+    again = await waiting(run)
+    assert again.evidence != asked.evidence
+    assert again.gate == 1
+    state = await run.state()
+    assert state.status == "waiting"
+    with pytest.raises(DecisionError, match="not the number"):
+        await run.approve(asked.number, by="Cyd")
+    await run.approve(again.number, by="Ana")
+    with pytest.raises(DecisionError, match="another of boss must"):
+        await run.approve(again.number, by="ana ")
+    await run.approve(again.number, by="Bo")
+    await run.result()
 
 
 async def test_continued_run_keeps_the_keys_of_its_effects(deployments: Deployments) -> None:

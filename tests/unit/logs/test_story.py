@@ -168,7 +168,7 @@ def test_steps_tell_what_the_whole_ledger_tells() -> None:
         assert said == list(told(ledger, plan))
         seen |= {event.name for event in said}
     told_of = {name for name, kind in EVENTS.items() if "receipt" in kind.sources}
-    assert told_of - seen == {"run.continued", "run.migrated", "notice.given_up"}
+    assert told_of - seen == {"run.continued", "run.migrated", "run.resumed", "notice.given_up"}
 
 
 def test_quiet_receipts_are_no_warnings() -> None:

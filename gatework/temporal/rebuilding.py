@@ -1,0 +1,169 @@
+"""What a worker finds of a run that has ended: its state, rebuilt from the server's history of it, and nobody's word.
+
+A run is looked for under the id of the run that is to resume it, in its namespace; whoever started that one names no
+other. What has gone on since, as whatever run, is not gone behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from gatework import canonical, resumption, wire
+from gatework.errors import ContractError, DecisionError, ResumeError
+from gatework.events import Resumed
+from gatework.library import Library
+from gatework.state import State
+from gatework.temporal.asking import UNREADY
+from gatework.temporal.client import input_of
+from gatework.temporal.history import HistoryError, Leg, Rebuilt, rebuilt
+from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.temporal.recalling import effects_of
+from gatework.temporal.record import lineage
+from gatework.temporal.restarting import ends, events_of, never_began
+from gatework.temporal.resuming import NOT_BEGUN, Asked, Taken, activity_type, went_on
+
+_ENDED: Mapping[int, str] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed_out",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "cancelled",
+}
+"""The last events of runs that may be resumed, unless the machine knows better how they ended."""
+
+_OTHERWISE: Mapping[int, str] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed; there is nothing to resume.",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: "has gone on as another run; resume the last of them.",
+}
+
+
+def rebuilding(library: Library, name: str) -> Callable[[RawValue], Any]:
+    """The activity that takes over runs of one workflow."""
+
+    @activity.defn(name=activity_type(name))
+    async def take(asked: RawValue) -> RawValue:
+        try:
+            looked: Asked = wire.decode(Asked, data_of(asked) or b"", what="resumption")
+            found = await _Looking(library, activity.client(), looked).taken()
+        except (ContractError, DecisionError) as error:
+            raise application_error(ResumeError(error.message)) from None
+        except ResumeError as error:
+            raise application_error(error) from None
+        message = wire.encode(found)
+        if len(message) > wire.MAX_MESSAGE_BYTES:
+            raise application_error(
+                ResumeError(
+                    f"What the run holds is {len(message)} bytes, more than the {wire.MAX_MESSAGE_BYTES} that can be "
+                    "taken over; resume it from an earlier stage, or start a new run."
+                )
+            )
+        return raw(message)
+
+    return take
+
+
+@dataclass(frozen=True)
+class _Looking:
+    library: Library
+    client: Client
+    asked: Asked
+
+    async def taken(self) -> Taken:
+        """What is taken over. Raises `ResumeError` and `DecisionError` where nothing may be."""
+        info = activity.info()
+        run = self.asked.request.run
+        id, name = info.workflow_id or "", info.workflow_type or ""
+        if run == info.workflow_run_id:
+            raise ResumeError("A run does not resume itself; name one that has ended.")
+        old = await self._old(id, run)
+        if old.workflow != name:
+            raise ResumeError(f"The run that is to be resumed is none of {name}; resume it as what it was.")
+        if not old.closed:
+            raise ResumeError("The run that is to be resumed has not ended; answer where it waits, or cancel it first.")
+        ended = _ENDED.get(old.events[-1].event_type)
+        if ended is None:
+            raise ResumeError(f"The run {_OTHERWISE.get(old.events[-1].event_type, 'cannot be resumed.')}")
+        others = await self._others(id, run)
+        begun = any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for event in old.events)
+        found = await self._rebuilt(old) if begun else Rebuilt()
+        state = found.state
+        if state is None:
+            raise ResumeError(NOT_BEGUN)
+        first = old.started.first_execution_run_id
+        await self._must_be_input(id, first, state)
+        known = self.library.find(name, state.plan)
+        assert known is not None  # it was rebuilt with it
+        request = self.asked.request
+        event = Resumed(
+            plan=state.plan,
+            run=run,
+            ended=state.outcome.kind if state.outcome else ended,
+            place=request.place,
+            by=request.by,
+            note=request.note,
+        )
+        taken = Taken(
+            state=state,
+            ledger=tuple(found.ledger),
+            lineage=found.lineage or lineage(info.namespace, id, first),
+            secret=os.urandom(32).hex(),
+            effects=await effects_of(self.client, id, others),
+            event=event,
+        )
+        went_on(known, taken)
+        return replace(taken, state=resumption.shed(known.plan, state, request.place))
+
+    async def _old(self, id: str, run: str) -> Leg:
+        try:
+            history = await self.client.get_workflow_handle(id, run_id=run).fetch_history()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise ResumeError(
+                "The server knows no such run of this id, or has forgotten it; start a new one, and look first at what "
+                "the effects of the old one came to."
+            ) from None
+        return Leg(id=id, run_id=run, events=history.events)
+
+    async def _rebuilt(self, old: Leg) -> Rebuilt:
+        try:
+            return await rebuilt(old, self.library, self.client.data_converter)
+        except HistoryError as error:
+            # Another worker may have the plan, of the deploy before this one or after it.
+            raise ApplicationError(error.message, type=UNREADY) from None
+
+    async def _must_be_input(self, id: str, first: str, state: State) -> None:
+        """Refuse another input than that of the run: by it `start` tells whether it is the run that is meant."""
+        given = self.asked.input.encode()
+        held = next(iter(state.values.values())).sealed
+        with suppress(RPCError):  # where the server has forgotten the beginning
+            if given == canonical.dumps(held.data) or given == await input_of(self.client, id, first):
+                return
+        raise ResumeError("The run that is to be resumed was started from other input.")
+
+    async def _others(self, id: str, run: str) -> Collection[str]:
+        """The other runs of the id. Raises `ResumeError` where one came after the one to be resumed, and did something.
+
+        What that one did would be gone behind.
+        """
+        ended = await ends(self.client, id, activity.info().workflow_run_id or "")
+        if run not in ended:
+            raise ApplicationError("The run that is to be resumed is not in the server's list yet.", type=UNREADY)
+        for other, at in ended.items():
+            if other != run and at >= ended[run]:
+                events = await events_of(self.client, id, other)
+                # One that was reset to this one is of its own chain.
+                first = events[0].workflow_execution_started_event_attributes.first_execution_run_id
+                if first != self.asked.first and not never_began(events):
+                    raise ResumeError("Another run has gone on since then; resume that one, the last of this id.")
+        return ended.keys() - {run}
