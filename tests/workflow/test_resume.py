@@ -64,6 +64,7 @@ from tests.workflow.plans import (
 )
 from tests.workflow.project import Project
 from tests.workflow.test_history import Backwards
+from tests.workflow.test_reset import together
 
 BY_COMMAND = {
     "MARKER_RECORDED",
@@ -190,6 +191,20 @@ async def test_run_that_ended_at_a_gate_is_asked_again(deployments: Deployments,
     at = said.index(("ended", how))
     assert said[at + 1] == ("resumed", how)
     assert broken_at(await run.ledger()) is None
+
+
+async def test_vote_of_a_quorum_that_was_not_complete_is_not_taken_over(deployments: Deployments) -> None:
+    """Two people approve the gate that is opened anew; one who had approved the other one may be among them."""
+    deployed = await deployments.serve(together)
+    run, asked = await deployed.gate(together, Note(text="a"))
+    await run.approve(asked.number, by="Ana")
+    await terminated(run)
+    run = await again(deployed, run)
+    now = await waiting(run)
+    await run.approve(now.number, by="Bo")
+    assert (await run.state()).status == "waiting"
+    await run.approve(now.number, by="Ana")
+    assert (await run.result()).text == "a"
 
 
 async def test_run_is_resumed_from_an_earlier_stage(deployments: Deployments) -> None:
