@@ -24,6 +24,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.metadata import version
 from typing import IO
 from urllib.parse import urlsplit
@@ -45,9 +46,6 @@ OWN = "NOTIFY_"
 
 MAX_NOTICE_BYTES = 10_000
 
-_MAX_LINE_BYTES = 16_384
-_MAX_LINES = 200
-"""Of what stands before the answer that counts; a server may say first that it will answer."""
 _MAX_REST_BYTES = 65_536
 _REST_SECONDS = 1.0
 """How much of the rest of an answer is read, so that the server is not cut off while it writes, and for how long."""
@@ -316,9 +314,15 @@ async def _run(command: Command, headers: Mapping[str, str], body: bytes, heard:
 
 
 async def _post(to: Address, headers: Mapping[str, str], body: bytes) -> None:
+    # The standard library's client follows no redirect, knows no proxy, and bounds lines and headers of an answer.
+    connection = (
+        HTTPSConnection(to.host, to.port, timeout=TRY_SECONDS, context=ssl.create_default_context())
+        if to.tls
+        else HTTPConnection(to.host, to.port, timeout=TRY_SECONDS)
+    )
     try:
         async with asyncio.timeout(TRY_SECONDS):
-            status = await _status(to, _request(to, headers, body))
+            status = await asyncio.to_thread(_status, connection, to, headers, body)
     except TimeoutError:
         raise NotDelivered(f"the address gave no answer within {TRY_SECONDS:.0f} s") from None
     except ssl.SSLCertVerificationError as error:
@@ -328,13 +332,15 @@ async def _post(to: Address, headers: Mapping[str, str], body: bytes) -> None:
         raise NotDelivered("the address does not speak TLS as it must") from None
     except socket.gaierror:
         raise NotDelivered("the name of the address's host leads nowhere") from None
-    except (ValueError, asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
+    except (HTTPException, ValueError, ConnectionResetError, BrokenPipeError):
         raise NotDelivered("the address ended the connection, or gave an answer that is no HTTP") from None
     except ConnectionRefusedError:
         raise NotDelivered("nothing listens at the address") from None
     except OSError:
         # What the system says of it would name the host.
         raise NotDelivered("the address cannot be reached") from None
+    finally:
+        _cut(connection)
     if 300 <= status < 400:
         raise NotDelivered(f"the address answered {status} and leads elsewhere, which is not followed")
     if not 200 <= status < 300:
@@ -345,53 +351,28 @@ _CERTIFICATE = {10: "has expired", 62: "is another host's", 64: "is another host
 """By the number that OpenSSL gives."""
 
 
-def _request(to: Address, headers: Mapping[str, str], body: bytes) -> bytes:
-    host = f"[{to.host}]" if ":" in to.host else to.host
-    lines = {
-        "host": host if to.port == (443 if to.tls else 80) else f"{host}:{to.port}",
-        "user-agent": f"gatework/{version('gatework')}",
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "connection": "close",
-        **headers,
-    }
-    head = "\r\n".join([f"POST {to.target} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())])
-    return f"{head}\r\n\r\n".encode("ascii") + body
+def _status(connection: HTTPConnection, to: Address, headers: Mapping[str, str], body: bytes) -> int:
+    """In a thread: send a message; the number of the answer, of which little more is read."""
+    connection.connect()
+    if not to.tls and not _is_loopback(connection.sock.getpeername()[0]):
+        raise NotDelivered("the name of this machine in the address leads to another")
+    agent = f"gatework/{version('gatework')}"
+    connection.request("POST", to.target, body, {"user-agent": agent, "content-type": "application/json", **headers})
+    answer = connection.getresponse()
+    # What counts has been said; a server that is still writing is not cut off at once.
+    if connection.sock is not None:
+        connection.sock.settimeout(_REST_SECONDS)
+    with suppress(OSError, HTTPException):
+        answer.read(_MAX_REST_BYTES)
+    return answer.status
 
 
-async def _status(to: Address, request: bytes) -> int:
-    """Send a request; the number of its answer, of which little more is read."""
-    tls = ssl.create_default_context() if to.tls else None
-    reader, writer = await asyncio.open_connection(to.host, to.port, ssl=tls, limit=_MAX_LINE_BYTES)
-    try:
-        if tls is None and not _is_loopback(writer.get_extra_info("peername")[0]):
-            raise NotDelivered("the name of this machine in the address leads to another")
-        writer.write(request)
-        await writer.drain()
-        for _ in range(_MAX_LINES):
-            found = re.match(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r\n]", await reader.readline())
-            if found is None:
-                raise ValueError("no HTTP")
-            status = int(found[1])
-            if status >= 200:
-                await _rest(reader, writer)
-                return status
-            while (await reader.readline()).strip():
-                pass
-        raise ValueError("no answer")
-    finally:
-        writer.transport.abort()
-
-
-async def _rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Part in peace: what counts has been said."""
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_REST_SECONDS):
-            left = _MAX_REST_BYTES
-            while left > 0 and (data := await reader.read(left)):
-                left -= len(data)
-            writer.close()
-            await writer.wait_closed()
+def _cut(connection: HTTPConnection) -> None:
+    """End a connection, also one at which a thread still waits."""
+    if connection.sock is not None:
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 __all__ = ["Address", "Command", "Hook", "NotDelivered", "Notice", "Where", "configured", "deliver", "hook", "message"]

@@ -52,7 +52,7 @@ class Service(http.server.BaseHTTPRequestHandler):
                 self._write(b"HTTP/1.1 200 " + b"x" * 50_000_000)
             case "endless":  # the answer counts, and what follows has no end
                 self._write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 50_000_000)
-            case "early":  # it will answer, and then it does
+            case "early":  # it will answer, which is no answer
                 self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
                 self._answer(204)
             case "again":  # it will answer, for ever
