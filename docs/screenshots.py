@@ -12,12 +12,14 @@ import shutil
 import sys
 import tempfile
 from base64 import b64encode
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from playwright.async_api import FloatRect, ViewportSize, async_playwright  # noqa: E402  # after the path is set
+from playwright.async_api import FloatRect, Page, ViewportSize, async_playwright  # noqa: E402  # after the path is set
 from temporalio.client import Client  # noqa: E402
 from temporalio.worker import Worker  # noqa: E402
 
@@ -36,6 +38,7 @@ IMAGES = ROOT / "docs" / "images"
 MAIL = "0023-espresso-machine"
 QUESTION = ROOT / "mails" / "inquiries" / "0104-flask-came-late.eml"
 VIEW: ViewportSize = {"width": 1440, "height": 1600}
+LIST: ViewportSize = {"width": 1600, "height": 500}
 CUT: FloatRect = {"x": 256, "y": 60, "width": 1184, "height": 1080}
 """Without the UI's own menus."""
 PANEL = "iframe#user-metadata-current-details"
@@ -54,6 +57,9 @@ async def main() -> None:
             async with running([sys.executable, str(ROOT / "worker.py")], log=folder / "worker.log", env=env):
                 await take(await waiting(server), IMAGES / "waiting.png")
             await calling(server)
+            async with opened(server.waiting, LIST) as page:
+                await as_view(page)
+                await taken(page, IMAGES / "saved-view.png")
 
 
 async def waiting(server: Server) -> str:
@@ -91,16 +97,41 @@ async def calling(server: Server) -> None:
 
 
 async def take(page_address: str, path: Path) -> None:
-    """The page as a person sees it."""
+    """The page of a run as a person sees it."""
+    async with opened(page_address, VIEW) as page:
+        await page.frame_locator(PANEL).get_by_text("NEEDS YOU").wait_for()
+        await page.wait_for_timeout(1000)  # the panel is given its height after it is there
+        await taken(page, path, CUT)
+
+
+async def as_view(page: Page) -> None:
+    """Make the list of runs what docs/operating.md says: columns for role and stage, kept as a view."""
+    await page.get_by_role("button", name="Configure Columns").click()
+    for column in ("Add GateworkNeeds", "Add GateworkStage", "Remove Run ID", "Remove End"):
+        await page.get_by_role("button", name=f"{column} column").click()
+    await page.get_by_role("button", name="Close Workflows Table configuration").click()
+    await page.get_by_role("button", name="Save as New").click()
+    await page.get_by_role("dialog").get_by_role("textbox").fill("Waiting for us")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await page.get_by_test_id("saved-views-button").get_by_text("Waiting for us").wait_for()
+    await page.wait_for_timeout(1000)  # the drawer slides away
+
+
+@asynccontextmanager
+async def opened(address: str, view: ViewportSize) -> AsyncGenerator[Page]:
+    """A page of the UI in a browser of its own."""
     async with async_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        page = await browser.new_page(viewport=VIEW)
-        await page.goto(page_address)
-        await page.frame_locator(PANEL).get_by_text("NEEDS YOU").wait_for()
-        await page.wait_for_timeout(1000)  # the panel is given its height after it is there
-        await page.screenshot(path=path, clip=CUT)
+        page = await browser.new_page(viewport=view)
+        await page.goto(address)
+        yield page
         await browser.close()
+
+
+async def taken(page: Page, path: Path, cut: FloatRect | None = None) -> None:
+    """Keep what the page shows, without what is cut away."""
+    await page.screenshot(path=path, clip=cut)
     size = path.stat().st_size
     assert size < MAX_BYTES, f"{path} has {size} bytes"
     sys.stdout.write(f"{path.relative_to(ROOT)}: {size} bytes\n")

@@ -5,23 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from temporalio.testing import WorkflowEnvironment
 
 # How long an example takes says more of the machine than of the code: who minds asks for a deadline of its own.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
-@pytest.fixture(scope="session")
-async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Where a Temporal server listens."""
+async def server_in(folder: Path) -> WorkflowEnvironment:
+    """A Temporal server that keeps its file in a folder."""
     from temporalio.testing import WorkflowEnvironment  # not for those who need no server
 
-    environment = await WorkflowEnvironment.start_local(
+    return await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
-        dev_server_database_filename=str(tmp_path_factory.mktemp("server") / "temporal.db"),
+        dev_server_database_filename=str(folder / "temporal.db"),
         dev_server_log_level="error",
         dev_server_extra_args=[
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000",
@@ -29,7 +32,12 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
             "--sqlite-pragma=journal_mode=WAL",
         ],
     )
-    async with environment:
+
+
+@pytest.fixture(scope="session")
+async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Where a Temporal server listens. No search attributes are registered there, and no test registers some."""
+    async with await server_in(tmp_path_factory.mktemp("server")) as environment:
         yield environment.client.service_client.config.target_host
 
 

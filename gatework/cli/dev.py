@@ -13,7 +13,6 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
 from gatework.cli.changes import changes
@@ -100,12 +99,15 @@ class Development:
         self._say(f"✖ The worker has ended with {how}; {then}.", "yellow")
 
     def _header(self, server: Server) -> None:
-        table = Table.grid(padding=(0, 2))
-        table.add_row(Text("Temporal", style="dim"), server.address)
-        table.add_row(Text("UI", style="dim"), Text(server.runs, style="bold"))
-        table.add_row(Text("Kept in", style="dim"), self._near(self._database))
         self._screen.print(Text("gatework dev", style="bold"))
-        self._screen.print(table)
+        for name, where, style in (
+            ("Temporal", server.address, ""),
+            ("UI", server.runs, "bold"),
+            ("Waiting", server.waiting, ""),
+            ("Kept in", self._near(self._database), ""),
+        ):
+            # A link that is broken into lines cannot be followed.
+            self._screen.print(Text.assemble((f"{name:10}", "dim"), (where, style)), soft_wrap=True)
         exported = [] if server.preferred else [f"TEMPORAL_ADDRESS={server.address}"]
         exported += [f"GATEWORK_TASK_QUEUE={shlex.quote(self._queue)}"] if self._queue else []
         if exported:

@@ -31,6 +31,8 @@ OfPlan = Annotated[
     str, typer.Option("--plan", metavar="DIGEST", help="Only those held to this plan, by the beginning of its digest.")
 ]
 
+OfRole = Annotated[str, typer.Option("--role", metavar="ROLE", help="Only those that wait for a person of this role.")]
+
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
@@ -40,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
 
 def runs(
     all_: All = False,
+    role: OfRole = "",
     workflow: OfWorkflow = "",
     plan: OfPlan = "",
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs are looked at.")] = 200,
@@ -49,27 +52,35 @@ def runs(
 
     With --plan also those that run by themselves, with --all also those that ended.
     """
+    waiting = bool(role) or not (all_ or plan)
 
-    async def command(client: Client) -> tuple[Sequence[Listed], bool]:
+    async def command(client: Client) -> tuple[Sequence[Listed], bool, str]:
         from gatework.temporal import operate
 
-        return await operate.runs(client, ended=all_, workflow=workflow, plan=plan, limit=limit)
+        found, more = await operate.runs(
+            client, ended=all_, waiting=waiting, role=role, workflow=workflow, plan=plan, limit=limit
+        )
+        return found, more, await operate.waiting_page(client, role) if found and waiting and not as_json else ""
 
-    looked, more = connected(command)
+    found, more, page = connected(command)
     if more:  # among which one may wait
         note = (
             f"Only {limit} runs were looked at, and there are more; name a --workflow or --plan, or a higher --limit."
         )
         console(stderr=True).print(note, style="yellow", soft_wrap=True)
-    found = [run for run in looked if all_ or plan or run.status in ("waiting", "unknown")]
     if as_json:
         dump([dataclasses.asdict(run) for run in found])
         return
     screen = console()
     if not found:
-        screen.print("No such run." if all_ or plan or workflow else "No run waits for a person.")
+        if waiting:
+            screen.print("No run waits for a person" + (f" of the role {clean(role)}." if role else "."))
+        else:
+            screen.print("No such run.")
         return
     screen.print(_table(found, screen))
+    if page and screen.is_terminal:
+        screen.print(Text(f"In the UI: {page}", style="dim"), soft_wrap=True)
 
 
 def _table(found: Sequence[Listed], screen: Console) -> Table:
@@ -104,7 +115,9 @@ def _stands(run: Listed) -> Text:
     if run.waiting is not None:
         return Text(f"{run.waiting.role}: {render.asked(run.waiting)}", style=render.STYLES["waiting"])
     if run.status == "unknown":
-        return Text("no worker answers", style=render.STYLES["unknown"])
+        return Text(f"{clean(run.needs)}: " if run.needs else "", style=render.STYLES["waiting"]).append(
+            "no worker answers", style=render.STYLES["unknown"]
+        )
     if run.status == "running":
         return Text("running", style=render.STYLES["running"])
     return render.ending(run.status, render.one_line(run.reason, 100))

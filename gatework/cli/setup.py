@@ -56,6 +56,12 @@ async def _namespace(ground: Ground) -> Found | None:
     return await checks.namespace(ground.client, ground.retention) if ground.client else None
 
 
+async def _search(ground: Ground) -> Found | None:
+    from gatework.temporal import checks
+
+    return await checks.search_attributes(ground.client) if ground.client else None
+
+
 async def _plans(ground: Ground) -> Found | None:
     from gatework.temporal.checks import Found
 
@@ -119,6 +125,7 @@ async def _notify(ground: Ground) -> Found | None:
 CHECKS: Sequence[tuple[str, Check]] = (
     ("server", _server),
     ("namespace", _namespace),
+    ("search", _search),
     ("plans", _plans),
     ("worker", _worker),
     ("runs in flight", _in_flight),

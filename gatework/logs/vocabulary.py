@@ -82,6 +82,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("reason",),
     ),
+    "search.missing": Kind(
+        says="A worker starts, and runs that begin with it have no search attributes: see operating.md.",
+        level=INFO,
+        sources=("worker",),
+        fields=("reason",),
+    ),
     "verdict.given": Kind(
         says="A guard answered about an output, or about inputs. At debug level where it passed.",
         level=INFO,

@@ -15,6 +15,7 @@ from gatework.library import Known
 from gatework.plan import ToolUse, Work
 from gatework.state import Act
 from gatework.temporal.asking import Job, done, why
+from gatework.temporal.captions import at_stage
 from gatework.temporal.payloads import data_of
 from gatework.verdict import short
 
@@ -41,8 +42,7 @@ async def acted(
     `idle` is told in a sentence that no worker of the tool's own task queue takes it.
     """
     plan = known.plan
-    position = plan.index[due.node]
-    node = plan.nodes[position]
+    node = plan.nodes[plan.index[due.node]]
     assert isinstance(node, Work)
     use = node.tool(due.call.tool)
     assert use is not None  # the machine asks for no call that the plan does not grant
@@ -53,7 +53,7 @@ async def acted(
         queue=use.queue,
         timeout_seconds=use.timeout_seconds,
         once=use.kind == "effect",
-        summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, {use.name}",
+        summary=at_stage(plan, due.node, use.name),
     )
     try:
         answer = await done(job, heartbeat_timeout=heartbeat_timeout, idle=idle)

@@ -56,7 +56,8 @@ class Answering(Recorded):
         known, state = self._now
         shown = progress(known.plan, state, self._ledger, expires=self._expires)
         note = self._noted or (unfit(known) if state.outcome is None else "")
-        link = pages.running(".", workflow.info().namespace)
+        others = pages.waiting if self._saying.findable else pages.running
+        link = others(".", workflow.info().namespace)
         shown = replace(shown, note=note or shown.note, lineage=self._lineage, link=link)
         return evidence.numbered(shown, state.gate)
 

@@ -81,7 +81,7 @@ async def done(job: Job, *, heartbeat_timeout: timedelta, idle: Callable[[str], 
             # An effect that no worker has begun is in no doubt: deploys go from one version to the next in steps.
             if not (job.once and _not_begun(error)) or cancelled or tried == TRIES:
                 raise
-        await workflow.sleep(timedelta(seconds=2**tried))
+        await workflow.sleep(timedelta(seconds=2**tried), summary=f"{job.summary}, again soon")
 
 
 def _started(job: Job, heartbeat_timeout: timedelta, patience: timedelta) -> workflow.ActivityHandle[RawValue]:

@@ -17,6 +17,7 @@ from gatework.library import Known
 from gatework.plan import Work
 from gatework.state import Run
 from gatework.temporal.asking import Job, done, why
+from gatework.temporal.captions import at_stage
 from gatework.temporal.isolated import judged
 from gatework.temporal.payloads import data_of
 from gatework.verdict import short
@@ -47,8 +48,7 @@ async def performed(
     `idle` is told in a sentence that no worker of the stage's own task queue takes it.
     """
     plan = known.plan
-    position = plan.index[due.node]
-    node = plan.nodes[position]
+    node = plan.nodes[plan.index[due.node]]
     assert isinstance(node, Work)
     task = wire.encode(Task(lineage=lineage, run=due))
     if len(task) > wire.MAX_MESSAGE_BYTES:
@@ -61,7 +61,7 @@ async def performed(
         queue=node.queue,
         timeout_seconds=node.timeout_seconds,
         once=False,
-        summary=f"stage {position + 1}/{len(plan.nodes)} {due.node}, attempt {due.attempt}",
+        summary=at_stage(plan, due.node, f"attempt {due.attempt}"),
     )
     try:
         answer = await done(job, heartbeat_timeout=heartbeat_timeout, idle=idle)

@@ -24,6 +24,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import notify
+from gatework.temporal import search
 from gatework.temporal.connection import connect
 from gatework.temporal.operate import MARKER_DIGITS, address, plan_of
 from gatework.temporal.pages import ui_of
@@ -117,6 +118,28 @@ async def _kept_for(client: Client, retention: timedelta) -> Found:
     except RPCError as error:
         return _refused(error, f"change the retention of {client.namespace}")
     return Found(mark="done", said=f"{client.namespace}, which from now on keeps ended runs for {_days(retention)}")
+
+
+async def search_attributes(client: Client) -> Found:
+    """The search attributes of runs, registered where they are missing. Nothing needs them."""
+    before = await search.registered(client)
+    if before is search.Registered.YES:
+        return Found(mark="ok", said=f"registered: {', '.join(search.NAMES)}")
+    try:
+        if wrong := await search.others(client):
+            todo = "remove what is registered under that name, or use another namespace; runs go on without"
+            return Found(mark="note", said=f"{'; '.join(wrong)}, and not keyword", todo=todo)
+        after = await search.register(client)
+    except RPCError as error:
+        refused = _refused(error, "register search attributes, which are missing")
+        todo = f"have {', '.join(search.NAMES)} registered as Keyword by whoever may; runs go on without"
+        return Found(mark="note", said=refused.said, todo=todo)
+    if after is not search.Registered.YES:
+        return Found(
+            mark="note", said="search attributes are registered and not known yet", todo="try again in a moment"
+        )
+    todo = "workers give them to runs once they have been started again"
+    return Found(mark="done", said=f"registered now: {', '.join(search.NAMES)}", todo=todo)
 
 
 async def worker(client: Client, queue: str, stages: Collection[str] = ()) -> Found:

@@ -25,6 +25,7 @@ from gatework.errors import ConfigError, ConflictError, ContractError, DecisionE
 from gatework.events import Action
 from gatework.ledger import Entry
 from gatework.plan import Work
+from gatework.temporal import captions
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.progress import NOT_BEGUN, Progress
@@ -204,8 +205,8 @@ async def started(
             # Another run under the same key would do its effects under other keys.
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=(workflow.__doc__ or workflow.name).strip().splitlines()[0],
-            static_details=DETAILS,
+            static_summary=captions.summary(workflow),
+            static_details=captions.details(workflow),
         )
     except WorkflowAlreadyStartedError:
         await _must_be(client, workflow, id or named, data if workflow.key is None else None)
@@ -237,13 +238,6 @@ async def input_of(client: Client, id: str, first: str) -> bytes:
             return canonical.dumps(canonical.loads(data_of(values[0]) or b"")) if len(values) in (1, 2) else b""
         break
     return b""
-
-
-DETAILS = (
-    "Cancel stops the run at the next moment it can and records what may have happened. "
-    "Terminate stops it at once: nothing runs, nothing is recorded, and an effect may have happened unseen."
-)
-"""What a person should know before they stop a run, beside the buttons that do."""
 
 
 def find(client: Client, workflow: Workflow[Any, O], id: str) -> Execution[O]:

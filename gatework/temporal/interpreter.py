@@ -31,6 +31,7 @@ from gatework.temporal.acting import acted, ended
 from gatework.temporal.answering import Answering
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT
 from gatework.temporal.attempt import not_taken, performed
+from gatework.temporal.captions import at_stage
 from gatework.temporal.notify import Telling, notice_of
 from gatework.temporal.payloads import OURS, application_error, data_of, raw
 from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
@@ -77,6 +78,7 @@ class Interpreter(Answering):
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
         started = workflow.info().workflow_start_time
+        self._saying.look()
         try:
             if (wanted := resuming.requested(inputs)) is not None:
                 await self._take_over(wanted)
@@ -90,6 +92,7 @@ class Interpreter(Answering):
             self._take(Cancelled(reason=short(workflow.cancellation_reason() or "")))
             # Temporal cancels what runs here also where it only takes the run out of memory.
             if workflow.cancellation_reason() is not None:
+                self._saying.say(self._now[0].plan, self._now[1])
                 await self._telling.over()
             raise
         return self._result(outcome)
@@ -158,6 +161,7 @@ class Interpreter(Answering):
         while True:
             known, state = self._now
             due = machine.due(known.plan, state)
+            self._saying.say(known.plan, state)
             if isinstance(due, Outcome):
                 await self._telling.over()
                 return due
@@ -192,7 +196,7 @@ class Interpreter(Answering):
             await workflow.wait_condition(
                 lambda: not self._waits_at(gate) or self._moving is not None,
                 timeout=max(self._expires - now, timedelta(milliseconds=1)),
-                timeout_summary=f"{gate.node} waits for {gate.role}",
+                timeout_summary=at_stage(self._now[0].plan, gate.node, f"waits for {gate.role}"),
             )
         # An answer and the end of the time can come in one workflow task; the answer then stands.
         if self._waits_at(gate) and self._moving is None:
@@ -212,11 +216,12 @@ class Interpreter(Answering):
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else unfit(known)):
             return False
         workflow.patched(marker)
+        at = known.plan.nodes[self._now[1].at].name
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._moving is not None,
                 timeout=LOOK_AGAIN,
-                timeout_summary="no deploy that can run this plan",
+                timeout_summary=at_stage(known.plan, at, "waits for a deploy that can run this plan"),
             )
         return True
 

@@ -18,6 +18,7 @@ from gatework.library import Known
 from gatework.plan import GuardUse, Work
 from gatework.state import Run
 from gatework.temporal.asking import Job, done, why
+from gatework.temporal.captions import at_stage
 from gatework.temporal.payloads import data_of
 
 
@@ -51,7 +52,7 @@ async def judged(
             queue=use.queue,
             timeout_seconds=use.timeout_seconds,
             once=True,  # one that brings down its worker is not given the next
-            summary=f"guard {use.name} of {due.node}, attempt {due.attempt}",
+            summary=at_stage(known.plan, due.node, f"guard {use.name} of attempt {due.attempt}"),
         )
         if len(job.message) > wire.MAX_MESSAGE_BYTES:
             return blocked(use, event.output.digest, f"the guard {use.name} would be handed more than a message takes")

@@ -27,6 +27,7 @@ from gatework import canonical
 from gatework.canonical import Json
 from gatework.errors import ConfigError, ContractError, DecisionError, GateworkError
 from gatework.events import Action
+from gatework.temporal import pages, search
 from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
 from gatework.temporal.payloads import OURS, data_of
@@ -78,6 +79,8 @@ class Listed:
     reason: str = ""
     """Of an end other than completion."""
     waiting: Waiting | None = None
+    needs: str = ""
+    """The role that a person must have who is needed; also where no worker answers, if the server was told."""
 
 
 _ENDED = re.compile(rf"{re.escape(OURS)}(rejected|aborted|expired)")
@@ -145,14 +148,23 @@ async def _described(client: Client, id: str) -> Operated:
 
 
 async def runs(
-    client: Client, *, ended: bool = False, workflow: str = "", plan: str = "", limit: int = MOST_LISTED
+    client: Client,
+    *,
+    ended: bool = False,
+    waiting: bool = False,
+    role: str = "",
+    workflow: str = "",
+    plan: str = "",
+    limit: int = MOST_LISTED,
 ) -> tuple[Sequence[Listed], bool]:
     """The runs of this deployment's task queue, those that run before those that ended, newest first; and whether there
     are more than were looked at.
 
-    Those that have ended are listed only if asked for. `plan` is the beginning of a digest. Raises `DecisionError`
-    where a filter cannot be one.
+    Those that have ended are listed only if asked for. `waiting`: only those that wait for a person, and those of which
+    nobody can say; `role`: only where one of that role is needed. `plan` is the beginning of a digest. Raises
+    `DecisionError` where a filter cannot be one.
     """
+    needed = search.whom(role)
     query = [f"TaskQueue = '{task_queue()}'"]
     query += [] if ended else ["ExecutionStatus = 'Running'"]
     if workflow:
@@ -165,6 +177,9 @@ async def runs(
             raise DecisionError("A plan is named by the beginning of its digest, at least four hex digits.")
         if len(plan) >= MARKER_DIGITS:
             query.append(f"TemporalChangeVersion = '{_MARKER}{plan[:MARKER_DIGITS]}'")
+    if (waiting or role) and await search.registered(client) is search.Registered.YES:
+        # What a run that began without the attributes waits for, only a worker knows.
+        query.append(f"({needed} OR {search.STATUS} is null)")
     found = [run async for run in client.list_workflows(" AND ".join(query), limit=limit + 1)]
     slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -175,21 +190,36 @@ async def runs(
             return await _listed(client, run)
 
     told = await asyncio.gather(*[listed(run) for run in found[:limit]])
-    return [run for run in told if run is not None], len(found) > limit
+    kept = [
+        run
+        for run in told
+        if run is not None
+        and (not (waiting or role) or run.status in ("waiting", "unknown"))
+        and (not role or run.needs == role or (run.status == "unknown" and not run.needs))
+    ]
+    return kept, len(found) > limit
+
+
+async def waiting_page(client: Client, role: str = "") -> str:
+    """The page of the UI with the runs that wait for a person, or for one of a role; empty where there is none."""
+    if await search.registered(client) is not search.Registered.YES:
+        return ""
+    return pages.waiting(await pages.ui_of(client), client.namespace, role)
 
 
 async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
     """A run as a line of a list; None for one that is not ours, or is only a part of one."""
-    waiting, plan = None, plan_of(run)
+    waiting, plan, needs = None, plan_of(run), ""
     status, reason = await ended_as(client, run)
     if status == "running":
         try:
             state = await answered(Operated(client.get_workflow_handle(run.id, run_id=run.run_id), run).state())
             status, waiting, plan = state.status, state.waiting, state.plan[:MARKER_DIGITS]
+            needs = waiting.role if waiting else ""
         except (WorkflowQueryFailedError, DecisionError):
             return None
         except (ConfigError, ContractError, RPCError):  # nobody answers, or in words of another version
-            status = "unknown"
+            status, needs = "unknown", next(iter(map(str, run.search_attributes.get(search.NEEDS, ()))), "")
     elif status == "continued_as_new" or not (plan or reason):
         return None
     return Listed(
@@ -202,6 +232,7 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
         ended=run.close_time,
         reason=reason,
         waiting=waiting,
+        needs=needs,
     )
 
 
@@ -307,5 +338,6 @@ __all__ = [
     "progress_of",
     "runs",
     "start_run",
+    "waiting_page",
     "whole",
 ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from temporalio.client import Client
+
+from gatework.temporal.search import RUNNING, needing
 
 UI_OFFSET = 1000
 """How far above the server's port its UI is, as `temporal server start-dev` has it."""
 
-_RUNNING = 'ExecutionStatus="Running"'
 _LOOK_SECONDS = 0.3
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _CLOUD = (".tmprl.cloud", ".api.temporal.io")
@@ -51,4 +52,13 @@ def all_runs(ui: str, namespace: str) -> str:
 
 def running(ui: str, namespace: str) -> str:
     """The page that lists the runs which have not ended."""
-    return ui and f"{all_runs(ui, namespace)}?query={quote(_RUNNING, safe='')}"
+    return ui and f"{all_runs(ui, namespace)}?query={quote_plus(RUNNING)}"
+
+
+def waiting(ui: str, namespace: str, role: str = "") -> str:
+    """The page that lists all runs which wait for a person, or for one of a role.
+
+    It stands on the search attributes; where they are not registered, the page shows an error in place of runs, so
+    link to those that are `running` there. Empty where the UI is unknown.
+    """
+    return ui and f"{all_runs(ui, namespace)}?query={quote_plus(needing(role))}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 from temporalio.client import ClientConfig
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkerConfig, WorkflowRunner
+from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from gatework import notify
@@ -31,6 +31,7 @@ from gatework.temporal.principal import principal
 from gatework.temporal.rebuilding import rebuilding
 from gatework.temporal.recalling import recall
 from gatework.temporal.salting import Salting
+from gatework.temporal.search import Namespaces
 from gatework.temporal.showing import Showing
 from gatework.workflow import Workflow
 
@@ -57,10 +58,12 @@ class GateworkPlugin(SimplePlugin):
         if heartbeat_timeout < timedelta(seconds=1):
             raise ConfigError("heartbeat_timeout is at least a second; Temporal counts in seconds.")
         self.library = Library(workflows)
+        self._findable_in = Namespaces()
         self._classes = [workflow_class(name, self.library) for name in self.library.workflows]
         for cls in self._classes:
             cls.continue_after_events = continue_after_events
             cls.heartbeat_timeout = heartbeat_timeout
+            cls.findable_in = self._findable_in
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
         taking = {resuming.activity_type(name): rebuilding(self.library, name) for name in self.library.workflows}
         self._activities = {**activities(self.library, model=model, seed=seed), **taking}
@@ -116,6 +119,12 @@ class GateworkPlugin(SimplePlugin):
         config["activities"] = [*others, *_beside(others, served)]
         config["interceptors"] = [*config.get("interceptors", ()), Showing()]
         return config
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        if worker.task_queue in self.library.queues:  # it serves no workflow
+            return await super().run_worker(worker, next)
+        async with self._findable_in.asked(worker.client):
+            await super().run_worker(worker, next)
 
 
 def _beside(others: Sequence[Callable[..., Any]], served: Sequence[Callable[..., Any]]) -> Sequence[Callable[..., Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from gatework.temporal.asking import span
 from gatework.temporal.attempt import ended_at
 from gatework.temporal.payloads import OwnPayloads
 from gatework.temporal.progress import NOT_BEGUN
+from gatework.temporal.saying import Saying
 
 
 def lineage(namespace: str, id: str, first_run_id: str) -> str:
@@ -39,6 +40,8 @@ class Recorded(OwnPayloads):
     name: ClassVar[str]
     roster: ClassVar[Roster | None] = None
     """The list of people, where the worker has one. For what is new; a replay goes by what the history says."""
+    findable_in: ClassVar[Container[str]] = ()
+    """Namespaces in which the worker has found the search attributes."""
 
     def __init__(self) -> None:
         self._known: Known | None = None
@@ -51,6 +54,7 @@ class Recorded(OwnPayloads):
         self._secret = ""
         self._first = ""
         """The lineage of the run that this one resumes; empty where it resumes none."""
+        self._saying = Saying(self.findable_in)
 
     @property
     def _now(self) -> tuple[Known, State]:

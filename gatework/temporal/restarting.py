@@ -26,7 +26,8 @@ from gatework import canonical
 from gatework.canonical import Json
 from gatework.errors import DecisionError
 from gatework.temporal.asking import UNREADY
-from gatework.temporal.client import DETAILS, input_of
+from gatework.temporal.captions import STOPPING
+from gatework.temporal.client import input_of
 from gatework.temporal.operate import Operated, answered, ended_as, find_run
 from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.resuming import NOT_BEGUN, REFUSED, Request, activity_type, input_of_request
@@ -158,7 +159,7 @@ async def resumed(client: Client, ended: Ended, *, by: str = "", note: str = "")
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             static_summary=await described.static_summary(),
-            static_details=DETAILS,
+            static_details=await described.static_details() or STOPPING,
         )
     except WorkflowAlreadyStartedError:
         raise DecisionError("Another run of that id goes on already, or has completed; look at it.") from None

@@ -1,16 +1,19 @@
-"""The salt of a run's input, which comes with it: made where the run is started, by a client that has the plugin."""
+"""What comes with a run where a client with the plugin starts it: the salt of its input, and its captions."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
+
+from gatework.temporal import captions
+from gatework.workflow import Workflow
 
 _FIELD = "gatework-salt"
 
@@ -22,9 +25,12 @@ def salt_of(value: object) -> str:
 
 
 class Salting(Interceptor):
-    """Sends a salt with the input of these workflows. It is part of the payload, so a codec encrypts it, too."""
+    """Sends a salt with the input of these workflows, as part of the payload, so that a codec encrypts it, too.
 
-    def __init__(self, workflows: Collection[str], converter: PayloadConverter) -> None:
+    What the UI says of a run is that of its workflow, unless the caller has said something else.
+    """
+
+    def __init__(self, workflows: Mapping[str, Workflow[Any, Any]], converter: PayloadConverter) -> None:
         self._workflows = workflows
         self._converter = converter
 
@@ -33,13 +39,18 @@ class Salting(Interceptor):
 
 
 class _Starting(OutboundInterceptor):
-    def __init__(self, next: OutboundInterceptor, workflows: Collection[str], converter: PayloadConverter) -> None:
+    def __init__(
+        self, next: OutboundInterceptor, workflows: Mapping[str, Workflow[Any, Any]], converter: PayloadConverter
+    ) -> None:
         super().__init__(next)
         self._workflows = workflows
         self._converter = converter
 
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
-        if input.workflow in self._workflows and len(input.args) == 1:
+        if workflow := self._workflows.get(input.workflow):
+            input.static_summary = input.static_summary or captions.summary(workflow)
+            input.static_details = input.static_details or captions.details(workflow)
+        if workflow and len(input.args) == 1:
             payload = Payload()
             payload.CopyFrom(self._converter.to_payloads(input.args)[0])
             payload.metadata[_FIELD] = os.urandom(32).hex().encode()

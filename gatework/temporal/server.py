@@ -31,7 +31,8 @@ from temporalio.service import RPCError
 
 from gatework.errors import ConfigError
 from gatework.temporal.child import Child, running
-from gatework.temporal.pages import UI_OFFSET, all_runs, page
+from gatework.temporal.pages import UI_OFFSET, all_runs, page, waiting
+from gatework.temporal.search import register
 
 HOST = "127.0.0.1"
 PORT = 7233
@@ -84,13 +85,21 @@ class Server:
         """The page that lists the runs."""
         return all_runs(self.ui, NAMESPACE)
 
+    @property
+    def waiting(self) -> str:
+        """The page that lists the runs which wait for a person."""
+        return waiting(self.ui, NAMESPACE)
+
 
 @asynccontextmanager
-async def dev_server(database: Path, *, port: int = PORT, exact: bool = False) -> AsyncGenerator[Server]:
+async def dev_server(
+    database: Path, *, port: int = PORT, exact: bool = False, findable: bool = True
+) -> AsyncGenerator[Server]:
     """Run a server with its file at `database` and its log beside it, at `port` or the next pair of ports that is free.
 
-    With `exact` no other port will do. Raises `ConfigError` where it cannot run: no program, no disk space, no right to
-    write, no free ports, another server on the file.
+    With `exact` no other port will do. `findable`: the search attributes of runs are registered there. Raises
+    `ConfigError` where it cannot run: no program, no disk space, no right to write, no free ports, another server on
+    the file.
     """
     program = _program()
     _prepare(database)
@@ -101,7 +110,7 @@ async def dev_server(database: Path, *, port: int = PORT, exact: bool = False) -
             async with running(command, log=database.with_suffix(".server.log"), keep=[lock]) as child:
                 server = Server(address=f"{HOST}:{free}", ui=f"http://{HOST}:{free + UI_OFFSET}", child=child)
                 try:
-                    await _answering(server)
+                    await _answering(server, findable)
                 except _PortTaken:  # by someone who was quicker
                     continue
                 yield server
@@ -174,11 +183,11 @@ def _is_free(port: int) -> bool:
     return True
 
 
-async def _answering(server: Server) -> None:
+async def _answering(server: Server, findable: bool) -> None:
     """Wait until it serves its namespace. Raises `ConfigError`, saying why it does not."""
     try:
         async with asyncio.timeout(START_TIMEOUT.total_seconds()):
-            while not await _answers(server):
+            while not await _answers(server, findable):
                 if server.child.ended:
                     raise _why(server.child)
                 await asyncio.sleep(0.05)
@@ -189,7 +198,7 @@ async def _answering(server: Server) -> None:
         ) from None
 
 
-async def _answers(server: Server) -> bool:
+async def _answers(server: Server, findable: bool) -> bool:
     host, _, port = server.address.partition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -203,6 +212,8 @@ async def _answers(server: Server) -> bool:
             ),
             timeout=timedelta(seconds=5),
         )
+        if findable:
+            await register(client)
     except (OSError, RuntimeError, RPCError):
         return False
     # Someone else's server could answer on a port that ours did not get.

@@ -28,6 +28,11 @@ async def deployments(address: str, tmp_path: Path) -> AsyncIterator[Deployments
 @pytest.fixture
 def typed(deployments: Deployments) -> Typed:
     """Runs a command against the test's server and task queue."""
+    return typed_at(deployments)
+
+
+def typed_at(deployments: Deployments) -> Typed:
+    """Runs a command against the server and task queue of these workers."""
 
     async def run(*arguments: str, address: str = deployments.address, stdin: str | None = None) -> Result:
         env = {"TEMPORAL_ADDRESS": address, "GATEWORK_TASK_QUEUE": deployments.queue, "COLUMNS": "140"}

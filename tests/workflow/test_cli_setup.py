@@ -7,17 +7,28 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 
+from gatework.temporal import checks
+from tests.conftest import server_in
 from tests.workflow.deployment import Deployments
 from tests.workflow.plans import Note, signed
 from tests.workflow.project import Project
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
+
+
+@pytest.fixture(scope="module")
+async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A server of these tests' own, since setup registers search attributes."""
+    async with await server_in(tmp_path_factory.mktemp("server")) as environment:
+        yield environment.client.service_client.config.target_host
 
 
 @pytest.fixture
@@ -57,6 +68,7 @@ async def test_setup_without_a_server_says_so_and_what_it_can_say_besides(projec
     assert marks == {
         "server": "missing",
         "namespace": "skipped",
+        "search": "skipped",
         "plans": "missing",
         "worker": "skipped",
         "runs in flight": "skipped",
@@ -84,6 +96,32 @@ async def test_setup_makes_the_namespace_once_and_sets_its_retention_when_told(
     assert (await client.count_workflows("")).count == 0
 
 
+async def test_setup_registers_search_attributes_once_and_names_one_of_another_type(
+    project: Path, deployments: Deployments
+) -> None:
+    """They are optional: what cannot be registered is a note, and no failure."""
+    name = f"found-{uuid.uuid4()}"
+    (_, first, _), (_, second, _) = [
+        await gatework(project, "setup", "--json", address=deployments.address, namespace=name) for _ in range(2)
+    ]
+    assert [found["search"]["mark"] for found in (first, second)] == ["done", "ok"]
+    assert "GateworkNeeds" in first["search"]["said"]
+    assert "started again" in first["search"]["todo"]
+
+    other = f"other-{uuid.uuid4()}"
+    client = await Client.connect(deployments.address, namespace=other)
+    assert (await checks.namespace(client)).mark == "done"
+    text = {"GateworkNeeds": IndexedValueType.INDEXED_VALUE_TYPE_TEXT}
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=other, search_attributes=text)
+    )
+    _, found, _ = await gatework(project, "setup", "--json", address=deployments.address, namespace=other)
+    assert (found["search"]["mark"], found["search"]["said"]) == (
+        "note",
+        "GateworkNeeds is of type text, and not keyword",
+    )
+
+
 async def test_setup_is_content_with_a_locked_project_that_a_worker_serves(
     project: Path, deployments: Deployments
 ) -> None:
@@ -98,7 +136,7 @@ async def test_setup_is_content_with_a_locked_project_that_a_worker_serves(
         queue=deployments.queue,
         more={"GATEWORK_NOTIFY": "true", "GATEWORK_UI": "https://ui.example"},
     )
-    marks = {name: check["mark"] for name, check in found.items() if name != "namespace"}
+    marks = {name: check["mark"] for name, check in found.items() if name not in ("namespace", "search")}
     checks = ("server", "plans", "worker", "runs in flight", "model", "people", "notify")
     assert marks == dict.fromkeys(checks, "ok")
     assert (code, "letter" in found["plans"]["said"]) == (0, True)

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client
 
-from gatework.temporal.pages import all_runs, page, ui_of
+from gatework.errors import DecisionError
+from gatework.temporal.pages import all_runs, page, ui_of, waiting
 
 
 def client(host: str) -> Client:
@@ -46,3 +47,19 @@ def test_link_to_a_run_holds_its_id_as_one_part() -> None:
     )
     assert (page("", "default", "x", "r"), all_runs("", "default")) == ("", "")
     assert all_runs(ui, "default") == "http://ui/namespaces/default/workflows"
+
+
+def test_link_to_waiting_runs_is_a_filter_of_those_that_still_run() -> None:
+    """A run that was terminated while it waited keeps its attributes, and needs nobody."""
+    all_, ui = "http://ui/namespaces/default/workflows", "http://ui"
+    running = "?query=ExecutionStatus%3D%22Running%22+AND+GateworkNeeds"
+    assert waiting(ui, "default") == f"{all_}{running}+is+not+null"
+    assert waiting(ui, "default", "finance") == f"{all_}{running}%3D%22finance%22"
+    assert waiting("", "default") == ""
+
+
+@pytest.mark.parametrize("role", ['x" OR ""="', "x'", "x y", "`", "x\n", "x)", "\\"])
+def test_link_for_what_is_no_role_is_refused(role: str) -> None:
+    """What is given for a role never becomes more of a query than a value."""
+    with pytest.raises(DecisionError, match="A role is named by letters"):
+        waiting("http://ui", "default", role)
