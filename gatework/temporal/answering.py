@@ -56,10 +56,15 @@ class Answering(Recorded):
         known, state = self._now
         shown = progress(known.plan, state, self._ledger, expires=self._expires)
         note = self._noted or (unfit(known) if state.outcome is None else "")
-        others = pages.waiting if self._saying.findable else pages.running
-        link = others(".", workflow.info().namespace)
-        shown = replace(shown, note=note or shown.note, lineage=self._lineage, link=link)
-        return evidence.numbered(shown, state.gate)
+        shown = replace(shown, note=note or shown.note, lineage=self._lineage)
+        return evidence.numbered(self._linked(shown), state.gate)
+
+    def _linked(self, shown: Progress) -> Progress:
+        """With the page that lists what else there is to do, from wherever the UI is."""
+        namespace = workflow.info().namespace
+        if not self._saying.findable:
+            return replace(shown, link=pages.running(".", namespace), linked="All runs that have not ended")
+        return replace(shown, link=pages.waiting(".", namespace), linked="All that waits for somebody")
 
     @workflow.query(description="Where the run stands, and what it waits for.")
     def state(self) -> RawValue:

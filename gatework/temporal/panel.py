@@ -157,7 +157,7 @@ class _Page:
             evidence = [*self._reasons(waiting), *self._evidence(waiting), *self._guards(waiting)]
             self.whole = self.whole and not waiting.cut
             parts = [self._head(waiting), self._how(waiting), *([] if self.whole else [_CUT]), *evidence]
-        link = f"[All that waits for somebody]({progress.link})" if progress.link else ""
+        link = f"[{on_one_line(progress.linked)}]({progress.link})" if progress.link else ""
         return "\n\n".join(filter(None, [*parts, *self._ruled(), self._table(progress.nodes), link]))
 
     def _standing(self) -> str:

@@ -159,7 +159,9 @@ class Progress:
     automatic: tuple[Ruled, ...] = ()
     """Approvals that hold and that no person gave."""
     link: str = ""
-    """Where the UI lists all work that waits, from any of its pages; empty where that is not known."""
+    """Where the UI lists what else there is to do, from any of its pages; empty where that is not known."""
+    linked: str = ""
+    """What is listed there."""
 
 
 NOT_BEGUN = "The run has not begun yet; try again in a moment."

@@ -95,6 +95,7 @@ def progress_of(waits: Waiting | None, nodes: int = 3, **changes: Any) -> Progre
         "receipts": 1,
         "head": "0" * 64,
         "link": LINK,
+        "linked": "All that waits for somebody",
     }
     return Progress(**{**fields, **changes})
 
