@@ -26,8 +26,9 @@ from gatework.notify import NotDelivered, Notice, Where
 from gatework.plan import Plan
 from gatework.state import Gate
 from gatework.temporal.heartbeat import beating
-from gatework.temporal.pages import all_runs, page, ui_of
+from gatework.temporal.pages import page, running, ui_of, waiting
 from gatework.temporal.payloads import OURS, application_error, data_of, raw
+from gatework.temporal.search import Registered, registered
 
 ACTIVITY = "gatework.notify"
 
@@ -195,7 +196,7 @@ async def _delivered(info: activity.Info, notice: Notice, id: str) -> None:
             run=info.workflow_id or "",
             run_id=info.workflow_run_id or "",
             page=page(ui, info.namespace, info.workflow_id or "", info.workflow_run_id or ""),
-            waiting=all_runs(ui, info.namespace),
+            waiting=(waiting if await registered(client) is Registered.YES else running)(ui, info.namespace),
         )
         await notify.deliver(hook, id, notify.message(notice, where, id=id), int(time.time()))
     except GateworkError as error:

@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from gatework import wire
 from gatework.errors import ConfigError
 from gatework.library import Known, Library
+from gatework.plan import Plan, Work
 from gatework.temporal.payloads import application_error, data_of, raw
 
 ACTIVITY = "gatework.begin"
@@ -59,8 +60,16 @@ async def begun(library: Library, name: str, *, secret: str) -> tuple[Known, str
             return _marked(name, known, told.marker.removeprefix(_PREFIX)[:12]), told.secret
     for known in library.plans(name):
         if workflow.patched(_marker(known)):
-            return known, secret or (await _told(workflow.execute_local_activity, "")).secret
+            return known, secret or (await _told(_execute(known.plan), "")).secret
     raise UnknownPlan(f"This deploy of {name} has not the plan that the run is held to; deploy it again.")
+
+
+def _execute(plan: Plan) -> Callable[..., Awaitable[RawValue]]:
+    """How the first thing that a run does is done, which is cheaper as a local activity.
+
+    A marker in the same task as a local activity, and after it, is not found at a replay, and a gate may open with one.
+    """
+    return workflow.execute_local_activity if isinstance(plan.nodes[0], Work) else workflow.execute_activity
 
 
 def continued(library: Library, name: str, digest: str) -> Known:

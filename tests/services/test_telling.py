@@ -21,13 +21,13 @@ from gatework import Endorsed, approve, notify, role, stage, workflow
 from gatework.cli.tell import words
 from gatework.errors import ConfigError, DecisionError
 from gatework.library import Library
-from gatework.temporal import Execution, GateworkPlugin, interpreter
+from gatework.temporal import Execution, GateworkPlugin, find, interpreter
 from gatework.temporal import notify as telling
 from gatework.temporal.operate import find_run
 from gatework.temporal.story import Teller
 from tests.services.hooks import SECRET, Pager
 from tests.workflow.deployment import Deployments, count, end, events, kinds, task_after, until, waiting
-from tests.workflow.plans import Note, Paper, clicked, file, hasty, signed, single, twice, write
+from tests.workflow.plans import Note, Paper, clicked, file, gate_first, hasty, signed, single, twice, write
 from tests.workflow.project import Project
 from tests.workflow.test_logs import Heard
 
@@ -696,3 +696,23 @@ async def test_story_of_a_run_tells_who_was_told(
     assert [told.event.name for told in open_.events].count("notice.failed") == 2
     assert names.index("gate.opened") < names.index("notice.delivered") < names.index("decision.taken")
     assert not [told for told in story.events if str(told.event.fields.get("stage", "")).startswith("gatework.")]
+
+
+async def test_run_that_others_start_at_a_gate_goes_on_at_another_worker(
+    deployments: Deployments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its secret is drawn, and its gate opens, in its first task: that people are told is found by the next worker."""
+    monkeypatch.setenv(notify.HOOK, "true")
+    stranger, id = await deployments.client(), f"{deployments.queue}-others"
+    async with deployments.serving(gate_first) as deployed:
+        await stranger.start_workflow("gate_first", {"text": "a"}, id=id, task_queue=deployments.queue)
+        run = find(deployed.client, gate_first, id)
+        await waiting(run)
+    async with deployments.serving(gate_first) as deployed:
+        run = find(deployed.client, gate_first, id)
+        await run.approve((await waiting(run)).number)
+        assert (await run.result()).text == "a"
+    assert await count(run, "WORKFLOW_TASK_FAILED") == 0
+    assert "gatework.notify" in {
+        event.activity_task_scheduled_event_attributes.activity_type.name for event in await events(run)
+    }

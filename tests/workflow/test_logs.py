@@ -29,7 +29,7 @@ class Heard(logging.Handler):
         self.records.append(record)
 
     def of(self, run: Execution[Any]) -> list[Any]:
-        return [record for record in self.records if record.run == run.id]
+        return [record for record in self.records if getattr(record, "run", "") == run.id]
 
     def names(self, run: Execution[Any]) -> list[str]:
         return [record.event for record in self.of(run)]
