@@ -28,7 +28,7 @@ class Role:
             raise PlanError(problem, fix="Leave identity= out, or use identity='claimed'.", where=caller())
         self.name = name
         self.quorum = quorum
-        self.identity = identity
+        self.identity: Identity | None = identity
 
     def sealed(self, *, apart: bool = False) -> By:
         """The role in a plan. `apart`: people are told from each other, as by a quorum."""
