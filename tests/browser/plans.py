@@ -1,0 +1,80 @@
+"""Plans that the tests of the UI need besides those of `tests.workflow.plans`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from gatework import Approved, Endorsed, approve, role, stage, workflow
+from gatework.cell import current
+from tests.workflow.plans import Note, Paper, file, judged, merge, world, write
+
+
+@stage(judged, attempts=2, timeout=timedelta(seconds=60))
+async def review(paper: Endorsed[Paper]) -> Endorsed[Paper]:
+    world.feedback.append(tuple(current().feedback))
+    if world.does is not None:
+        world.does()
+    return Endorsed(Paper(text=f"{paper.value.text}, reviewed", pages=paper.value.pages))
+
+
+@workflow
+def reviewed(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """A stage, one that can fail or be sent back, and an approval."""
+    paper = write(note)
+    read = review(paper)
+    agreed = approve(read, by=role("boss"), title="print {pages} pages", within=timedelta(hours=1))
+    return file(agreed)
+
+
+@workflow
+def clicked_twice(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """Two approvals, one right after the other; the first takes a click."""
+    paper = write(note)
+    one = approve(paper, by=role("boss"), click=True)
+    other = approve(note, by=role("boss"))
+    return merge(one, other)
+
+
+@workflow
+def handed_on(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """An approval that goes to another role when the first does not answer."""
+    paper = write(note)
+    agreed = approve(paper, by=role("boss"), within=timedelta(hours=1), otherwise=role("deputy"))
+    return file(agreed)
+
+
+class Order(BaseModel):
+    number: str
+    amount: Decimal
+    entered_by: str
+
+
+@stage()
+async def book(order: Approved[Order]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=order.value.number))
+
+
+@workflow
+def by_two(order: Endorsed[Order]) -> Endorsed[Paper]:
+    """Two people approve by name, and neither is the one who entered it."""
+    agreed = approve(
+        order,
+        by=role("finance", quorum=2, identity="claimed"),
+        not_by=order.value.entered_by,
+        title="pay {amount} EUR for order {number}",
+        within=timedelta(hours=1),
+    )
+    return book(agreed)
+
+
+@workflow
+def by_signature(order: Endorsed[Order]) -> Endorsed[Paper]:
+    """Somebody signs."""
+    agreed = approve(order, by=role("finance", identity="signed"), within=timedelta(hours=1))
+    return book(agreed)
+
+
+EVERY = (reviewed, clicked_twice, handed_on, by_two)
