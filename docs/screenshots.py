@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation: `.venv/bin/python docs/screenshots.py`; needs Chromium.
 
-Each shows the real UI of a real server: a refund that the real model has prepared, and a voucher that a scripted model
+Each shows the real UI of a real server: refunds that the real model has prepared, and a voucher that a scripted model
 asks for, since the embedded one does not get so far.
 """
 
@@ -31,16 +31,19 @@ from gatework.temporal.child import running  # noqa: E402
 from gatework.temporal.server import Server, dev_server  # noqa: E402
 from gatework.testing import ScriptedModel, tool_call  # noqa: E402
 from showcase.cases import chosen  # noqa: E402
+from tests.browser.ui import Screen  # noqa: E402
 from workflows.inquiry import inquiry  # noqa: E402
 from workflows.refund import refund  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 MAIL = "0023-espresso-machine"
+ANOTHER = "0002-headphones-one-side"
 QUESTION = ROOT / "mails" / "inquiries" / "0104-flask-came-late.eml"
 VIEW: ViewportSize = {"width": 1440, "height": 1600}
 LIST: ViewportSize = {"width": 1600, "height": 500}
 CUT: FloatRect = {"x": 256, "y": 60, "width": 1184, "height": 1080}
 """Without the UI's own menus."""
+DIALOG: FloatRect = {"x": 320, "y": 420, "width": 800, "height": 760}
 PANEL = "iframe#user-metadata-current-details"
 MAX_BYTES = 300_000
 
@@ -55,21 +58,45 @@ async def main() -> None:
         async with dev_server(folder / "temporal.db", port=7333) as server:
             env = {**os.environ, "TEMPORAL_ADDRESS": server.address}
             async with running([sys.executable, str(ROOT / "worker.py")], log=folder / "worker.log", env=env):
+                await failing(server, folder / "shop.db")
                 await take(await waiting(server), IMAGES / "waiting.png")
+                await refusing(await waiting(server), server)
             await calling(server)
             async with opened(server.waiting, LIST) as page:
                 await as_view(page)
                 await taken(page, IMAGES / "saved-view.png")
 
 
-async def waiting(server: Server) -> str:
-    """The page of a refund that waits for finance."""
+async def waiting(server: Server, name: str = MAIL) -> str:
+    """The page of a refund that waits for somebody."""
     client = await Client.connect(server.address, plugins=[GateworkPlugin(refund)])
-    (case,) = chosen([MAIL])
+    (case,) = chosen([name])
     run = await start(client, refund, case.mail)
     progress = await run.waiting()
     assert progress.waiting is not None, progress.reason
     return server.page(run.id, (await run.handle.describe()).run_id)
+
+
+async def failing(server: Server, database: Path) -> None:
+    """Let a refund fail while the shop has no records, take its picture, and retry it once they are back."""
+    away = database.with_suffix(".away")
+    database.rename(away)
+    address = await waiting(server, ANOTHER)
+    await take(address, IMAGES / "failed.png")
+    away.replace(database)
+    async with opened(address, VIEW) as page:
+        await Screen(page, server, "failed").send("retry")
+
+
+async def refusing(address: str, server: Server) -> None:
+    """Take the picture of a dialog in which somebody has typed a wrong number."""
+    async with opened(address, VIEW) as page:
+        screen = Screen(page, server, "refused")
+        await screen.reads("NEEDS YOU")
+        dialog = await screen.fill_in("approve", "1234" if await screen.number() != "1234" else "1235")
+        await dialog.submit()
+        await dialog.refusal.wait_for()
+        await taken(page, IMAGES / "refused.png", DIALOG)
 
 
 async def calling(server: Server) -> None:
@@ -114,6 +141,8 @@ async def as_view(page: Page) -> None:
     await page.get_by_role("dialog").get_by_role("textbox").fill("Waiting for us")
     await page.get_by_role("dialog").get_by_role("button", name="Save").click()
     await page.get_by_test_id("saved-views-button").get_by_text("Waiting for us").wait_for()
+    await page.mouse.move(800, 250)
+    await page.mouse.wheel(0, -5000)
     await page.wait_for_timeout(1000)  # the drawer slides away
 
 
