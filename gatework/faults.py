@@ -215,7 +215,15 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
     for ref in node.not_by:
         if plan.label(ref.node) is Label.UNTRUSTED:
             yield node.name, f"the untrusted {render(ref)} says who may not approve.", "Use endorsed values."
-        if not ref.path and plan.label(ref.node) is not Label.APPROVED and not _is_text(plan, ref.node):
+        source = plan.nodes[plan.index[ref.node]] if ref.node in plan.index and not ref.path else None
+        if isinstance(source, Approval):
+            if "none" in (source.by.identity, source.otherwise and source.otherwise.identity):
+                yield (
+                    node.name,
+                    f"nobody has to say who approves {ref.node}.",
+                    "Give its role identity='claimed' or more.",
+                )
+        elif not ref.path and not _is_text(plan, ref.node):
             yield node.name, f"{render(ref)} names nobody.", "Use a text, or an approved value."
     try:
         named = titles.fields(node.title)

@@ -17,6 +17,9 @@ from gatework.plan import Approval, Identity, Plan
 from gatework.state import Gate, State
 
 _LEVELS: tuple[Identity, ...] = get_args(Identity)
+UNNAMED = ""
+"""Stands among those who may not approve for somebody who did not say who they are."""
+
 _NO = ("reject", "abort")
 """What stops things. Anyone who can send an update can also terminate the run, so a claim is enough for it."""
 
@@ -46,6 +49,8 @@ def refused(gate: Gate, event: Decided) -> str:
     if surely(needed, "authenticated") and event.member is not True:
         return f"No list of people says who is in the role {role}; the worker needs one, see GATEWORK_PEOPLE."
     if event.action == "approve":
+        if UNNAMED in gate.not_by:
+            return "Somebody edited a value without saying who they are, so nobody can approve; edit it anew, by name."
         if _one_of(event.by, gate.not_by):
             return "You may not approve this: it is your own, or you have approved what it stands on."
         if _one_of(event.by, (vote.by for vote in gate.votes)):
@@ -66,7 +71,12 @@ def apart(gate: Gate) -> bool:
 
 
 def excluded(plan: Plan, state: State, node: Approval) -> tuple[str, ...]:
-    """The names of those who may not approve at a node: as `not_by` says, and whoever edited the value themselves."""
+    """The names of those who may not approve at a node where people are told from each other.
+
+    Those that `not_by` names, and whoever edited a value of the run that still stands: what is approved rests on it.
+    """
+    if not node.not_by and node.by.quorum == 1 and (node.otherwise is None or node.otherwise.quorum == 1):
+        return ()
     names: list[str] = []
     for ref in node.not_by:
         held = state.values[ref.node]
@@ -78,10 +88,10 @@ def excluded(plan: Plan, state: State, node: Approval) -> tuple[str, ...]:
         except ExprError:
             continue  # an optional part that is not there names nobody
         names += [named] if isinstance(named, str) else []
-    value = state.values[node.value.node]
-    if value.by_hand and (node.not_by or node.by.quorum > 1):
-        names += value.by
-    return tuple(dict.fromkeys(name for name in names if plain(name)))
+    for held in state.values.values():
+        if held.by_hand:
+            names += held.by or (UNNAMED,)
+    return tuple(dict.fromkeys(name for name in names if name == UNNAMED or plain(name)))
 
 
 def _one_of(name: str, others: Iterable[str]) -> bool:
@@ -89,5 +99,4 @@ def _one_of(name: str, others: Iterable[str]) -> bool:
 
 
 def plain(name: str) -> str:
-    """A name as it is compared with others."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
