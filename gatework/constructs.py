@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from types import NoneType
 from typing import Any, TypeVar, cast, overload
 
 from gatework import expr, trace
 from gatework.errors import PlanError
-from gatework.labels import Approved, Endorsed, Label, Labelled, Untrusted
+from gatework.kinds import kind_of
+from gatework.labels import Approved, Endorsed, Label, Labelled, Untrusted, members
 from gatework.plan import Approval
 from gatework.roles import Role
 from gatework.stage import EXPIRY, TIMEOUT, Endorser
@@ -17,6 +19,9 @@ from gatework.verdict import Block
 A = TypeVar("A")
 B = TypeVar("B")
 T = TypeVar("T")
+
+Named = str | Endorsed[str] | Approved[Any]
+"""Somebody that a plan names: a text that is their name, or what they approved."""
 
 
 def endorse(
@@ -44,7 +49,7 @@ def approve(
     *,
     by: Role,
     when: bool,
-    not_by: object = (),
+    not_by: Named | Sequence[Named] = (),
     show: Sequence[object] = (),
     title: str = "",
     within: timedelta = EXPIRY,
@@ -56,7 +61,7 @@ def approve(
     value: Labelled[T],
     *,
     by: Role,
-    not_by: object = (),
+    not_by: Named | Sequence[Named] = (),
     show: Sequence[object] = (),
     title: str = "",
     within: timedelta = EXPIRY,
@@ -68,7 +73,7 @@ def approve(
     *,
     by: Role,
     when: Any = None,
-    not_by: object = (),
+    not_by: Named | Sequence[Named] = (),
     show: Sequence[object] = (),
     title: str = "",
     within: timedelta = EXPIRY,
@@ -94,21 +99,25 @@ def approve(
     if otherwise is not None and not isinstance(otherwise, Role):
         raise PlanError("approve does not say who decides otherwise.", fix="Write otherwise=role('…').", where=place)
     others = tuple(_named(item, place) for item in (not_by if isinstance(not_by, list | tuple) else (not_by,)))
+    if not isinstance(title, str):
+        raise PlanError("the title of an approval is no text.", fix="Write it as in 'pay {amount}'.", where=place)
     if within <= timedelta():
         raise PlanError("approve waits no time.", fix="Give within= a timedelta longer than nothing.", where=place)
     ref = trace.ref_of(approved)
     condition = None if when is None else trace.condition(when, "when=")
+    # Whoever is asked in place of the others is told apart as they are.
+    apart = bool(others) or by.quorum > 1 or (otherwise is not None and otherwise.quorum > 1)
     node = Approval(
         name=builder.name(f"approve_{ref.node}"),
         value=ref,
         contract=builder.contract_of(ref.node),
-        by=by.sealed(apart=bool(others)),
+        by=by.sealed(apart=apart),
         not_by=others,
         when=condition,
         show=tuple(trace.ref_of(trace.traced(item, "what is shown")) for item in show),
         title=title,
         expires_seconds=within.total_seconds(),
-        otherwise=otherwise.sealed(apart=bool(others)) if otherwise else None,
+        otherwise=otherwise.sealed(apart=apart) if otherwise else None,
         click=click,
     )
     return builder.add(node, trace.type_of(approved))
@@ -119,10 +128,10 @@ def _named(item: object, place: str) -> expr.Ref:
     ref = trace.reference(item, "what not_by names")
     assert isinstance(item, trace.Traced)
     approved = not ref.path and trace.label_of(item) is Label.APPROVED
-    if not approved and trace.type_of(item) is not str:
-        raise PlanError(
-            f"{expr.render(ref)} names nobody.", fix="Give not_by= a text, or an approved value.", where=place
-        )
+    type_ = trace.type_of(item)
+    if not approved and (kind_of(type_) != "text" or NoneType in members(type_)):
+        fix = "Give not_by= a text that is always there, or an approved value."
+        raise PlanError(f"{expr.render(ref)} names nobody.", fix=fix, where=place)
     return ref
 
 

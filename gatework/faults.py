@@ -131,8 +131,8 @@ def _grant_faults(plan: Plan, node: Work, tools: dict[str, ToolUse]) -> Iterator
             yield node.name, f"{use.name} has no argument that is its business key.", "Name one in once=."
         if use.kind != "effect" and (use.once or use.probe):
             yield node.name, f"{use.name} is no effect and has a key or a probe.", "Declare it with @effect(once=…)."
-        if use.approver and (why := _by_fault(use.approver)):
-            yield node.name, f"{use.name} {why} approves its calls.", "Name a role."
+        if use.approver:
+            yield from _by_faults(node, f"who approves calls of {use.name}", use.approver)
         if not is_queue(use.queue or "ours"):
             yield node.name, f"{use.name} runs on a task queue without a usable name.", QUEUE_FIX
         for limit in use.limits:
@@ -184,6 +184,7 @@ def _number_faults(node: Node) -> Iterator[Fault]:
     """Numbers that would let a node run or wait for no time or for ever, and names that do not say which."""
     limits = [node.expires_seconds]
     if isinstance(node, Work):
+        yield from _by_faults(node, "who answers when it waits", node.operator)
         guards = (*node.before, *node.guards)
         limits += [node.attempts, node.timeout_seconds, *(use.timeout_seconds for use in guards)]
         limits += [use.timeout_seconds for use in node.tools]
@@ -209,20 +210,17 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
     label = plan.label(node.value.node)
     if node.value.path or any(ref.path for ref in node.show):
         yield node.name, f"{node.name} is about a part of a value.", "Approve and show whole values."
-    for by in (node.by, *([node.otherwise] if node.otherwise else [])):
-        if why := _by_fault(by, apart=bool(node.not_by)):
-            yield node.name, f"{node.name} {why} decides.", "Name a role."
+    yield from _by_faults(node, "who decides", node.by, apart=node.tells_apart)
+    if node.otherwise is not None:
+        yield from _by_faults(node, "who decides otherwise", node.otherwise, apart=node.tells_apart)
     for ref in node.not_by:
         if plan.label(ref.node) is Label.UNTRUSTED:
             yield node.name, f"the untrusted {render(ref)} says who may not approve.", "Use endorsed values."
         source = plan.nodes[plan.index[ref.node]] if ref.node in plan.index and not ref.path else None
         if isinstance(source, Approval):
-            if "none" in (source.by.identity, source.otherwise and source.otherwise.identity):
-                yield (
-                    node.name,
-                    f"nobody has to say who approves {ref.node}.",
-                    "Give its role identity='claimed' or more.",
-                )
+            if any(by.identity == "none" for by in source.asks):
+                fix = f"Give the role of {ref.node} identity='claimed' or more."
+                yield node.name, f"nobody has to say who approves {ref.node}.", fix
         elif not ref.path and not _is_text(plan, ref.node):
             yield node.name, f"{render(ref)} names nobody.", "Use a text, or an approved value."
     try:
@@ -249,15 +247,16 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
             yield node.name, f"the untrusted {render(ref)} decides whether a person is asked.", "Use endorsed values."
 
 
-def _by_fault(by: By, *, apart: bool = False) -> str:
-    """What is wrong with who answers; empty where nothing is."""
+def _by_faults(node: Node, what: str, by: By, *, apart: bool = False) -> Iterator[Fault]:
+    """What is wrong with who answers at a node. `apart`: people are told from each other, as by a quorum."""
     if not is_role(by.role):
-        return "does not say who"
-    if not (_is_count(by.quorum) and by.quorum <= MAX_QUORUM):
-        return f"has a quorum that is no number from 1 to {MAX_QUORUM}, of which {by.role}"
-    if by.identity == "none" and (by.quorum > 1 or apart):
-        return f"tells people from each other, and nobody has to say who they are: {by.role}"
-    return ""
+        yield node.name, f"{node.name} does not say {what}.", "Name a role."
+    elif not 1 <= by.quorum <= MAX_QUORUM:
+        problem = f"the quorum of {by.role} at {node.name} is {by.quorum}."
+        yield node.name, problem, f"Use a number from 1 to {MAX_QUORUM}."
+    elif by.identity == "none" and (by.quorum > 1 or apart):
+        problem = f"{node.name} tells people of {by.role} from each other, and nobody has to say who they are."
+        yield node.name, problem, "Leave identity= out, or use identity='claimed'."
 
 
 def _fields(schema: Json) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from gatework.identity import excluded
 from gatework.journal import Call
 from gatework.plan import Approval, Plan, ToolUse, Work
 from gatework.spelling import spelled
-from gatework.state import Gate, GateKind, State
+from gatework.state import ALLOWED, Gate, GateKind, State
 
 
 def opened(
@@ -49,7 +49,7 @@ def opened(
         kind=kind,
         node=node.name,
         by=by,
-        not_by=excluded(plan, state, node) if isinstance(node, Approval) else (),
+        not_by=excluded(plan, state, node, by) if "approve" in ALLOWED[kind] else (),
         handed_on=handed_on,
         evidence=canonical.digest("gate", {**seen, "shown": shown}),
         shown=shown,

@@ -1,24 +1,26 @@
 """Who decides: how surely that is known, and whether they may. Pure, as the machine is.
 
 A name that was typed is a claim, and is recorded as one. People are told from each other, for a quorum or by `not_by`,
-by names that are compared without regard to letter case, spelling variants of Unicode, or spaces around them.
+by names that are compared without regard to letter case, spelling variants of Unicode, spaces, or signs that nobody
+sees.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import get_args
 
 from gatework.events import Decided
-from gatework.expr import ExprError, resolve
+from gatework.expr import ExprError, Ref, resolve
 from gatework.labels import Label
-from gatework.plan import Approval, Identity, Plan
+from gatework.plan import Approval, By, Identity, Node, Plan
 from gatework.state import Gate, State
 
 _LEVELS: tuple[Identity, ...] = get_args(Identity)
 UNNAMED = ""
-"""Stands among those who may not approve for somebody who did not say who they are."""
+"""Stands among those who may not approve for somebody of whom it is not known who they are."""
 
 _NO = ("reject", "abort")
 """What stops things. Anyone who can send an update can also terminate the run, so a claim is enough for it."""
@@ -45,18 +47,32 @@ def refused(gate: Gate, event: Decided) -> str:
     if event.action in _NO and surely(needed, "claimed"):
         needed = "claimed"
     if not surely(event.identity, needed):
-        return _HOW[needed]
+        return unsure(event, needed)
     if surely(needed, "authenticated") and event.member is not True:
         return f"No list of people says who is in the role {role}; the worker needs one, see GATEWORK_PEOPLE."
     if event.action == "approve":
         if UNNAMED in gate.not_by:
-            return "Somebody edited a value without saying who they are, so nobody can approve; edit it anew, by name."
+            return (
+                "It is not known who may not approve this, so nobody can: a value was edited without a name, or one "
+                "that is to name somebody does not; edit it, by name."
+            )
         if _one_of(event.by, gate.not_by):
             return "You may not approve this: it is your own, or you have approved what it stands on."
         if _one_of(event.by, (vote.by for vote in gate.votes)):
             return f"You have approved this already; another of {role} must."
     return ""
 
+
+def unsure(event: Decided, needed: Identity) -> str:
+    """That it must be known more surely who decides something, and how to say it; empty where it is known so surely."""
+    if surely(event.identity, needed):
+        return ""
+    if needed == "claimed" and event.action != "approve":
+        return f'Say who you are: {{"{_SENT.get(event.action, "note")}": …, "by": "your name"}}.'
+    return _HOW[needed]
+
+
+_SENT = {"edit": "value"}
 
 _HOW: dict[Identity, str] = {
     "claimed": 'Say who you are: {"number": …, "by": "your name"}, or "4821 your name" with the four digits.',
@@ -70,33 +86,69 @@ def apart(gate: Gate) -> bool:
     return gate.by.quorum > 1 or bool(gate.not_by)
 
 
-def excluded(plan: Plan, state: State, node: Approval) -> tuple[str, ...]:
+def to_edit(plan: Plan, position: int) -> Identity:
+    """How surely it must be known who edits the value of a node; those after it may rest on it.
+
+    Whoever edits a value may not approve what rests on it, where people are told from each other. That holds only if
+    the name of the one is known as surely as that of the other.
+    """
+    needed: list[Identity] = ["none"]
+    for node in plan.nodes[max(position, 0) :]:
+        if isinstance(node, Approval):
+            needed += [by.identity for by in node.asks if node.tells_apart]
+        else:
+            asked = (node.operator, *(use.approver for use in node.tools if use.approver))
+            needed += [by.identity for by in asked if by.quorum > 1]
+    return max(needed, key=_LEVELS.index)
+
+
+def excluded(plan: Plan, state: State, node: Node, by: By) -> tuple[str, ...]:
     """The names of those who may not approve at a node where people are told from each other.
 
     Those that `not_by` names, and whoever edited a value of the run that still stands: what is approved rests on it.
     """
-    if not node.not_by and node.by.quorum == 1 and (node.otherwise is None or node.otherwise.quorum == 1):
+    if not (node.tells_apart if isinstance(node, Approval) else by.quorum > 1):
         return ()
     names: list[str] = []
-    for ref in node.not_by:
-        held = state.values[ref.node]
+    for ref in node.not_by if isinstance(node, Approval) else ():
         if not ref.path and plan.label(ref.node) is Label.APPROVED:
-            names += held.by
-            continue
-        try:
-            named = resolve(ref, lambda name: state.values[name].sealed.data)
-        except ExprError:
-            continue  # an optional part that is not there names nobody
-        names += [named] if isinstance(named, str) else []
+            names += state.values[ref.node].by
+        else:
+            names.append(_named(ref, state))
     for held in state.values.values():
         if held.by_hand:
-            names += held.by or (UNNAMED,)
-    return tuple(dict.fromkeys(name for name in names if name == UNNAMED or plain(name)))
+            names += held.editor or (UNNAMED,)
+    if state.edited is not None:
+        names += state.editor or (UNNAMED,)
+    return tuple(dict.fromkeys(names))
+
+
+def _named(ref: Ref, state: State) -> str:
+    """Whom a value names; `UNNAMED` where it does not name anybody."""
+    try:
+        named = resolve(ref, lambda name: state.values[name].sealed.data)
+    except ExprError:
+        return UNNAMED
+    return named if isinstance(named, str) and plain(named) else UNNAMED
 
 
 def _one_of(name: str, others: Iterable[str]) -> bool:
     return any(alike(name, other) for other in others)
 
 
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+"""Signs that show nothing, besides those of the category Cf: the rest of Unicode's Default_Ignorable_Code_Point, and
+the Braille pattern without dots."""
+
+
 def plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """The name as it is compared; empty where there is nothing to be seen of it.
+
+    Source: Unicode Standard, D146 (compatibility caseless matching) without what is ignorable by default, as
+    NFKC_Casefold has it.
+    """
+    seen = "".join(sign for sign in _UNSEEN.sub("", name) if unicodedata.category(sign) != "Cf")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", seen).casefold()).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())

@@ -352,12 +352,14 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     if why := fixed(plan, state, place):
         raise DecisionError(why)
     position = plan.index.get(place, -1)
+    if why := identity.unsure(event, identity.to_edit(plan, position)):
+        raise DecisionError(why)
     node = None if position < 0 else plan.nodes[position]
     assert not isinstance(node, Approval)
     receipt = replace(receipt, node=place)
     kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
     if node is None:
-        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True, by=_who(event))
+        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True, editor=_who(event))
         return enter(plan, replace(state, values=kept), 0, (receipt,))
     state = replace(state, values=kept, at=position, let_in="", edited=event.value, editor=_who(event))
     if node.effects:

@@ -41,11 +41,11 @@ def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> S
 
 
 def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tuple[str, ...] = ()) -> Step:
-    """The node at `at` has its value: go on to the next. `by`: who approved it, besides whoever put it there."""
+    """The node at `at` has its value: go on to the next. `by`: who approved it."""
     node = plan.nodes[state.at]
     edited = state.edited is not None
-    who = tuple(dict.fromkeys((*(state.editor if edited else ()), *by)))
-    held = Held(sealed=sealed, label=node.label, by_hand=edited, private=private(node, state), by=who)
+    editor = state.editor if edited else ()
+    held = Held(sealed=sealed, label=node.label, by_hand=edited, private=private(node, state), by=by, editor=editor)
     return enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
 
 

@@ -224,6 +224,16 @@ class Approval(_Data):
     def reads(self) -> tuple[Ref, ...]:
         return (self.value, *self.show, *(refs(self.when) if self.when else ()), *self.not_by)
 
+    @property
+    def asks(self) -> tuple[By, ...]:
+        """Everyone who may be asked, in turn."""
+        return (self.by,) if self.otherwise is None else (self.by, self.otherwise)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether people are told from each other here, by whoever is asked."""
+        return bool(self.not_by) or any(by.quorum > 1 for by in self.asks)
+
 
 Node = Work | Approval
 

@@ -15,7 +15,7 @@ class Role:
     def __init__(self, name: str, *, quorum: int = 1, identity: Identity | None = None) -> None:
         if not is_role(name):
             raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.", where=caller())
-        if quorum not in range(1, MAX_QUORUM + 1):
+        if type(quorum) is not int or not 1 <= quorum <= MAX_QUORUM:
             fix = f"Use a number from 1 to {MAX_QUORUM}."
             raise PlanError(f"the quorum of {name} is {quorum!r}.", fix=fix, where=caller())
         kinds = get_args(Identity)

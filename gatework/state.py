@@ -26,7 +26,9 @@ class Held:
     private: bool = False
     """Whether something that must not leave had a hand in it."""
     by: tuple[str, ...] = ()
-    """Who approved it, or put it there by hand."""
+    """Who approved it, where somebody said."""
+    editor: tuple[str, ...] = ()
+    """Who put it there by hand, where somebody said."""
 
 
 GateKind = Literal["approval", "call", "escalated", "blocked", "exhausted", "failed", "unknown"]

@@ -1,0 +1,142 @@
+"""Names of people: which are one person's, and which numbers stand for what they saw."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatework import identity
+from gatework.events import Decided
+from gatework.plan import By, Identity
+from gatework.state import Gate, digits
+
+LEVELS: tuple[Identity, ...] = get_args(Identity)
+NAMES = st.text(min_size=1, max_size=12)
+FORMS = st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"])
+HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
+
+
+def gate(**more: object) -> Gate:
+    filled: dict[str, object] = {"id": 1, "kind": "approval", "node": "a", "by": By(role="finance", quorum=9)}
+    filled |= {"place": "a", "evidence": "0" * 64, "shown": {}, "expires_seconds": 1}
+    return Gate(**{**filled, **more})  # type: ignore[arg-type]
+
+
+ALIKE = {
+    "letter case": ("Ana Ortiz", "aNA oRTIZ"),
+    "letters that fold into two": ("STRASSE", "straße"),
+    "a capital that folds into two signs": ("İnci", "i\u0307nci"),
+    "final sigma": ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+    "composed and decomposed": ("José", "Jose\u0301"),
+    "a folded letter that decomposes": ("\u0390", "\u1fd3"),
+    "full width": ("Ａｎａ", "ana"),
+    "ligature": ("ﬁnn", "finn"),
+    "spaces around": ("ana", " ana\t"),
+    "other spaces": ("ana ortiz", "ana\u00a0 \u2003ortiz"),
+    "a line break": ("ana ortiz", "ana\nortiz"),
+    "zero-width space": ("ana", "a\u200bna"),
+    "joiners": ("ana", "a\u200dn\u200ca\u2060"),
+    "soft hyphen": ("ana", "an\u00ada"),
+    "direction marks": ("ana", "\u202eana\u202c"),
+    "byte order mark": ("ana", "\ufeffana"),
+    "variation selectors": ("ana", "a\ufe0fna\U000e0101"),
+    "tags": ("ana", "ana\U000e0061"),
+    "fillers": ("ana", "ana\u3164\uffa0\u115f"),
+    "empty braille": ("ana", "ana\u2800"),
+    "a joiner within a letter": ("é", "e\u034f\u0301"),
+}
+
+
+@pytest.mark.parametrize("one, other", ALIKE.values(), ids=ALIKE.keys())
+def test_one_person_in_two_spellings_is_one(one: str, other: str) -> None:
+    """Spellings that look the same, or differ in case, are one person's."""
+    assert identity.alike(one, other)
+    assert identity.alike(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ana", "anna"),
+        ("ana ortiz", "anaortiz"),
+        ("jose", "josé"),
+        ("ana", "ben"),
+        ("ana 1", "ana 2"),
+        ("o'hara", "ohara"),
+    ],
+)
+def test_two_people_are_two(one: str, other: str) -> None:
+    """Accents, spaces within and signs that are seen tell people from each other."""
+    assert not identity.alike(one, other)
+
+
+@given(NAMES, FORMS, FORMS)
+def test_no_form_of_unicode_makes_another_person(name: str, one: str, other: str) -> None:
+    """However a text was normalised or folded on its way, it is the same name."""
+    ours, theirs = unicodedata.normalize(one, name), unicodedata.normalize(other, name)  # type: ignore[arg-type]
+    assert identity.alike(ours, theirs)
+    assert identity.alike(ours, theirs.casefold())
+    assert identity.alike(f"  {ours}\n", theirs)
+
+
+@given(NAMES, NAMES, NAMES)
+def test_being_alike_carries_over(one: str, other: str, third: str) -> None:
+    """Two names that are alike are alike to the same others."""
+    assert identity.alike(one, one)
+    assert identity.alike(one, other) is identity.alike(other, one)
+    if identity.alike(one, other):
+        assert identity.alike(one, third) is identity.alike(other, third)
+
+
+@pytest.mark.parametrize("given_", LEVELS)
+@pytest.mark.parametrize("needed", LEVELS)
+def test_identities_are_in_their_order(given_: Identity, needed: Identity) -> None:
+    """Signed is more than authenticated, that more than a claim, and a claim more than nothing."""
+    assert identity.surely(given_, needed) is (LEVELS.index(given_) >= LEVELS.index(needed))
+    assert LEVELS == ("none", "claimed", "authenticated", "signed")
+
+
+@given(st.integers(1, 10_000), HEX)
+def test_numbers_of_a_gate_are_four_digits_and_never_the_same(number: int, evidence: str) -> None:
+    """The two numbers of a gate differ, start with no zero, and end in the digit of the gate."""
+    panel, full = digits(number, evidence, 0), digits(number, evidence, 1)
+    assert panel != full
+    for shown in (panel, full):
+        assert len(shown) == 4
+        assert shown.isdecimal()
+        assert shown[0] != "0"
+        assert shown[-1] == str(number)[-1]
+    assert (gate(id=number, evidence=evidence).number, gate(id=number, evidence=evidence).full_number) == (panel, full)
+
+
+@given(HEX, HEX, st.integers(1, 500), st.integers(1, 9))
+def test_numbers_of_neighbouring_gates_never_meet(one: str, other: str, number: int, further: int) -> None:
+    """No number of a gate is either number of one of the nine after it, whatever the evidence."""
+    ours = {digits(number, one, which) for which in (0, 1)}
+    theirs = {digits(number + further, other, which) for which in (0, 1)}
+    assert not ours & theirs
+
+
+def test_people_are_told_apart_by_a_quorum_or_by_name() -> None:
+    """A gate says whether it matters who is who."""
+    assert identity.apart(gate())
+    assert identity.apart(gate(by=By(role="r"), not_by=("Ana",)))
+    assert not identity.apart(gate(by=By(role="r")))
+
+
+@given(st.text(max_size=6))
+def test_nobody_is_called_nothing(name: str) -> None:
+    """A name of which nothing is to be seen is no name: whoever claims it is refused, whatever the gate asks."""
+    event = Decided(action="approve", by=name, identity="claimed")
+    unseen = not identity._plain(name)
+    assert (identity.refused(gate(), event) == "Say who you are by name, or leave the name out.") is unseen
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\u3164", "\u2800\u00a0", "\u00ad\U000e0020"])
+def test_name_that_shows_nothing_is_no_name(name: str) -> None:
+    """Spaces and signs that nobody sees name nobody."""
+    assert "Say who you are by name" in identity.refused(gate(), Decided(action="approve", by=name, identity="signed"))
