@@ -22,7 +22,9 @@ def _value(pair: Pair, old: Approval, new: Approval) -> Said:
 def _by(pair: Pair, old: Approval, new: Approval) -> Said:
     if old.by != new.by:
         ours, theirs = words.by(old.by), words.by(new.by)
-        yield f"{ours} no longer decides at {words.name(new.name)}, {theirs} does", people(old.by, new.by)
+        at = words.name(new.name)
+        others = f"{ours} no longer decides at {at}, {theirs} does"
+        yield words.instead(old.by, new.by, f"to decide at {at}", others), people(old.by, new.by)
 
 
 def _not_by(pair: Pair, old: Approval, new: Approval) -> Said:
@@ -42,12 +44,12 @@ def _otherwise(pair: Pair, old: Approval, new: Approval) -> Said:
         return
     at = words.name(new.name)
     if new.otherwise is None:
-        yield f"nobody else is asked any more when the time at {at} is up", _STRENGTHENS
+        yield f"nobody else is asked any more once the time at {at} is up", _STRENGTHENS
     elif old.otherwise is None:
-        yield f"{words.by(new.otherwise)} is asked when the time at {at} is up", _WEAKENS
+        yield f"once the time at {at} is up the question goes on to {words.by(new.otherwise)}", _WEAKENS
     else:
         ours, theirs = words.by(old.otherwise), words.by(new.otherwise)
-        said = f"when the time at {at} is up {theirs} is asked, it was {ours}"
+        said = f"once the time at {at} is up the question goes on to {theirs}, it went to {ours}"
         yield said, people(old.otherwise, new.otherwise)
 
 

@@ -103,7 +103,9 @@ def _approver(pair: Pair, old: ToolUse, new: ToolUse) -> Said:
     of = words.name(new.name)
     if old.approver and new.approver:
         ours, theirs = words.by(old.approver), words.by(new.approver)
-        yield f"{ours} no longer approves each call of {of}, {theirs} does", people(old.approver, new.approver)
+        others = f"{ours} no longer approves each call of {of}, {theirs} does"
+        said = words.instead(old.approver, new.approver, f"to approve each call of {of}", others)
+        yield said, people(old.approver, new.approver)
     elif old.approver:
         yield f"{words.by(old.approver)} no longer approves each call of {of}", _WEAKENS
     elif new.approver:

@@ -66,10 +66,18 @@ def _tame(data: Any) -> Any:
 
 
 def by(data: By) -> str:
-    """Who answers, as `finance` or `two of finance, signed`."""
+    """Who answers, as `finance` or `two of finance (signed)`."""
     many = f"{_NUMBERS[data.quorum]} of " if data.quorum in _NUMBERS else f"{data.quorum} of " * (data.quorum != 1)
-    surely = f", {data.identity}" if data.identity != "none" else ""
+    surely = f" ({data.identity})" if data.identity != "none" else ""
     return f"{many}{name(data.role)}{surely}"
+
+
+def instead(old: By, new: By, task: str, otherwise: str) -> str:
+    """That it takes more or fewer people of a role, or known otherwise, for a `task` such as `to decide at agreed`.
+
+    `otherwise` says that those of one role took the place of those of another.
+    """
+    return f"it takes {by(new)} {task}, it took {by(old)}" if old.role == new.role else otherwise
 
 
 _NUMBERS = {2: "two", 3: "three", 4: "four"}

@@ -90,10 +90,10 @@ def _attempts(pair: Pair, old: Work, new: Work) -> Said:
 def _operator(pair: Pair, old: Work, new: Work) -> Said:
     if old.operator != new.operator:
         ours, theirs = words.by(old.operator), words.by(new.operator)
-        yield (
-            f"{ours} is no longer asked where {words.name(new.name)} waits, {theirs} is",
-            people(old.operator, new.operator),
-        )
+        at = words.name(new.name)
+        others = f"{ours} is no longer asked where {at} waits, {theirs} is"
+        said = words.instead(old.operator, new.operator, f"to answer where {at} waits", others)
+        yield said, people(old.operator, new.operator)
 
 
 def _budget(pair: Pair, old: Work, new: Work) -> Said:

@@ -69,6 +69,9 @@ def value(n: int, hand: bool) -> Sealed:
     return sealed({"hand": hand, "n": n})
 
 
+EDITOR, VOTERS = "ana", ("ana", "ben", "cy")
+"""Whoever edits, and those who approve where they say who they are."""
+
 OTHER = sealed("other")
 FORGED = replace(OTHER, data="forged")
 
@@ -83,6 +86,11 @@ def may(gate: Gate) -> frozenset[Action]:
     if gate.kind == "call":
         return LEAVES
     return DECISIONS if gate.kind in ("approval", "escalated") else REPAIRS
+
+
+def said(name: str, **more: Any) -> Decided:
+    """A decision by somebody who says who they are, or by nobody in particular."""
+    return Decided(by=name, identity="claimed" if name else "none", **more)
 
 
 def happened(state: State) -> set[str]:
@@ -128,16 +136,40 @@ class Menu:
             return
         yield Expired(gate=due.id)
         numbered = due.number
+        name = "" if due.by.identity == "none" else VOTERS[-1]
         for action in sorted(may(due) - {"edit"}):
-            yield Decided(action=action, number=numbered)
+            if action == "approve":
+                yield from self._approvals(state, due)
+                continue
+            yield said(name, action=action, number=numbered)
             if action in ("reject", "abort") or (action == "retry" and not self.in_doubt(due)):
-                yield Decided(action=action)
+                yield said(name, action=action)
         if due.kind == "approval" and due.id == 1 and self._approval(due).click:
             yield Decided(action="approve")
         for place in self._places(state) if "edit" in may(due) else ():
             if self.editable(state, place):
                 for amount in self.amounts(place):
-                    yield Decided(action="edit", number=numbered, place=place, value=value(amount, True))
+                    yield said(EDITOR, action="edit", number=numbered, place=place, value=value(amount, True))
+
+    def _approvals(self, state: State, gate: Gate) -> Iterator[Decided]:
+        """Everyone who may approve, by either number; where nobody needs to say who they are, somebody."""
+        if gate.by.identity == "none":
+            yield Decided(action="approve", number=gate.number)
+            return
+        for name in self.approvers(state, gate):
+            yield said(name, action="approve", number=gate.full_number if gate.votes else gate.number)
+
+    def approvers(self, state: State, gate: Gate) -> list[str]:
+        """Who may approve where people say who they are: nobody twice, and nobody what they edited."""
+        edited = any(held.by_hand for held in state.values.values())
+        return [
+            name for name in VOTERS if not (edited and name == EDITOR) and all(vote.by != name for vote in gate.votes)
+        ]
+
+    def told_apart(self, place: str) -> bool:
+        """Whether people are told from each other at an approval that may rest on the value of a place."""
+        after = self.plan.nodes[self.plan.index.get(place, 0) :]
+        return any(isinstance(node, Approval) and node.by.quorum > 1 for node in after)
 
     def _results(self, state: State, run: Run) -> Iterator[Event]:
         node = self._work(run.node)
@@ -424,11 +456,26 @@ class Menu:
                 continue
             yield replace(event, number=stale)
             yield replace(event, evidence="0" * 64)
+            yield replace(event, member=False)
+            yield replace(event, by="")
+            yield replace(event, identity="none")
+            if gate.by.identity != "none":
+                yield replace(event, by="", identity="none")
         if "approve" in allowed and not (gate.kind == "approval" and gate.id == 1 and self._approval(gate).click):
             yield Decided(action="approve")
             yield Decided(action="approve", evidence=gate.evidence)
         if self.in_doubt(gate):
             yield Decided(action="retry")
+        if gate.by.identity != "none":
+            good = self.approvers(state, gate)
+            for name in VOTERS:
+                if name not in good:
+                    yield said(name, action="approve", number=gate.number)
+                    yield said(f" {name.upper()}\u200b", action="approve", number=gate.full_number)
+        if "edit" in allowed:
+            for name in self._places(state):
+                if self.editable(state, name) and self.told_apart(name):
+                    yield Decided(action="edit", number=gate.number, place=name, value=value(SMALL, True))
         for name in self._places(state):
             if not self.editable(state, name):
                 yield decided(gate, "edit", place=name, value=OTHER)

@@ -5,13 +5,15 @@ Nothing of `gatework.machine` is used here: labels, rules of approvals and what 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gatework.budget import Spent
-from gatework.events import Acted, Decided, Event, Failed, Finished, Suspended
+from gatework.events import Acted, Decided, Event, Expired, Failed, Finished, Suspended
 from gatework.expr import Compare, Const
 from gatework.labels import Label
 from gatework.plan import Approval, Plan, ToolUse, Work
 from gatework.state import Act, Done, Due, Gate, Held, Outcome, Receipt, Run, State
-from tests.explorer.events import happened, may, touched
+from tests.explorer.events import EDITOR, happened, may, touched
 
 FINAL = ("done", "found")
 """Outcomes of an effect that are known for ever."""
@@ -48,6 +50,7 @@ class Rules:
         self._journal(before, was, event, after, due)
         self._budget(before, event, after, due)
         self._gates(before, after, due)
+        self._people(before, event, after, due)
         if isinstance(event, Decided):
             self._decision(before, event, after)
         if isinstance(due, Outcome) and due.kind == "completed":
@@ -419,14 +422,73 @@ class Rules:
         _hold(gate is not None and event.action in may(gate), "a decision answers a gate that allows it")
         assert gate is not None
         _hold(
-            event.number in ("", gate.number) and event.evidence in ("", gate.evidence),
+            event.number in ("", gate.number, gate.full_number) and event.evidence in ("", gate.evidence),
             "a decision is on what was shown",
         )
         if event.action == "approve" and not event.number:
             node = self.nodes[gate.node]
             clicked = isinstance(node, Approval) and node.click and gate.id == 1
             _hold(clicked, "a bare approval counts at the first gate only, where the plan says click")
-        _hold(after.gate is None or after.gate.id != gate.id, "a decision answers its gate once")
+        _hold(after.gate is None or after.gate.id != gate.id or self._short(gate, event), "a decision answers its gate")
+
+    def _people(self, before: State, event: Event, after: State, due: Due) -> None:
+        """Whoever decides is asked, approves once, and not what they edited; votes are for one gate."""
+        gate = before.gate
+        decides = isinstance(event, Decided)
+        if isinstance(event, Decided) and gate is not None:
+            _hold(event.member is not False, "nobody decides who is not in the role")
+            _hold(bool(event.by) is (event.identity != "none"), "a name and how it is known come together")
+            _hold(bool(event.by) or gate.by.identity == "none", "whoever has to say who they are does")
+            if event.action == "edit":
+                place = self.names.index(_place(self.plan, gate, event))
+                several = [n for n in map(self.nodes.get, self.names[max(place, 1) :]) if _tells_apart(n)]
+                _hold(bool(event.by or not several), "whoever edits what several are to approve says who they are")
+        if isinstance(event, Decided) and gate is not None and event.action == "approve":
+            voted = [vote.by.casefold() for vote in gate.votes]
+            _hold(event.by.casefold() not in voted or gate.by.quorum == 1, "nobody approves twice")
+            if _tells_apart(self.nodes[gate.node]):
+                edited = any(held.by_hand for held in before.values.values())
+                _hold(not (edited and event.by.strip().casefold() == EDITOR), "nobody approves what they edited")
+            if self._short(gate, event):
+                _hold(
+                    after.gate is not None and after.gate.votes[:-1] == gate.votes, "an approval is added to the rest"
+                )
+                assert after.gate is not None
+                _hold(after.gate.votes[-1].by == event.by, "a vote is of whoever gave it")
+                _hold(
+                    replace(after, gate=replace(after.gate, votes=gate.votes)) == before,
+                    "an approval that is not enough changes nothing else",
+                )
+            else:
+                _hold(after.gate is None or after.gate.id != gate.id, "enough approvals answer the gate")
+                held = after.values.get(gate.node)
+                if held is not None and isinstance(self.nodes[gate.node], Approval):
+                    wanted = (*(vote.by for vote in gate.votes), *([event.by] if event.by else []))
+                    _hold(held.by == wanted, "an approval knows everyone who gave it")
+                    _hold(len(gate.votes) + 1 == gate.by.quorum, "an approval is given by as many as the plan says")
+        if isinstance(due, Gate):
+            same = gate is not None and gate.id == due.id
+            if not (same and decides):
+                _hold(
+                    not due.votes or (same and gate is not None and due.votes == gate.votes), "votes are for one gate"
+                )
+            node = self.nodes[due.node]
+            if isinstance(node, Approval):
+                _hold(due.by == (node.otherwise if due.handed_on else node.by), "those are asked whom the plan names")
+            late = isinstance(event, Expired) and gate is not None and gate.node == due.node and not gate.handed_on
+            _hold(
+                due.handed_on is (bool(gate and gate.handed_on) if same else late),
+                "a gate is handed on when time is up",
+            )
+        if isinstance(event, Expired):
+            assert gate is not None
+            node = self.nodes[gate.node]
+            onward = isinstance(node, Approval) and node.otherwise is not None and not gate.handed_on
+            _hold(isinstance(due, Gate if onward else Outcome), "time is up once for each who is asked")
+
+    def _short(self, gate: Gate, event: Decided) -> bool:
+        """Whether a decision is an approval, of several, that is not enough."""
+        return event.action == "approve" and len(gate.votes) + 1 < gate.by.quorum
 
     def _private(self) -> set[str]:
         found: set[str] = set()
@@ -455,6 +517,10 @@ class Rules:
                     Label.UNTRUSTED if untrusted else Label.ENDORSED if reads - {Label.PLAIN} else Label.PLAIN
                 )
         return labels
+
+
+def _tells_apart(node: Work | Approval | None) -> bool:
+    return isinstance(node, Approval) and node.by.quorum > 1
 
 
 def happened_(done: Done) -> bool:

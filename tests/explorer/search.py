@@ -122,14 +122,16 @@ def _key(plan: Plan, state: State, *, exact: bool) -> Hashable:
     """What tells states apart. A run that has ended takes nothing, whatever it holds."""
     if state.outcome is not None and not exact:
         return state.outcome.kind, state.outcome.node
-    values = tuple((name, held.sealed.digest, held.label, held.by_hand) for name, held in state.values.items())
+    values = tuple(
+        (name, held.sealed.digest, held.label, held.by_hand, held.editor) for name, held in state.values.items()
+    )
     edited = state.edited.digest if state.edited else None
     gate = state.gate
     waits: Hashable = None
     if gate is not None:
         shown = tuple(gate.shown.items())
         waits = (gate.kind, gate.node, gate.place, gate.before, shown, gate.click, gate.candidate is not None)
-        waits = (waits, gate.call and _call(gate.call))
+        waits = (waits, gate.call and _call(gate.call), gate.handed_on, frozenset(vote.by for vote in gate.votes))
     tried = dict(state.attempts) if exact else dict.fromkeys(state.attempts, 1)
     numbers: Hashable = (state.limit, state.gates, gate.evidence if gate else "")
     if not exact:

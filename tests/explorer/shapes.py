@@ -10,6 +10,7 @@ input in a stage, endorses it, approves it by a rule and pays.
     b  effect without a probe, two guards    c  approval by a click
        on inputs, one on the output          t  stage with a private tool that an approver lets call, and a plain one
     l  effect within a limit, a budget and an approver's leave
+    q  approval by two who say who they are, or by another in their place
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from collections.abc import Iterator
 from gatework.expr import Compare, Condition, Const, Ref
 from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Budget, Plan
+from gatework.plan import Budget, By, Plan
 from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, limit, plan_of, stage, tool
 
 BUDGET = Budget(model_calls=2, tool_calls={"refund": 2})
 INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}
-KINDS = "sgebpnawxctl"
+TWO, BOARD = By(role="finance", quorum=2, identity="claimed"), By(role="board", identity="claimed")
+KINDS = "sgebpnawxctlq"
 
 
 def plans(nodes: int, *, wired: bool, inputs: str = "UE", kinds: str = KINDS) -> Iterator[tuple[str, Plan]]:
@@ -100,6 +102,8 @@ def draft(letter: str, index: int, read: int) -> Draft:
             return lambda known: approve(name, value, when=_above(_oldest(known, read)))(known)
         case "c":
             return approve(name, value, click=True)
+        case "q":
+            return approve(name, value, role=TWO, otherwise=BOARD)
         case _:
             raise ValueError(f"{letter} is no kind of node")
 

@@ -51,7 +51,7 @@ ALIKE = {
 }
 
 
-@pytest.mark.parametrize("one, other", ALIKE.values(), ids=ALIKE.keys())
+@pytest.mark.parametrize(("one", "other"), ALIKE.values(), ids=ALIKE.keys())
 def test_one_person_in_two_spellings_is_one(one: str, other: str) -> None:
     """Spellings that look the same, or differ in case, are one person's."""
     assert identity.alike(one, other)
@@ -132,7 +132,7 @@ def test_people_are_told_apart_by_a_quorum_or_by_name() -> None:
 def test_nobody_is_called_nothing(name: str) -> None:
     """A name of which nothing is to be seen is no name: whoever claims it is refused, whatever the gate asks."""
     event = Decided(action="approve", by=name, identity="claimed")
-    unseen = not identity._plain(name)
+    unseen = not identity.plain(name)
     assert (identity.refused(gate(), event) == "Say who you are by name, or leave the name out.") is unseen
 
 

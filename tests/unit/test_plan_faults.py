@@ -54,6 +54,10 @@ def compare(left: object, right: object) -> dict[str, Any]:
     return {"sign": "gt", "left": left, "right": right, "kind": "number", "op": "compare"}
 
 
+def people(quorum: int, identity: str = "claimed", role: str = "finance") -> dict[str, Any]:
+    return {"role": role, "quorum": quorum, "identity": identity}
+
+
 def swap(one: int, other: int) -> Change:
     def change(data: Any) -> None:
         nodes = data["nodes"]
@@ -143,7 +147,92 @@ BROKEN: dict[str, tuple[Change, str]] = {
         put("nodes", AGREED, "label", to="endorsed"),
         "does not approve what it gives on",
     ),
-    "an approval by nobody": (put("nodes", AGREED, "role", to=""), "does not say who decides"),
+    "an approval by nobody": (put("nodes", AGREED, "by", "role", to=""), "agreed does not say who decides"),
+    "an approval otherwise by nobody": (
+        put("nodes", AGREED, "otherwise", to={"role": "the board"}),
+        "agreed does not say who decides otherwise",
+    ),
+    "a stage that nobody answers for": (
+        put("nodes", CLAIM, "operator", "role", to=""),
+        "claim does not say who answers when it waits",
+    ),
+    "a tool that nobody approves": (
+        put("nodes", RECEIPT, "tools", 0, "approver", to={"role": ""}),
+        "receipt does not say who approves calls of refund_order",
+    ),
+    "a quorum of nobody": (put("nodes", AGREED, "by", to=people(0)), "the quorum of finance at agreed is 0"),
+    "a quorum of fewer": (put("nodes", AGREED, "by", to=people(-3)), "the quorum of finance at agreed is -3"),
+    "a quorum of too many": (put("nodes", AGREED, "by", to=people(10)), "the quorum of finance at agreed is 10"),
+    "a quorum of nobody otherwise": (
+        put("nodes", AGREED, "otherwise", to=people(0)),
+        "the quorum of finance at agreed is 0",
+    ),
+    "a quorum of too many for a stage": (
+        put("nodes", CLAIM, "operator", to=people(10)),
+        "the quorum of finance at claim is 10",
+    ),
+    "a quorum of too many for a call": (
+        put("nodes", RECEIPT, "tools", 0, "approver", to=people(10)),
+        "the quorum of finance at receipt is 10",
+    ),
+    "a quorum of nobody in particular": (
+        put("nodes", AGREED, "by", to=people(2, "none")),
+        "agreed tells people of finance from each other, and nobody has to say",
+    ),
+    "a stage's quorum of nobody in particular": (
+        put("nodes", CLAIM, "operator", to=people(2, "none")),
+        "claim tells people of finance from each other",
+    ),
+    "a call's quorum of nobody in particular": (
+        put("nodes", RECEIPT, "tools", 0, "approver", to=people(2, "none")),
+        "receipt tells people of finance from each other",
+    ),
+    "nobody in particular before a quorum": (
+        put("nodes", AGREED, "otherwise", to=people(2, role="board")),
+        "agreed tells people of finance from each other",
+    ),
+    "nobody in particular after a quorum": (
+        lambda data: (
+            put("nodes", AGREED, "by", to=people(2))(data),
+            put("nodes", AGREED, "otherwise", to=people(1, "none", role="board"))(data),
+        ),
+        "agreed tells people of board from each other",
+    ),
+    "nobody in particular who is another": (
+        put("nodes", AGREED, "not_by", to=[ref("owed", "order")]),
+        "agreed tells people of finance from each other",
+    ),
+    "the untrusted who may not approve": (
+        lambda data: (
+            put("nodes", AGREED, "by", to=people(1))(data),
+            put("nodes", AGREED, "not_by", to=[ref("claim", "order")])(data),
+        ),
+        r"the untrusted claim\.order says who may not approve",
+    ),
+    "a model that may not approve": (
+        lambda data: (
+            put("nodes", AGREED, "by", to=people(1))(data),
+            put("nodes", AGREED, "not_by", to=[ref("owed")])(data),
+        ),
+        "owed names nobody",
+    ),
+    "somebody from later who may not approve": (
+        put("nodes", AGREED, "not_by", to=[ref("receipt", "payment")]),
+        "agreed uses receipt, which does not come before it",
+    ),
+    "a title without its pair": (put("nodes", AGREED, "title", to="pay {amount"), "the title of agreed has a brace"),
+    "a title that looks around": (
+        put("nodes", AGREED, "title", to="{amount.__class__}"),
+        "the title of agreed formats what stands in braces",
+    ),
+    "a title of another value": (
+        put("nodes", AGREED, "title", to="pay {price}"),
+        "the title of agreed names price, which the value lacks",
+    ),
+    "a title in control of the terminal": (
+        put("nodes", AGREED, "title", to="pay \x1b[2J"),
+        "the title of agreed is not printable",
+    ),
     "a claim that approves itself": (
         put("nodes", AGREED, "value", to=ref("claim")),
         "untrusted value decides on its own approval",
@@ -276,6 +365,19 @@ def test_plan_made_by_hand_is_held_to_every_rule(case: str, traced: Plan) -> Non
         put("nodes", AGREED, "when", to={"op": "eval", "code": "1"}),
         put("nodes", AGREED, "when", "parts", 0, "sign", to="almost"),
         put("nodes", AGREED, "click", to="no"),
+        put("nodes", AGREED, "by", to="finance"),
+        put("nodes", AGREED, "by", to={}),
+        put("nodes", AGREED, "by", to=people(2, "trusted")),
+        put("nodes", AGREED, "by", "quorum", to=True),
+        put("nodes", AGREED, "by", "quorum", to=2.5),
+        put("nodes", AGREED, "by", "quorum", to="2"),
+        put("nodes", AGREED, "by", "quorum", to=None),
+        put("nodes", AGREED, "by", "most", to=3),
+        put("nodes", AGREED, "otherwise", to="board"),
+        put("nodes", AGREED, "not_by", to="Ana"),
+        put("nodes", AGREED, "not_by", to=["Ana"]),
+        put("nodes", AGREED, "title", to=None),
+        put("nodes", CLAIM, "operator", to=None),
         put("format", to=2),
     ],
 )

@@ -98,6 +98,55 @@ def nobody_is_named(owed: Endorsed[Owed]) -> object:
     return approve(owed)  # rejected
 
 
+@workflow
+def told_apart(mail: Untrusted[Mail]) -> Approved[Letter]:
+    owed = endorse(extract(mail), by=owed_by_our_records)
+    first = approve(
+        owed,
+        by=role("finance", quorum=2, identity="signed"),
+        otherwise=role("board", identity="claimed"),
+        not_by=owed.value.order,
+        title="pay {amount}",
+    )
+    return approve(draft(first), by=role("board"), not_by=[first, owed.value.order])
+
+
+def a_number_may_not_approve(owed: Endorsed[Owed]) -> object:
+    return approve(owed, by=role("finance"), not_by=owed.value.amount)  # rejected
+
+
+def a_model_that_nobody_approved_may_not_approve(owed: Endorsed[Owed]) -> object:
+    return approve(owed, by=role("finance"), not_by=owed)  # rejected
+
+
+def one_of_several_who_may_not_is_nobody(owed: Endorsed[Owed]) -> object:
+    return approve(owed, by=role("finance"), not_by=[owed.value.order, owed.value.amount])  # rejected
+
+
+def a_role_may_not_approve(owed: Endorsed[Owed]) -> object:
+    return approve(owed, by=role("finance"), not_by=role("ops"))  # rejected
+
+
+def untrusted_text_says_who_may_not(owed: Endorsed[Owed], text: Untrusted[str]) -> object:
+    return approve(owed, by=role("finance"), not_by=text)  # rejected
+
+
+def a_text_is_asked_next(owed: Endorsed[Owed]) -> object:
+    return approve(owed, by=role("finance"), otherwise="board")  # rejected
+
+
+def a_quorum_is_a_text() -> object:
+    return role("finance", quorum="2")  # rejected
+
+
+def an_identity_is_made_up() -> object:
+    return role("finance", identity="trusted")  # rejected
+
+
+def a_title_is_no_text(owed: Endorsed[Owed]) -> object:
+    return approve(owed, by=role("finance"), title=owed.value.amount)  # rejected
+
+
 def a_condition_is_no_condition(owed: Endorsed[Owed]) -> object:
     return approve(owed, by=role("finance"), when=owed.value.amount)  # rejected
 

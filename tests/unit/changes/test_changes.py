@@ -316,6 +316,49 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         put("nodes", AGREED, "by", "role", to="ops"),
         [("agreed", "finance no longer decides at agreed, ops does", UNCLEAR)],
     ),
+    "two instead of one": (
+        put("nodes", AGREED, "by", "quorum", to=2),
+        [("agreed", "it takes two of finance to decide at agreed, it took finance", STRENGTHENS)],
+    ),
+    "a name that is asked": (
+        put("nodes", AGREED, "by", "identity", to="claimed"),
+        [("agreed", "it takes finance (claimed) to decide at agreed, it took finance", STRENGTHENS)],
+    ),
+    "more people, who are known better": (
+        put("nodes", AGREED, "by", to={"role": "finance", "quorum": 5, "identity": "signed"}),
+        [("agreed", "it takes 5 of finance (signed) to decide at agreed, it took finance", STRENGTHENS)],
+    ),
+    "more people of another role": (
+        put("nodes", AGREED, "by", to={"role": "ops", "quorum": 5, "identity": "signed"}),
+        [("agreed", "finance no longer decides at agreed, 5 of ops (signed) does", UNCLEAR)],
+    ),
+    "an operator who is known": (
+        put("nodes", CLAIM, "operator", "identity", to="signed"),
+        [("claim", "it takes operator (signed) to answer where claim waits, it took operator", STRENGTHENS)],
+    ),
+    "a quorum for what waits": (
+        put("nodes", CLAIM, "operator", to={"role": "operator", "quorum": 2, "identity": "claimed"}),
+        [("claim", "it takes two of operator (claimed) to answer where claim waits, it took operator", STRENGTHENS)],
+    ),
+    "somebody who may not": (
+        put("nodes", AGREED, "not_by", to=[ref("owed", "order")]),
+        [("agreed", "whoever owed.order names may no longer approve at agreed", STRENGTHENS)],
+    ),
+    "somebody who may not, shown by that": (
+        put("nodes", AGREED, "not_by", to=[ref("mail", "text")]),
+        [
+            ("agreed", "whoever mail.text names may no longer approve at agreed", STRENGTHENS),
+            ("agreed", "mail is now shown at agreed", STRENGTHENS),
+        ],
+    ),
+    "somebody else asked in the end": (
+        put("nodes", AGREED, "otherwise", to={"role": "board", "quorum": 3, "identity": "claimed"}),
+        [("agreed", "once the time at agreed is up the question goes on to three of board (claimed)", WEAKENS)],
+    ),
+    "a title": (
+        put("nodes", AGREED, "title", to="pay {amount}"),
+        [("agreed", 'agreed is headed "pay {amount}", it was ""', UNCLEAR)],
+    ),
     "less shown": (
         put("nodes", AGREED, "show", to=[ref("letter")]),
         [("agreed", "claim is no longer shown at agreed", WEAKENS)],
@@ -523,6 +566,75 @@ def test_change_back_is_said_too_and_is_no_mirror_of_weakness(case: str, traced:
         assert weakens(back)
 
 
+PEOPLE = {
+    "by": {"role": "finance", "quorum": 3, "identity": "authenticated"},
+    "not_by": [ref("owed", "order"), ref("owed", "level")],
+    "otherwise": {"role": "board", "quorum": 2, "identity": "authenticated"},
+    "title": "pay {amount}",
+}
+TOLD_APART: dict[str, tuple[dict[str, Any], list[tuple[str, Bearing]]]] = {
+    "fewer": (
+        {"by": {**PEOPLE["by"], "quorum": 2}},  # type: ignore[dict-item]
+        [("it takes two of finance (authenticated) to decide at agreed, it took three of finance (authenticated)",
+          WEAKENS)],
+    ),
+    "known by their word": (
+        {"by": {**PEOPLE["by"], "identity": "claimed"}},  # type: ignore[dict-item]
+        [("it takes three of finance (claimed) to decide at agreed, it took three of finance (authenticated)",
+          WEAKENS)],
+    ),
+    "more, who are known less": (
+        {"by": {**PEOPLE["by"], "quorum": 9, "identity": "claimed"}},  # type: ignore[dict-item]
+        [("it takes 9 of finance (claimed) to decide at agreed, it took three of finance (authenticated)", WEAKENS)],
+    ),
+    "one may after all": (
+        {"not_by": PEOPLE["not_by"][:1]},  # type: ignore[index]
+        [("whoever owed.level names may now approve at agreed", WEAKENS)],
+    ),
+    "another may not": (
+        {"not_by": [ref("owed", "order"), ref("owed", "kind")]},
+        [("whoever owed.level names may now approve at agreed", WEAKENS),
+         ("whoever owed.kind names may no longer approve at agreed", STRENGTHENS)],
+    ),
+    "in another order": (
+        {"not_by": PEOPLE["not_by"][::-1]},  # type: ignore[index]
+        [("those who may not approve at agreed are listed otherwise", NEITHER)],
+    ),
+    "nobody else in the end": (
+        {"otherwise": None},
+        [("nobody else is asked any more once the time at agreed is up", STRENGTHENS)],
+    ),
+    "fewer in the end": (
+        {"otherwise": {**PEOPLE["otherwise"], "quorum": 1}},  # type: ignore[dict-item]
+        [("once the time at agreed is up the question goes on to board (authenticated), "
+          "it went to two of board (authenticated)", WEAKENS)],
+    ),
+    "better known in the end": (
+        {"otherwise": {**PEOPLE["otherwise"], "identity": "signed"}},  # type: ignore[dict-item]
+        [("once the time at agreed is up the question goes on to two of board (signed), "
+          "it went to two of board (authenticated)", STRENGTHENS)],
+    ),
+    "others in the end": (
+        {"otherwise": {**PEOPLE["otherwise"], "role": "ops"}},  # type: ignore[dict-item]
+        [("once the time at agreed is up the question goes on to two of ops (authenticated), "
+          "it went to two of board (authenticated)", UNCLEAR)],
+    ),
+    "another title": (
+        {"title": "reply"},
+        [('agreed is headed "reply", it was "pay {amount}"', UNCLEAR)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOLD_APART)
+def test_change_of_who_may_approve_is_said_with_its_bearing(case: str, traced: Plan) -> None:
+    """Fewer people, people known less surely, one more who may, one asked otherwise: each weakens, and is said."""
+    old = edited(traced, many(*(put("nodes", AGREED, name, to=value) for name, value in PEOPLE.items())))
+    change, expected = TOLD_APART[case]
+    new = edited(old, many(*(put("nodes", AGREED, name, to=value) for name, value in change.items())))
+    assert told(changes(old, new)) == [("agreed", said, bearing) for said, bearing in expected]
+
+
 def test_change_of_a_threshold_is_said_in_short(traced: Plan) -> None:
     """One comparison, with what it was."""
     one, other = (edited(traced, put("nodes", AGREED, "when", to=over(limit))) for limit in ("100", "500"))
@@ -588,6 +700,9 @@ EVIL = "finance decides\nnothing changed \x1b[2J\u202e\u2028 and all is well"
     "edit",
     [
         put("nodes", AGREED, "by", "role", to=EVIL),
+        put("nodes", AGREED, "otherwise", to={"role": EVIL}),
+        put("nodes", AGREED, "not_by", to=[ref(EVIL, EVIL)]),
+        put("nodes", AGREED, "title", to=EVIL),
         put("nodes", CLAIM, "operator", "role", to=EVIL),
         put("nodes", CLAIM, "runs", to=EVIL),
         append("nodes", CLAIM, "guards", item=use(EVIL)),

@@ -81,6 +81,12 @@ FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], str, Bearing]] = {
     "private now": ({}, {"private": True}, "now gives what must not leave", STRENGTHENS),
     "egress no more": ({"egress": True}, {}, "no longer counts as able to carry data out", WEAKENS),
     "egress now": ({}, {"egress": True}, "can now carry data out", UNCLEAR),
+    "asks two": (
+        {"approver": OPS},
+        {"approver": By(role="ops", quorum=2, identity="claimed")},
+        "it takes two of ops (claimed) to approve each call of pay, it took ops",
+        STRENGTHENS,
+    ),
     "asks nobody": ({"approver": OPS}, {}, "ops no longer approves each call of pay", WEAKENS),
     "asks somebody": ({}, {"approver": OPS}, "ops approves each call of pay", STRENGTHENS),
     "asks others": (
