@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("machine", "calls", "onward", "admission", "gates", "budget", "spelling", "migration", "state")
+NAMES = ("machine", "calls", "onward", "admission", "gates", "budget", "spelling", "migration", "state", "identity")
 FILES = tuple(f"gatework/{name}.py" for name in NAMES)
 PARTS = (
     *("machine", "machine_due", "machine_gates", "machine_edits", "machine_before", "machine_calls", "machine_effects"),
-    *("machine_budget", "machine_labels", "budget", "spelling", "migration"),
+    *("machine_budget", "machine_labels", "machine_people", "identity", "budget", "spelling", "migration"),
 )
 TESTS = [f"tests/unit/test_{part}.py" for part in PARTS]
 TIMEOUT_SECONDS = 240.0
@@ -51,7 +51,7 @@ ROUNDS = (
         "not slow",
         *TESTS,
     ],
-    ["-m", "tests.explorer.search", *"Us Ug Uac Unx Uawe Et".split()],
+    ["-m", "tests.explorer.search", *"Us Ug Uac Unx Uawe Et Eq".split()],
     ["-m", "tests.explorer.search", "--calls", "1", *"Ee Ep Eb El".split()],
 )
 
