@@ -92,14 +92,16 @@ def to_edit(plan: Plan, position: int) -> Identity:
     Whoever edits a value may not approve what rests on it, where people are told from each other. That holds only if
     the name of the one is known as surely as that of the other.
     """
-    needed: list[Identity] = ["none"]
+    needed: Identity = "none"
     for node in plan.nodes[max(position, 0) :]:
         if isinstance(node, Approval):
-            needed += [by.identity for by in node.asks if node.tells_apart]
+            asked = node.asks if node.tells_apart else ()
         else:
-            asked = (node.operator, *(use.approver for use in node.tools if use.approver))
-            needed += [by.identity for by in asked if by.quorum > 1]
-    return max(needed, key=_LEVELS.index)
+            approvers = tuple(use.approver for use in node.tools if use.approver)
+            asked = tuple(by for by in (node.operator, *approvers) if by.quorum > 1)
+        for by in asked:
+            needed = needed if surely(needed, by.identity) else by.identity
+    return needed
 
 
 def excluded(plan: Plan, state: State, node: Node, by: By) -> tuple[str, ...]:

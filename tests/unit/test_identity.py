@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gatework import identity
 from gatework.events import Decided
 from gatework.plan import By, Identity
-from gatework.state import Gate, digits
+from gatework.state import Gate, Vote, digits
 
 LEVELS: tuple[Identity, ...] = get_args(Identity)
 NAMES = st.text(min_size=1, max_size=12)
@@ -140,3 +140,79 @@ def test_nobody_is_called_nothing(name: str) -> None:
 def test_name_that_shows_nothing_is_no_name(name: str) -> None:
     """Spaces and signs that nobody sees name nobody."""
     assert "Say who you are by name" in identity.refused(gate(), Decided(action="approve", by=name, identity="signed"))
+
+
+ASKED = By(role="finance", quorum=2, identity="claimed")
+SENTENCES = {
+    "a name and no identity": (gate(), {"identity": "none"}, "Say who you are by name, or leave the name out."),
+    "not in the role": (
+        gate(),
+        {"member": False},
+        "By the list of people you are not in the role finance, which is asked here.",
+    ),
+    "no list": (
+        gate(by=By(role="finance", identity="signed")),
+        {"identity": "signed"},
+        "No list of people says who is in the role finance; the worker needs one, see GATEWORK_PEOPLE.",
+    ),
+    "nobody known": (
+        gate(by=ASKED, not_by=(identity.UNNAMED,)),
+        {},
+        "It is not known who may not approve this, so nobody can: a value was edited without a name, or one that is to "
+        "name somebody does not; edit it, by name.",
+    ),
+    "held off": (
+        gate(by=ASKED, not_by=("ana",)),
+        {},
+        "You may not approve this: it is your own, or you have approved what it stands on.",
+    ),
+    "twice": (
+        gate(by=ASKED, votes=(Vote(by="ana", identity="claimed"),)),
+        {},
+        "You have approved this already; another of finance must.",
+    ),
+    "no name": (
+        gate(by=ASKED),
+        {"by": "", "identity": "none"},
+        'Say who you are: {"number": …, "by": "your name"}, or "4821 your name" with the four digits.',
+    ),
+    "no name beside a note": (
+        gate(by=ASKED),
+        {"by": "", "identity": "none", "action": "reject"},
+        'Say who you are: {"note": …, "by": "your name"}.',
+    ),
+    "no name beside a value": (
+        gate(by=ASKED),
+        {"by": "", "identity": "none", "action": "edit"},
+        'Say who you are: {"value": …, "by": "your name"}.',
+    ),
+    "a claim": (
+        gate(by=By(role="finance", identity="authenticated")),
+        {"member": True},
+        "It must be sure here who decides: sign it, see `gatework sign --help`. A typed name is a claim.",
+    ),
+    "no signature": (
+        gate(by=By(role="finance", identity="signed")),
+        {"member": True, "identity": "authenticated"},
+        "This takes a signed decision, see `gatework sign --help`. A typed name is a claim.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_refusal_is_this_sentence(case: str) -> None:
+    """Whoever may not decide is told why, and what to do, in one sentence without anything that was sent."""
+    asked, sent, sentence = SENTENCES[case]
+    event = Decided(**{"action": "approve", "by": "Ana", "identity": "claimed", **sent})  # type: ignore[arg-type]
+    assert identity.refused(asked, event) == sentence
+
+
+def test_whoever_may_decide_is_told_nothing() -> None:
+    """No sentence is no refusal."""
+    assert identity.refused(gate(by=ASKED), Decided(action="approve", by="Ana", identity="claimed")) == ""
+
+
+def test_people_are_told_apart_from_two_on() -> None:
+    """A quorum of two is the smallest."""
+    assert identity.apart(gate(by=By(role="r", quorum=2)))
+    assert identity.UNNAMED == ""
