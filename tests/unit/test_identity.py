@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -143,7 +143,7 @@ def test_name_that_shows_nothing_is_no_name(name: str) -> None:
 
 
 ASKED = By(role="finance", quorum=2, identity="claimed")
-SENTENCES = {
+SENTENCES: dict[str, tuple[Gate, dict[str, Any], str]] = {
     "a name and no identity": (gate(), {"identity": "none"}, "Say who you are by name, or leave the name out."),
     "not in the role": (
         gate(),
@@ -203,7 +203,8 @@ SENTENCES = {
 def test_refusal_is_this_sentence(case: str) -> None:
     """Whoever may not decide is told why, and what to do, in one sentence without anything that was sent."""
     asked, sent, sentence = SENTENCES[case]
-    event = Decided(**{"action": "approve", "by": "Ana", "identity": "claimed", **sent})  # type: ignore[arg-type]
+    usual: dict[str, Any] = {"action": "approve", "by": "Ana", "identity": "claimed"}
+    event = Decided(**{**usual, **sent})
     assert identity.refused(asked, event) == sentence
 
 
