@@ -86,6 +86,11 @@ def apart(gate: Gate) -> bool:
     return gate.by.quorum > 1 or bool(gate.not_by)
 
 
+def held_off(gate: Gate) -> tuple[str, ...]:
+    """Who may not approve at a gate, as people read it."""
+    return ("anybody before an edit by name",) if UNNAMED in gate.not_by else gate.not_by
+
+
 def to_edit(plan: Plan, position: int) -> Identity:
     """How surely it must be known who edits the value of a node; those after it may rest on it.
 

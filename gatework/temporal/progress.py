@@ -12,6 +12,7 @@ from typing import Literal
 from gatework import titles
 from gatework.canonical import Json
 from gatework.events import Action, Given
+from gatework.identity import held_off
 from gatework.ledger import Entry
 from gatework.plan import Approval, Identity, Node, Plan
 from gatework.state import ALLOWED, Gate, GateKind, State, Vote
@@ -261,7 +262,7 @@ def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expi
         identity=gate.by.identity,
         quorum=gate.by.quorum,
         votes=gate.votes,
-        not_by=gate.not_by,
+        not_by=held_off(gate),
         handed_on=gate.handed_on,
         otherwise=otherwise.role if otherwise else "",
         click=gate.click,

@@ -217,3 +217,10 @@ def test_people_are_told_apart_from_two_on() -> None:
     """A quorum of two is the smallest."""
     assert identity.apart(gate(by=By(role="r", quorum=2)))
     assert identity.UNNAMED == ""
+
+
+def test_gate_at_which_nobody_may_approve_says_so() -> None:
+    """Where somebody is held off of whom it is not known who they are, everybody is."""
+    assert identity.held_off(gate(not_by=("Ana", "Ben"))) == ("Ana", "Ben")
+    assert identity.held_off(gate(not_by=("Ana", identity.UNNAMED))) == ("anybody before an edit by name",)
+    assert identity.held_off(gate()) == ()

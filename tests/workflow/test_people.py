@@ -40,7 +40,7 @@ LIST = "".join(
 
 class Order(BaseModel):
     number: str
-    entered_by: str = ""
+    entered_by: str = "dora"
 
 
 class Filed(BaseModel):
