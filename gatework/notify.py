@@ -97,7 +97,7 @@ class Where:
     run_id: str
     page: str
     waiting: str
-    """The page that lists the runs."""
+    """The page that lists what waits for the role; all that runs, where the server cannot tell that."""
 
 
 @dataclass(frozen=True, kw_only=True)

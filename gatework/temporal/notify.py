@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
+from temporalio.client import Client
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, is_cancelled_exception
 
@@ -196,13 +197,20 @@ async def _delivered(info: activity.Info, notice: Notice, id: str) -> None:
             run=info.workflow_id or "",
             run_id=info.workflow_run_id or "",
             page=page(ui, info.namespace, info.workflow_id or "", info.workflow_run_id or ""),
-            waiting=(waiting if await registered(client) is Registered.YES else running)(ui, info.namespace),
+            waiting=await _listed(client, ui, notice.role),
         )
         await notify.deliver(hook, id, notify.message(notice, where, id=id), int(time.time()))
     except GateworkError as error:
         emit.say("notice.failed", {"reason": error.message})
         raise _again(error.message) from None
     emit.say("notice.delivered")
+
+
+async def _listed(client: Client, ui: str, role: str) -> str:
+    """The page with all that waits for a role; with all that runs, where the server cannot find that."""
+    if ui and await registered(client) is Registered.YES:
+        return waiting(ui, client.namespace, role)
+    return running(ui, client.namespace)
 
 
 def _again(reason: str, soon: timedelta | None = None) -> ApplicationError:

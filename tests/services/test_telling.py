@@ -134,6 +134,7 @@ async def test_gate_that_opens_is_told_once_beside_the_waiting(
     assert (data["position"], data["stages"], data["quorum"]) == (2, 4, 1)
     assert (data["expires"], data["plan"]) == (asked.expires, (await run.state()).plan)
     assert data["page"] == f"{UI}/namespaces/default/workflows/{run.id}/{run_id}/user-metadata"
+    assert data["waiting"].startswith(f"{UI}/namespaces/default/workflows?query=ExecutionStatus%3D%22Running%22")
     assert message["text"] == "twice: boss is needed to approve one (stage 2 of 4)."
     await run.approve(asked.number)
     _, other = await got(pager, "204", 2)
