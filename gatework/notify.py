@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -21,6 +22,7 @@ import shutil
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ from urllib.parse import urlsplit
 
 from gatework.errors import ConfigError, GateworkError
 from gatework.secret import resolved
+from gatework.threads import Threads
 from gatework.tied import tied
 
 HOOK = "GATEWORK_NOTIFY"
@@ -314,15 +317,11 @@ async def _run(command: Command, headers: Mapping[str, str], body: bytes, heard:
 
 
 async def _post(to: Address, headers: Mapping[str, str], body: bytes) -> None:
-    # The standard library's client follows no redirect, knows no proxy, and bounds lines and headers of an answer.
-    connection = (
-        HTTPSConnection(to.host, to.port, timeout=TRY_SECONDS, context=ssl.create_default_context())
-        if to.tls
-        else HTTPConnection(to.host, to.port, timeout=TRY_SECONDS)
-    )
+    exchange = _Exchange(to)
     try:
         async with asyncio.timeout(TRY_SECONDS):
-            status = await asyncio.to_thread(_status, connection, to, headers, body)
+            # Not of the pool that stages share: a host that is not there holds its thread for longer than we wait.
+            await Threads().call(functools.partial(exchange.send, headers, body))
     except TimeoutError:
         raise NotDelivered(f"the address gave no answer within {TRY_SECONDS:.0f} s") from None
     except ssl.SSLCertVerificationError as error:
@@ -340,39 +339,61 @@ async def _post(to: Address, headers: Mapping[str, str], body: bytes) -> None:
         # What the system says of it would name the host.
         raise NotDelivered("the address cannot be reached") from None
     finally:
-        _cut(connection)
-    if 300 <= status < 400:
-        raise NotDelivered(f"the address answered {status} and leads elsewhere, which is not followed")
-    if not 200 <= status < 300:
-        raise NotDelivered(f"the address answered {status}")
+        exchange.cut()
+    if 300 <= exchange.status < 400:
+        raise NotDelivered(f"the address answered {exchange.status} and leads elsewhere, which is not followed")
+    if not 200 <= exchange.status < 300:
+        raise NotDelivered(f"the address answered {exchange.status}")
 
 
 _CERTIFICATE = {10: "has expired", 62: "is another host's", 64: "is another host's"}
 """By the number that OpenSSL gives."""
 
 
-def _status(connection: HTTPConnection, to: Address, headers: Mapping[str, str], body: bytes) -> int:
-    """In a thread: send a message; the number of the answer, of which little more is read."""
-    connection.connect()
-    if not to.tls and not _is_loopback(connection.sock.getpeername()[0]):
-        raise NotDelivered("the name of this machine in the address leads to another")
-    agent = f"gatework/{version('gatework')}"
-    connection.request("POST", to.target, body, {"user-agent": agent, "content-type": "application/json", **headers})
-    answer = connection.getresponse()
-    # What counts has been said; a server that is still writing is not cut off at once.
-    if connection.sock is not None:
-        connection.sock.settimeout(_REST_SECONDS)
-    with suppress(OSError, HTTPException):
-        answer.read(_MAX_REST_BYTES)
-    return answer.status
+class _Exchange:
+    """One message to an address and the answer to it, sent in a thread that can be cut off from outside."""
 
+    def __init__(self, to: Address) -> None:
+        self._to = to
+        # The standard library's client follows no redirect, knows no proxy, and bounds lines and headers of an answer.
+        self._connection = (
+            HTTPSConnection(to.host, to.port, timeout=TRY_SECONDS, context=ssl.create_default_context())
+            if to.tls
+            else HTTPConnection(to.host, to.port, timeout=TRY_SECONDS)
+        )
+        self._socket: socket.socket | None = None
+        """Held here too: the client lets go of it while an answer that ends with the connection is read."""
+        self._cut = False
+        self.status = 0
+        """The number of the answer, once there is one."""
 
-def _cut(connection: HTTPConnection) -> None:
-    """End a connection, also one at which a thread still waits."""
-    if connection.sock is not None:
-        with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
-    connection.close()
+    def send(self, headers: Mapping[str, str], body: bytes) -> None:
+        """In a thread: send a message and take the answer, of which little more is read than its number."""
+        self._connection.connect()
+        held: socket.socket = self._connection.sock
+        self._socket = held
+        if self._cut:
+            return
+        if not self._to.tls and not _is_loopback(held.getpeername()[0]):
+            raise NotDelivered("the name of this machine in the address leads to another")
+        ours = {"user-agent": f"gatework/{version('gatework')}", "content-type": "application/json"}
+        self._connection.request("POST", self._to.target, body, {**ours, **headers})
+        answer = self._connection.getresponse()
+        self.status = answer.status
+        # What counts has been said; a server that is still writing is not cut off at once.
+        with suppress(OSError, HTTPException, ValueError):
+            held.settimeout(_REST_SECONDS)
+            left, until = _MAX_REST_BYTES, time.monotonic() + _REST_SECONDS
+            while left > 0 and time.monotonic() < until and (data := answer.read1(left)):
+                left -= len(data)
+
+    def cut(self) -> None:
+        """End the connection, also one at which the thread still waits."""
+        self._cut = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
 
 
 __all__ = ["Address", "Command", "Hook", "NotDelivered", "Notice", "Where", "configured", "deliver", "hook", "message"]

@@ -52,6 +52,9 @@ class Service(http.server.BaseHTTPRequestHandler):
                 self._write(b"HTTP/1.1 200 " + b"x" * 50_000_000)
             case "endless":  # the answer counts, and what follows has no end
                 self._write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 50_000_000)
+            case "lingers":  # the answer counts, and what follows comes a byte now and then, without end
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+                self._write(b"x" * 1_000, pause=0.3)
             case "early":  # it will answer, which is no answer
                 self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
                 self._answer(204)

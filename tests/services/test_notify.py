@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ async def test_two_secrets_sign_side_by_side_while_one_is_replaced(
         ("299", ""),
         ("early", "answered 103"),
         ("endless", ""),
+        ("lingers", ""),
         ("400", "answered 400"),
         ("410", "answered 410"),
         ("503", "answered 503"),
@@ -110,6 +112,13 @@ async def test_only_an_answer_of_success_counts(
     said = await sent(pager.at(mood), monkeypatch)
     assert time.monotonic() - began < PATIENCE_SECONDS + 2
     assert said == why if not why else why in said
+    # Nor does a thread stay behind, at a server that would keep it for ever.
+    for _ in range(100):
+        if not [thread for thread in threading.enumerate() if thread.name == "gatework"]:
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("a thread still waits")
     assert [line["path"] for line in pager.got()] == [f"/{mood}"]
 
 
