@@ -6,10 +6,11 @@ Pure, as the machine is, which asks here and does what follows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
 from gatework import canonical
-from gatework.budget import Spent, left, minus, smaller, times, total, used_up
+from gatework.budget import Spent, left, minus, plus, smaller, times, total, unsound, used_up
 from gatework.canonical import Sealed
 from gatework.errors import ContractError, OrderError
 from gatework.events import Failed, Finished, Given
@@ -132,6 +133,21 @@ def said_by(
     if any(given.verdict not in _WORDS for given in verdicts):
         raise OrderError(f"A guard of {node.name} answered with no verdict.")
     return {word: tuple(given.reason for given in verdicts if given.verdict == word) for word in _WORDS}
+
+
+def check_let_run(node: Work, run: Run, before: tuple[Given, ...]) -> None:
+    """Raise `OrderError` unless each guard on inputs that is asked passed those of the attempt."""
+    said = said_by(node, asked_before(node, run), before, run.inputs_digest, "input")
+    if said["block"] or said["retry"] or said["escalate"]:
+        raise OrderError(f"A guard did not let {node.name} run on these inputs, and it ran.")
+
+
+def charged(state: State, node: Work, spent: Spent) -> State:
+    """The state with what an attempt spent. Raises `OrderError` where nothing can have been spent like that."""
+    if unsound(spent) or any(node.tool(name) is None for name in spent.tool_calls):
+        raise OrderError(f"{node.name} says that it spent what cannot be spent.")
+    so_far = state.spent.get(node.name, Spent())
+    return replace(state, spent={**state.spent, node.name: plus(so_far, spent)})
 
 
 def check_evidence(node: Work, event: Finished | Failed) -> None:

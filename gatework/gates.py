@@ -113,3 +113,11 @@ def _place(plan: Plan, state: State, node: Work | Approval, *, before: bool) -> 
 def repeats(node: Work, state: State) -> bool:
     """Whether running the node could do again what a person says has been done, and nothing would tell."""
     return state.edited is not None and not all(use.probe for use in node.effects)
+
+
+def in_doubt(plan: Plan, gate: Gate) -> bool:
+    """Whether another attempt could repeat an effect: nothing but the person at the gate can tell what became of it."""
+    if gate.kind != "unknown":
+        return False
+    node = plan.nodes[plan.index[gate.node]]
+    return gate.call is None or not (isinstance(node, Work) and granted(node, gate.call.tool).probe)

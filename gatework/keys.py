@@ -19,8 +19,6 @@ from gatework.errors import ConfigError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-KEY_BYTES = 32
-SIGNATURE_BYTES = 64
 MAX_FILE_BYTES = 16_384
 """Largest file that is read as a private key."""
 

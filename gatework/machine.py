@@ -30,8 +30,17 @@ from dataclasses import replace
 from typing import assert_never
 
 from gatework import calls, identity
-from gatework.admission import admitted, allowance, asked_before, check_evidence, check_order, one_of, said_by
-from gatework.budget import Spent, plus, unsound
+from gatework.admission import (
+    admitted,
+    allowance,
+    asked_before,
+    charged,
+    check_evidence,
+    check_let_run,
+    check_order,
+    one_of,
+    said_by,
+)
 from gatework.errors import DecisionError, OrderError
 from gatework.events import (
     Acted,
@@ -42,12 +51,11 @@ from gatework.events import (
     Expired,
     Failed,
     Finished,
-    Given,
     Result,
     Stopped,
     Suspended,
 )
-from gatework.gates import fixed, granted, repeats
+from gatework.gates import fixed, in_doubt, repeats
 from gatework.onward import again, ask, end, enter, hold, start
 from gatework.plan import Approval, Budget, Plan, Work
 from gatework.state import (
@@ -168,7 +176,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
     size = allowance(plan, node, state).output_bytes
     if run.edited is None and size is not None and len(event.output.opened()) > size:
         raise OrderError(f"The output of {node.name} is larger than the {size} bytes of its budget.")
-    _check_let_run(node, run, event.before)
+    check_let_run(node, run, event.before)
     check_evidence(node, event)
     said = said_by(node, node.guards, event.verdicts, event.output.digest, "output")
     receipt = Receipt(
@@ -181,7 +189,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         verdicts=(*event.before, *event.verdicts),
         how=event.evidence,
     )
-    state = _charged(state, node, event.spent)
+    state = charged(state, node, event.spent)
     if (said["block"] or said["retry"]) and repeats(node, state):
         return ask(plan, state, node, "unknown", said["block"] or said["retry"], (receipt,), candidate=event.output)
     if said["block"]:
@@ -221,7 +229,7 @@ def _fail(plan: Plan, state: State, event: Failed) -> Step:
         how=event.evidence,
     )
     reasons = (event.reason,)
-    state = _charged(state, node, event.spent)
+    state = charged(state, node, event.spent)
     if repeats(node, state):
         return ask(plan, state, node, "unknown", reasons, (receipt,))
     if event.failure in ("contract", "refused", "timeout"):
@@ -233,9 +241,9 @@ def _suspend(plan: Plan, state: State, event: Suspended) -> Step:
     node, run = _answered(plan, state, event)
     if run.edited is not None:
         raise OrderError(f"{node.name} does not work where a person gave its value.")
-    _check_let_run(node, run, event.before)
+    check_let_run(node, run, event.before)
     step = calls.suspend(plan, state, node, event)
-    return replace(step, state=_charged(step.state, node, event.spent))
+    return replace(step, state=charged(step.state, node, event.spent))
 
 
 def _act(plan: Plan, state: State, event: Acted) -> Step:
@@ -261,7 +269,7 @@ def _decide(plan: Plan, state: State, event: Decided) -> Step:
         raise DecisionError("That is not the number on the panel as it stands now; reload it and read it again.")
     if event.action == "approve" and not event.number and not gate.click:
         raise DecisionError("Send the four digits on the panel: they show that you saw this evidence.")
-    if event.action == "retry" and not event.number and _in_doubt(plan, gate):
+    if event.action == "retry" and not event.number and in_doubt(plan, gate):
         raise DecisionError('The effect may happen twice; if you are sure, send {"number": …} with the four digits.')
     if event.evidence and event.evidence != gate.evidence:
         raise DecisionError("The evidence has changed since you saw it; look at it again.")
@@ -303,9 +311,7 @@ def _expire(plan: Plan, state: State, event: Expired) -> Step:
     gate = state.gate
     if gate is None or gate.id != event.gate:
         raise OrderError("The gate that expired does not wait.")
-    nobody = (
-        f"nobody of {gate.role} answered in time" if not gate.votes else f"not enough of {gate.role} answered in time"
-    )
+    nobody = f"{'not enough' if gate.votes else 'nobody'} of {gate.role} answered in time"
     node = plan.nodes[state.at]
     if isinstance(node, Approval) and node.otherwise is not None and not gate.handed_on:
         return ask(plan, state, node, "approval", (*gate.reasons, nobody), (), handed_on=True)
@@ -396,26 +402,3 @@ def _answered(plan: Plan, state: State, event: Result) -> tuple[Work, Run]:
     if event.inputs != wanted.inputs_digest:
         raise OrderError(f"The result was computed from other inputs than those of {node.name}.")
     return node, wanted
-
-
-def _check_let_run(node: Work, run: Run, before: tuple[Given, ...]) -> None:
-    """Raise `OrderError` unless each guard on inputs that is asked passed those of the attempt."""
-    said = said_by(node, asked_before(node, run), before, run.inputs_digest, "input")
-    if said["block"] or said["retry"] or said["escalate"]:
-        raise OrderError(f"A guard did not let {node.name} run on these inputs, and it ran.")
-
-
-def _in_doubt(plan: Plan, gate: Gate) -> bool:
-    """Whether another attempt could repeat an effect: nothing but the person at the gate can tell what became of it."""
-    if gate.kind != "unknown":
-        return False
-    node = plan.nodes[plan.index[gate.node]]
-    return gate.call is None or not (isinstance(node, Work) and granted(node, gate.call.tool).probe)
-
-
-def _charged(state: State, node: Work, spent: Spent) -> State:
-    """The state with what an attempt spent. Raises `OrderError` where nothing can have been spent like that."""
-    if unsound(spent) or any(node.tool(name) is None for name in spent.tool_calls):
-        raise OrderError(f"{node.name} says that it spent what cannot be spent.")
-    so_far = state.spent.get(node.name, Spent())
-    return replace(state, spent={**state.spent, node.name: plus(so_far, spent)})
