@@ -15,6 +15,7 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 from gatework import canonical
 from gatework.canonical import MAX_VALUES, Json
 from gatework.errors import ContractError
+from gatework.spelling import DECIMAL
 
 _ANNOTATIONS = {"title", "description", "examples", "default", "deprecated", "$comment"}
 _VALUES = {"const", "enum"}
@@ -261,6 +262,8 @@ def _explained(error: Any, names: Collection[str]) -> ContractError:
 
 def _say(error: Any) -> str:
     demanded = error.validator_value
+    if error.validator in ("type", "pattern") and error.schema.get("pattern") == DECIMAL:
+        return 'must be a number in quotation marks, such as "12.50"'
     match error.validator:
         case "required":
             missing = [name for name in demanded if name not in error.instance]
@@ -272,7 +275,7 @@ def _say(error: Any) -> str:
         case "enum" | "const":
             return "must be one of the values that the contract lists"
         case "pattern" | "format":
-            return f"must match the {error.validator} {demanded!r}"
+            return f"must match the {error.validator} {demanded}"
         case "anyOf" | "oneOf":
             return "matches none of the forms that the contract allows"
         case _:

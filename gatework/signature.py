@@ -96,7 +96,7 @@ def read(
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
         raise PlanError(
-            f"{what} {name}: {error}.", fix="Import the type where the module is loaded.", where=place
+            f"{what} {name}: {error}.", fix="Import or define it above, not only for type checkers.", where=place
         ) from None
     signature = inspect.signature(function)
     params = {}

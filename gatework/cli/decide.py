@@ -109,7 +109,7 @@ def corrected(typed: str) -> Json:
     try:
         return canonical.loads(sys.stdin.buffer.read() if typed == "-" else typed.encode("utf-8", "surrogateescape"))
     except ContractError as error:
-        raise fail(f"The value cannot be read: {error}. Give it as JSON, in single quotes.", USAGE) from None
+        raise fail(f"The value cannot be read: {error}. Give JSON with single quotes around it.", USAGE) from None
 
 
 def _send(run: str, action: Action, fields: Mapping[str, Json], key: Path | None, yes: bool, as_json: bool) -> None:

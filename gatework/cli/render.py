@@ -38,6 +38,15 @@ STYLES = {
     "timed_out": "red",
     "unknown": "yellow",
 }
+DECIDED = {
+    "approve": "approved",
+    "reject": "rejected",
+    "retry": "sent to run again",
+    "edit": "given another value",
+    "abort": "run aborted",
+}
+"""What a person's decision did to a stage."""
+_FAILED = {"block": "refused", "contract": "broke its contract", "error": "failed", "timeout": "was too late"}
 
 
 def one_line(value: Json, limit: int = 120) -> str:
@@ -111,19 +120,19 @@ def incident(receipt: Receipt, values: Mapping[str, Json]) -> Iterable[Text]:
     """The lines that tell of one receipt; none where all went as it should."""
     against = [given for given in receipt.verdicts if given.verdict != "pass"]
     if receipt.kind == "output" and against:
-        said = one_line(values.get(receipt.output, ""), 300)
+        said = one_line(values.get(receipt.output, ""), 300) or "what is not kept any more"
         yield Text.assemble((f"{receipt.node} attempt {receipt.attempt}", "bold"), f" gave {said}")
         for given in against:
             yield Text.assemble("  guard ", (given.guard, "bold"), f": {given.verdict}. ", one_line(given.reason, 300))
     elif receipt.kind in ("refused", "failed"):
-        what = {"block": "refused", "contract": "broke its contract"}.get(receipt.action, receipt.action)
+        what = _FAILED.get(receipt.action, receipt.action)
         yield Text.assemble(
             (f"{receipt.node} attempt {receipt.attempt}", "bold"), f" {what}: {one_line(receipt.reason, 300)}"
         )
     elif receipt.kind == "decided":
         by = f" by {one_line(receipt.by)} ({known(receipt.identity)})" if receipt.by else ""
         note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
-        yield Text.assemble((receipt.node, "bold"), f" {receipt.action}", by, note)
+        yield Text.assemble((receipt.node, "bold"), f" {DECIDED.get(receipt.action, receipt.action)}", by, note)
     elif receipt.kind == "resumed":
         by = f" by {one_line(receipt.by)} (as claimed)" if receipt.by else ""
         run, ended = one_line(str(receipt.how.get("run", "")), 40), receipt.action.replace("_", " ")

@@ -11,6 +11,7 @@ from rich.text import Text
 from gatework.canonical import Json
 from gatework.cli.decide import By, Note, Run, name_of
 from gatework.cli.output import AsJson, clean, console, dump
+from gatework.cli.render import ending
 from gatework.cli.session import REFUSED, USAGE, connected, fail
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def resume(
 
 def _show(found: Ended, told: dict[str, Json]) -> None:
     screen = console()
-    why = f": {clean(found.reason, 300)}" if found.reason else ""
-    ended = Text.assemble((clean(told["id"]), "bold"), f" {found.status.replace('_', ' ')}{why}")
+    ended = Text.assemble((clean(told["id"]), "bold"), " ", ending(found.status, found.reason))
     screen.print(ended, soft_wrap=True)
     rows = (
         ("goes on at", "" if told["refused"] else told["from"], ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,8 @@ async def _model(ground: Ground) -> Found | None:
 async def _people(ground: Ground) -> Found | None:
     from gatework.cli.people import listed
 
+    if not ground.workflows and "GATEWORK_PEOPLE" not in os.environ:
+        return None
     return listed(ground.workflows, datetime.now(UTC))
 
 

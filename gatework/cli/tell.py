@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from gatework.cli.output import console
-from gatework.cli.render import STYLES, one_line
+from gatework.cli.render import DECIDED, STYLES, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,13 +96,6 @@ _HAD = {
     "terminated": "was terminated",
     "cancelled": "was cancelled",
     "aborted": "was aborted",
-}
-_DECIDED = {
-    "approve": "approved",
-    "reject": "rejected",
-    "retry": "sent to run again",
-    "edit": "given another value",
-    "abort": "run aborted",
 }
 
 
@@ -210,7 +203,7 @@ def words(event: LogEvent) -> str:
         case "gate.opened":
             return _opened(fields, _tool_of(event))
         case "decision.taken":
-            did = _DECIDED.get(fields["action"], fields["action"])
+            did = DECIDED.get(fields["action"], fields["action"])
             return f"{did}{_who(fields)}{_after(': ', fields, 'note')}"
         case "run.ended":
             if fields["outcome"] in ("rejected", "aborted"):  # the decision stands one line above

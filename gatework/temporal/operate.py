@@ -59,6 +59,8 @@ class Operated(Execution[Json]):
 
     async def decide(self, action: Action, fields: Mapping[str, Json]) -> str:
         """Send a decision as it stands. Raises `DecisionError` with the reason of a refusal."""
+        if self.described.status is not WorkflowExecutionStatus.RUNNING:
+            raise DecisionError(f"{self.id} has ended; nothing is decided in it any more. `gatework show` says how.")
         return await self._decide(action, **fields)
 
 

@@ -264,6 +264,18 @@ def test_validator_that_bends_a_value_is_noticed() -> None:
         contract(Growing).write(Growing(a="x"))
 
 
+@pytest.mark.parametrize("given", [99.5, "ninety", "12,50", ""])
+def test_what_is_no_decimal_is_said_without_a_pattern(given: object) -> None:
+    """Whoever edits an amount is told how to write it, and not the expression that it is held against."""
+
+    class Bill(BaseModel):
+        amount: Decimal
+
+    with pytest.raises(ContractError) as caught:
+        Schema(contract(Bill).schema).check({"amount": given})
+    assert str(caught.value) == 'field amount: must be a number in quotation marks, such as "12.50"'
+
+
 def test_backtracking_pattern_takes_no_time() -> None:
     """Patterns match in linear time on both sides, in the workflow too."""
 

@@ -105,7 +105,7 @@ async def test_decision_on_a_run_that_has_ended_is_refused(deployments: Deployme
     await run.result()
     refused = await typed("abort", run.id, "late")
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
-    assert "ended" in refused.stderr
+    assert f"{run.id} has ended; nothing is decided in it any more" in refused.stderr
 
 
 # -- where runs stand ------------------------------------------------------------------------------

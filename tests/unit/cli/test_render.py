@@ -13,7 +13,8 @@ from gatework import wire
 from gatework.cli import render
 from gatework.cli.output import console
 from gatework.errors import ContractError
-from gatework.state import Vote
+from gatework.events import Given
+from gatework.state import Receipt, Vote
 from gatework.temporal.progress import NodeProgress, Progress, Ruled, Said, Waiting
 from tests.unit.logs.test_text import HOSTILE
 
@@ -146,6 +147,34 @@ def test_question_says_who_said_and_decided_what() -> None:
         "Until 2026-01-01 00:00 UTC, then board is asked.",
     ):
         assert line in printed
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ("approve", "agreed approved by Ruth (as claimed): fits"),
+        ("edit", "agreed given another value by Ruth (as claimed): fits"),
+        ("abort", "agreed run aborted by Ruth (as claimed): fits"),
+    ],
+)
+def test_decision_is_told_in_words(action: Any, says: str) -> None:
+    """What a person did is told as a sentence, as `gatework logs` tells it."""
+    receipt = Receipt(kind="decided", node="agreed", action=action, by="Ruth", identity="claimed", reason="fits")
+    assert [str(line) for line in render.incident(receipt, {})] == [says]
+
+
+@pytest.mark.parametrize(("failure", "says"), [("error", "failed"), ("timeout", "was too late"), ("block", "refused")])
+def test_failed_attempt_is_told_in_words(failure: Any, says: str) -> None:
+    """Nobody has to know what the machine calls it."""
+    receipt = Receipt(kind="failed", node="pay", attempt=1, action=failure, reason="no bank")
+    assert [str(line) for line in render.incident(receipt, {})] == [f"pay attempt 1 {says}: no bank"]
+
+
+def test_value_that_is_not_kept_is_said_so() -> None:
+    """What a guard stopped in an earlier run, or before a retry, is no empty value."""
+    given = Given(guard="fits", on="0" * 64, verdict="block", reason="too long")
+    receipt = Receipt(kind="output", node="bill", attempt=1, output="0" * 64, verdicts=(given,))
+    assert str(next(iter(render.incident(receipt, {})))) == "bill attempt 1 gave what is not kept any more"
 
 
 def test_title_says_what_is_asked() -> None:
