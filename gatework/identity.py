@@ -81,11 +81,6 @@ _HOW: dict[Identity, str] = {
 }
 
 
-def apart(gate: Gate) -> bool:
-    """Whether people are told from each other at a gate."""
-    return gate.by.quorum > 1 or bool(gate.not_by)
-
-
 def held_off(gate: Gate) -> tuple[str, ...]:
     """Who may not approve at a gate, as people read it."""
     return ("anybody before an edit by name",) if UNNAMED in gate.not_by else gate.not_by

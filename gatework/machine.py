@@ -362,12 +362,13 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
         raise DecisionError(why)
     node = None if position < 0 else plan.nodes[position]
     assert not isinstance(node, Approval)
+    who = (event.by,) if event.by else ()
     receipt = replace(receipt, node=place)
     kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
     if node is None:
-        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True, editor=_who(event))
+        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True, editor=who)
         return enter(plan, replace(state, values=kept), 0, (receipt,))
-    state = replace(state, values=kept, at=position, let_in="", edited=event.value, editor=_who(event))
+    state = replace(state, values=kept, at=position, let_in="", edited=event.value, editor=who)
     if node.effects:
         # What a person writes for an effect says that it has happened.
         written = Done(node=place, tool="", arguments="", outcome="done")
@@ -375,10 +376,6 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
     if not node.guards:
         return hold(plan, state, event.value, receipt)
     return start(plan, state, node, (), (receipt,))
-
-
-def _who(event: Decided) -> tuple[str, ...]:
-    return (event.by,) if event.by else ()
 
 
 # -- checks ----------------------------------------------------------------------------------------

@@ -24,3 +24,11 @@ def test_each_module_of_the_engine_stands_in_the_plan_of_the_house() -> None:
     engine = ROOT / "gatework"
     there = {path.stem for path in engine.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert there - {"__init__", "__main__"} <= named
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """A page that was moved or renamed takes its links along."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))]
+    assert len(links) > 50
+    assert [(page.name, link) for page, link in links if "://" not in link and not (page.parent / link).exists()] == []
