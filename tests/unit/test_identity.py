@@ -121,13 +121,6 @@ def test_numbers_of_neighbouring_gates_never_meet(one: str, other: str, number: 
     assert not ours & theirs
 
 
-def test_people_are_told_apart_by_a_quorum_or_by_name() -> None:
-    """A gate says whether it matters who is who."""
-    assert identity.apart(gate())
-    assert identity.apart(gate(by=By(role="r"), not_by=("Ana",)))
-    assert not identity.apart(gate(by=By(role="r")))
-
-
 @given(st.text(max_size=6))
 def test_nobody_is_called_nothing(name: str) -> None:
     """A name of which nothing is to be seen is no name: whoever claims it is refused, whatever the gate asks."""
@@ -211,12 +204,6 @@ def test_refusal_is_this_sentence(case: str) -> None:
 def test_whoever_may_decide_is_told_nothing() -> None:
     """No sentence is no refusal."""
     assert identity.refused(gate(by=ASKED), Decided(action="approve", by="Ana", identity="claimed")) == ""
-
-
-def test_people_are_told_apart_from_two_on() -> None:
-    """A quorum of two is the smallest."""
-    assert identity.apart(gate(by=By(role="r", quorum=2)))
-    assert identity.UNNAMED == ""
 
 
 def test_gate_at_which_nobody_may_approve_says_so() -> None:
