@@ -56,8 +56,8 @@ def refused(gate: Gate, event: Decided) -> str:
                 "It is not known who may not approve this, so nobody can: a value was edited without a name, or one "
                 "that is to name somebody does not; edit it, by name."
             )
-        if _one_of(event.by, gate.not_by):
-            return "You may not approve this: it is your own, or you have approved what it stands on."
+        if kept_off(gate, event.by) or kept_off(gate, str(event.proof.get("principal", ""))):
+            return OWN
         if _one_of(event.by, (vote.by for vote in gate.votes)):
             return f"You have approved this already; another of {role} must."
     return ""
@@ -79,6 +79,14 @@ _HOW: dict[Identity, str] = {
     "authenticated": "It must be sure here who decides: sign it, see `gatework sign --help`. A typed name is a claim.",
     "signed": "This takes a signed decision, see `gatework sign --help`. A typed name is a claim.",
 }
+
+
+OWN = "You may not approve this: it is your own, or you have approved what it stands on."
+
+
+def kept_off(gate: Gate, name: str) -> bool:
+    """Whether `not_by` names somebody of this name, or whom the server knows by it."""
+    return bool(plain(name)) and _one_of(name, gate.not_by)
 
 
 def held_off(gate: Gate) -> tuple[str, ...]:

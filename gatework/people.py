@@ -79,6 +79,12 @@ def vouched(roster: Roster | None, typed: str, kind: str, principal: str, role: 
     return name, Checked("authenticated", people.member(name, role), {"principal": principal, "type": kind[:100]})
 
 
+def principal_of(roster: Roster | None, name: str) -> str:
+    """As whom the server knows somebody of the list; empty for a stranger. Raises `DecisionError`."""
+    person = _people(roster, "who that is").persons.get(name) if roster is not None else None
+    return person.principal if person is not None else ""
+
+
 def _people(roster: Roster | None, what: str) -> People:
     if roster is None:
         raise DecisionError(f"The worker has no list of people and cannot tell {what}; see GATEWORK_PEOPLE.")
@@ -97,4 +103,4 @@ def unreadable(error: ConfigError) -> DecisionError:
     )
 
 
-__all__ = ["Checked", "Roster", "checked", "unreadable", "vouched"]
+__all__ = ["Checked", "Roster", "checked", "principal_of", "unreadable", "vouched"]

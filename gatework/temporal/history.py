@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 
 from temporalio import workflow
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowHistory
 from temporalio.common import RawValue
@@ -111,15 +111,6 @@ async def _resumed(client: Client, leg: Leg) -> str:
         return request_in(data_of(values[1]) or b"").run
     except Exception:  # noqa: BLE001  # of a codec, which may raise anything
         return ""
-
-
-def was_reset(event: HistoryEvent) -> bool:
-    """Whether an event is the cut at which a run was reset: what is before it was copied from another run."""
-    return (
-        event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-        and event.workflow_task_failed_event_attributes.cause
-        == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,7 @@ class Interpreter(Answering):
         self._looked = 0
         self._telling = Telling()
         self._asked = 0
+        self._measured = (-1, 0)
         self._recalled = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
@@ -154,6 +155,8 @@ class Interpreter(Answering):
         self._state, self._ledger, self._secret = carried.state, carried.ledger, carried.secret
         self._first = carried.lineage
         self._expires = datetime.fromisoformat(carried.expires) if carried.expires else None
+        # A gate may have been opened just before: a second click is not for it here, either.
+        self._opened = workflow.info().workflow_start_time if carried.state.gate else None
 
     # -- from the first event to the last ----------------------------------------------------------
 
@@ -280,7 +283,10 @@ class Interpreter(Answering):
 
     def _continue_as_new_if_long(self) -> None:
         # What was done once is in the history, whatever a later deploy thinks of its length.
-        marker = f"gatework-continued-{len(self._ledger)}"
+        at, times = self._measured
+        self._measured = at, times = len(self._ledger), times + 1 if at == len(self._ledger) else 1
+        # A ledger may be looked at more than once; Temporal answers for a marker as it did at first.
+        marker = f"gatework-continued-{at}" + (f"-{times}" if times > 1 else "")
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else self._long):
             return
         carried = self._carried(self._now[1], self._ledger)

@@ -76,6 +76,8 @@ class Telling:
     def __init__(self) -> None:
         self._told = 0
         """The last gate of which somebody has been told."""
+        self._begun, self._times = 0, 0
+        """The last gate of which anybody was to be told, and how often that was decided."""
         self._open: workflow.ActivityHandle[Any] | None = None
         self._called_back: list[workflow.ActivityHandle[Any]] = []
 
@@ -90,8 +92,12 @@ class Telling:
         Whether they are to be told is decided when the gate opens, and stands in the history from then on: `wanted` is
         this worker's word, and another may have no hook.
         """
-        marker = f"gatework-notify-{notice.gate}"
-        if self._told == notice.gate or not (workflow.patched(marker) if workflow.unsafe.is_replaying() else wanted):
+        if self._told == notice.gate:
+            return
+        self._begun, self._times = notice.gate, self._times + 1 if self._begun == notice.gate else 1
+        # A move that is refused comes back here. Temporal answers for a marker as it did at first, so each has its own.
+        marker = f"gatework-notify-{notice.gate}" + (f"-{self._times}" if self._times > 1 else "")
+        if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else wanted):
             return
         workflow.patched(marker)
         self._open = workflow.start_activity(

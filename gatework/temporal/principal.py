@@ -24,6 +24,7 @@ from gatework.canonical import Json
 from gatework.errors import ConfigError, ContractError, DecisionError
 from gatework.roster import MAX_PRINCIPAL, Roster
 from gatework.temporal.payloads import data_of, raw
+from gatework.temporal.restarting import was_reset
 
 ACTIVITY = "gatework.principal"
 
@@ -91,15 +92,19 @@ async def _principal(asked: Asked) -> tuple[str, str]:
     """Type and name of the principal beside a signal; both empty where the server says nothing."""
     info = activity.info()
     assert info.workflow_id is not None
-    seen = 0
+    seen, copied = 0, False
     run = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
     async for event in run.fetch_history_events():
+        # What a reset copies behind its cut bears the principal of whoever reset the run, and not its sender's.
+        copied = was_reset(event) or (copied and event.event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED)
         sent = event.workflow_execution_signaled_event_attributes
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED or sent.signal_name != asked.signal:
             continue
         if len(sent.input.payloads) > 1:
             continue
         seen += 1
+        if seen == asked.number and copied:
+            break
         if seen == asked.number:
             (value,) = await activity.client().data_converter.decode(sent.input.payloads, [RawValue]) or (None,)
             with suppress(ContractError):

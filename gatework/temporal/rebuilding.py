@@ -23,7 +23,7 @@ from gatework import canonical, resumption, wire
 from gatework.errors import ContractError, DecisionError, ResumeError
 from gatework.events import Resumed
 from gatework.library import Library
-from gatework.state import State
+from gatework.state import Held
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.client import input_of
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, rebuilt
@@ -88,6 +88,9 @@ class _Looking:
         old = await self._old(id, run)
         if old.workflow != name:
             raise ResumeError(f"The run that is to be resumed is none of {name}; resume it as what it was.")
+        if old.started.task_queue.name != info.task_queue:
+            # Anybody who may start a run can give it a queue of their own, and answer there what they like.
+            raise ResumeError("The run that is to be resumed was worked on from another task queue; resume it on that.")
         if not old.closed:
             raise ResumeError("The run that is to be resumed has not ended; answer where it waits, or cancel it first.")
         ended = _ENDED.get(old.events[-1].event_type)
@@ -100,9 +103,10 @@ class _Looking:
         if state is None:
             raise ResumeError(NOT_BEGUN)
         first = old.started.first_execution_run_id
-        await self._must_be_input(id, first, state)
         known = self.library.find(name, state.plan)
         assert known is not None  # it was rebuilt with it
+        # By its name: what was carried from run to run has lost the order in which it came.
+        await self._must_be_input(id, first, state.values[known.plan.input.name])
         request = self.asked.request
         event = Resumed(
             plan=state.plan,
@@ -142,12 +146,11 @@ class _Looking:
             # Another worker may have the plan, of the deploy before this one or after it.
             raise ApplicationError(error.message, type=UNREADY) from None
 
-    async def _must_be_input(self, id: str, first: str, state: State) -> None:
+    async def _must_be_input(self, id: str, first: str, held: Held) -> None:
         """Refuse another input than that of the run: by it `start` tells whether it is the run that is meant."""
         given = self.asked.input.encode()
-        held = next(iter(state.values.values())).sealed
         with suppress(RPCError):  # where the server has forgotten the beginning
-            if given == canonical.dumps(held.data) or given == await input_of(self.client, id, first):
+            if given == canonical.dumps(held.sealed.data) or given == await input_of(self.client, id, first):
                 return
         raise ResumeError("The run that is to be resumed was started from other input.")
 

@@ -50,7 +50,7 @@ class Recorded(OwnPayloads):
         self._refused: dict[str, Json] = {}
         self._expires: datetime | None = None
         self._opened: datetime | None = None
-        """When the gate that waits was opened in this run; None where it was opened in one before."""
+        """When the gate that waits was opened in this run, or this run began with it."""
         self._secret = ""
         self._first = ""
         """The lineage of the run that this one resumes; empty where it resumes none."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
     Client,
@@ -75,6 +75,15 @@ async def ends(client: Client, id: str, mine: str) -> Mapping[str, datetime]:
 async def events_of(client: Client, id: str, run_id: str) -> Sequence[HistoryEvent]:
     """The history of a run."""
     return (await client.get_workflow_handle(id, run_id=run_id).fetch_history()).events
+
+
+def was_reset(event: HistoryEvent) -> bool:
+    """Whether an event is the cut at which a run was reset: what is before it was copied from another run."""
+    return (
+        event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        and event.workflow_task_failed_event_attributes.cause
+        == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    )
 
 
 def never_began(events: Sequence[HistoryEvent]) -> bool:

@@ -203,6 +203,19 @@ async def test_nobody_approves_their_own(deployments: Deployments) -> None:
     assert (await run.result()).number == "A1"
 
 
+async def test_nobody_approves_what_they_entered_as_the_server_names_them(
+    deployments: Deployments, listed: Callable[[str], None]
+) -> None:
+    """Four eyes hold also where the plan's text is the principal of a person, and they sign by name."""
+    listed(LIST.replace('["finance"]', '["finance"]\nprincipal = "a@example.org"', 1))
+    deployed = await deployments.serve(by_another)
+    run, _ = await deployed.gate(by_another, Order(number="A1", entered_by="A@example.org"))
+    with pytest.raises(DecisionError, match="your own"):
+        await pasted(deployed, run, await signed_by(run, "ana"))
+    await pasted(deployed, run, await signed_by(run, "ben"))
+    assert (await run.result()).number == "A1"
+
+
 @pytest.mark.usefixtures("listed")
 async def test_edit_is_signed_with_its_value(deployments: Deployments) -> None:
     """The signature of an edit is over the value, by a salt that is sent along: another value is refused, and the
@@ -359,6 +372,16 @@ async def test_server_says_who_approves(logged_in: tuple[Deployed, Senders]) -> 
     assert await receipts(run) == [("approve", "ana", "authenticated"), ("approve", "ben", "authenticated")]
     proofs = [entry.receipt.how for entry in await run.ledger() if entry.receipt.kind == "decided"]
     assert (proofs[0]["principal"], proofs[0]["type"]) == ("a@example.org", "jwt")
+
+
+async def test_principal_who_entered_it_does_not_approve(logged_in: tuple[Deployed, Senders]) -> None:
+    """Four eyes hold by the server's word, too, where the plan's text is the name that the server has for them."""
+    deployed, senders = logged_in
+    run, waits = await deployed.gate(by_login, Order(number="A1", entered_by="a@example.org"))
+    senders["approve"] += [ANA]
+    await run.handle.signal("approve", int(waits.number))
+    await told(run, "it is your own")
+    assert await receipts(run) == []
 
 
 async def test_name_that_is_not_the_senders_is_refused(logged_in: tuple[Deployed, Senders]) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio import workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
 )
@@ -191,3 +196,62 @@ class Sends:
     @workflow.run
     async def run(self, to: str) -> None:
         await workflow.get_external_workflow_handle(to).signal("approve", "ana")
+
+
+@pytest.mark.usefixtures("people")
+async def test_signal_that_a_reset_copied_bears_nobodys_principal(deployments: Deployments) -> None:
+    """Whoever resets a run does not send the signals that the server copies then, though it writes them beside."""
+    client = await Client.connect(deployments.address, interceptors=[Vouching({"approve": [JWT, JWT]})])
+    async with Worker(
+        client,
+        task_queue=deployments.queue,
+        workflows=[Asks],
+        activities=[principal],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        run = await client.start_workflow(Asks.run, 1, id=deployments.queue, task_queue=deployments.queue)
+        async with asyncio.timeout(30):
+            # Not in the first task, before which nothing is cut off.
+            while not any(e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for e in await _events(run)):
+                await asyncio.sleep(0.05)
+        await run.signal(Asks.approve, "")
+        (sent,) = await run.result()
+        assert sent["by"] == "ana"
+        answer = await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.result_run_id or ""),
+                reason="test",
+                request_id=str(uuid.uuid4()),
+                workflow_task_finish_event_id=4,
+            )
+        )
+        after = client.get_workflow_handle(run.id, run_id=answer.run_id, result_type=list[dict[str, Any]])
+        (copied,) = await after.result()
+        assert copied["by"] == ""
+        assert "does not say who you are" in copied["refused"]
+    async with Worker(
+        client,
+        task_queue=deployments.queue,
+        workflows=[Asks],
+        activities=[principal],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        again = await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.result_run_id or ""),
+                reason="test",
+                request_id=str(uuid.uuid4()),
+                workflow_task_finish_event_id=4,
+                reset_reapply_exclude_types=[ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL],
+            )
+        )
+        fresh = client.get_workflow_handle(run.id, run_id=again.run_id, result_type=list[dict[str, Any]])
+        await fresh.signal(Asks.approve, "")
+        (new,) = await fresh.result()
+        assert new["by"] == "ana"  # what is sent after a reset is its sender's
+
+
+async def _events(run: Any) -> list[Any]:
+    return [event async for event in run.fetch_history_events()]

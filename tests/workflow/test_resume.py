@@ -23,13 +23,14 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from gatework import Endorsed, approve, role, workflow
+from gatework import Approved, Endorsed, approve, role, stage, workflow
 from gatework.errors import ConflictError, ContractError, DecisionError, GateworkError
 from gatework.ledger import broken_at
 from gatework.library import Library
 from gatework.temporal import Execution, GateworkPlugin, find, start
 from gatework.temporal.history import Leg, rebuilt
 from gatework.temporal.operate import find_run
+from gatework.temporal.payloads import raw
 from gatework.temporal.progress import Waiting
 from gatework.temporal.restarting import look, resumed
 from gatework.temporal.resuming import Request, input_of_request
@@ -470,6 +471,42 @@ async def test_forged_requests_are_refused_and_do_nothing(deployments: Deploymen
     # None of them counts: the run that ended is resumed all the same, and under its own state.
     run = await again(deployed, run)
     assert (await waiting(run)).shown == asked.shown
+
+
+async def test_run_that_others_may_have_worked_on_is_not_resumed(deployments: Deployments) -> None:
+    """A history that was written on a task queue of somebody's own is not taken over by the workers of another."""
+    deployed = await deployments.serve(signed)
+    id = f"signed-{uuid.uuid4()}"
+    queue = f"{deployed.queue}-2"
+    theirs = await deployed.client.start_workflow("signed", raw(b'{"text":"a"}'), id=id, task_queue=queue)
+    await theirs.terminate()
+    failure = await end(await forged(deployed, "signed", id, Request(run=theirs.result_run_id or "")))
+    assert "another task queue" in failure.message
+
+
+@stage()
+async def digest(note: Endorsed[Note]) -> Endorsed[Note]:
+    return Endorsed(Note(text=f"of {note.value.text}"))
+
+
+@workflow
+def digested(note: Endorsed[Note]) -> Approved[Note]:
+    """Its values have names that do not come in the order in which they are made."""
+    brief = digest(note)
+    return approve(brief, by=role("boss"))
+
+
+async def test_value_of_a_stage_is_not_taken_for_the_input(deployments: Deployments) -> None:
+    """A run that was resumed, and has its state from another, is still resumed only beside its own input."""
+    deployed = await deployments.serve(digested)
+    run, _ = await deployed.gate(digested, Note(text="a"))
+    await terminated(run)
+    run = await again(deployed, run)
+    await waiting(run)
+    old = await terminated(run)
+    failure = await end(await forged(deployed, "digested", run.id, Request(run=old), b'{"text":"of a"}'))
+    assert "started from other input" in failure.message
+    await waiting(await again(deployed, run))
 
 
 async def test_request_of_a_run_to_resume_itself_is_refused(deployments: Deployments) -> None:
