@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from gatework import identity
 from gatework.events import Decided
+from gatework.labels import Label
 from gatework.plan import By, Identity
 from gatework.state import Gate, Vote, digits
+from gatework.testing.factories import Draft, approve, effect, plan_of, stage
 
 LEVELS: tuple[Identity, ...] = get_args(Identity)
 NAMES = st.text(min_size=1, max_size=12)
@@ -211,3 +213,33 @@ def test_gate_at_which_nobody_may_approve_says_so() -> None:
     assert identity.held_off(gate(not_by=("Ana", "Ben"))) == ("Ana", "Ben")
     assert identity.held_off(gate(not_by=("Ana", identity.UNNAMED))) == ("anybody before an edit by name",)
     assert identity.held_off(gate()) == ()
+
+
+SURE = By(role="ops", quorum=2, identity="signed")
+ALONE = By(role="ops", identity="signed")
+EDITS: dict[str, tuple[Draft, Identity]] = {
+    "one decides": (approve("second", "first", role=ALONE), "none"),
+    "one decides, in turn": (approve("second", "first", role=ALONE, otherwise=ALONE), "none"),
+    "two decide": (approve("second", "first", role=SURE), "signed"),
+    "two decide in the end": (approve("second", "first", role="f", otherwise=SURE), "signed"),
+    "another decides": (approve("second", "first", role=ALONE, not_by=["start"]), "signed"),
+    "two answer for the stage": (stage("second", "first", operator=SURE), "signed"),
+    "one answers for the stage": (stage("second", "first", operator=ALONE), "none"),
+    "two let calls happen": (effect("second", "first", approver=SURE), "signed"),
+    "one lets calls happen": (effect("second", "first", approver=ALONE), "none"),
+}
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_edit_needs_a_name_as_sure_as_what_may_rest_on_it(case: str) -> None:
+    """The surest of all who are told apart at the node or after it; whoever decides alone asks for nothing more."""
+    draft, needed = EDITS[case]
+    plan = plan_of(stage("first"), draft, stage("third", "second"), start=Label.ENDORSED)
+    for position, level in ((-1, needed), (0, needed), (1, needed), (2, "none")):
+        assert identity.to_edit(plan, position) == level
+    claimed = approve("fourth", "third", role=By(role="f", quorum=2, identity="claimed"))
+    longer = plan_of(stage("first"), draft, stage("third", "second"), claimed, start=Label.ENDORSED)
+    assert [identity.to_edit(longer, position) for position in (0, 2)] == [
+        max(needed, "claimed", key=LEVELS.index),
+        "claimed",
+    ]
