@@ -243,3 +243,18 @@ def test_edit_needs_a_name_as_sure_as_what_may_rest_on_it(case: str) -> None:
         max(needed, "claimed", key=LEVELS.index),
         "claimed",
     ]
+
+
+def test_edit_of_the_first_node_needs_what_is_asked_there() -> None:
+    """Whoever answers for the node whose value is edited counts, be it the first."""
+    plan = plan_of(stage("first", operator=SURE), start=Label.ENDORSED)
+    assert (identity.to_edit(plan, -1), identity.to_edit(plan, 0), identity.to_edit(plan, 1)) == (
+        "signed",
+        "signed",
+        "none",
+    )
+
+
+def test_name_is_compared_as_it_is_written_with_single_spaces() -> None:
+    """What stands for a name keeps its words apart by one space."""
+    assert identity.plain("  Ana\t\u00a0ORTIZ ") == "ana ortiz"

@@ -611,6 +611,37 @@ def test_editor_is_none_of_the_quorum_that_lets_their_value_past_a_guard() -> No
     refused(driver, "You may not approve this", by="Eve")
 
 
+def test_one_person_lets_their_own_value_past_a_guard_where_one_is_asked() -> None:
+    """Where one person answers for a stage, whoever edited its value may approve it there."""
+    run = plan_of(stage("owed", guards=["g"], operator=by("ops", 1)), start=Label.ENDORSED)
+    driver = Driver(run).begin().fail().decide("edit", by="Eve", value=sealed("own")).finish("own", "escalate")
+    assert driver.gate.not_by == ()
+    assert driver.decide("approve", by="Eve").outcome is not None
+
+
+def test_nobody_of_a_quorum_approves_a_nameless_value_at_its_stage() -> None:
+    """A value of which nobody knows who gave it is let past a guard by none of several people."""
+    run = plan_of(stage("owed", guards=["g"], operator=by("ops")), start=Label.ENDORSED)
+    driver = Driver(run).begin().fail().decide("edit", by="Eve", value=sealed("own"))
+    driver.state = replace(driver.state, editor=())
+    refused(driver.finish("own", "escalate"), "not known who may not approve", by="Ana")
+
+
+def test_text_of_an_approved_value_names_whom_it_names() -> None:
+    """A field of an approved value holds off whom it names, and not whoever approved the value."""
+    run = plan_of(
+        stage("owed"),
+        approve("first", "owed", role=by("ops", 1)),
+        stage("letter", "first"),
+        approve("agreed", "letter", role=by(quorum=1), not_by=[Ref("first", ("clerk",))]),
+        stage("pay", "agreed"),
+        start=Label.ENDORSED,
+    )
+    driver = Driver(run).begin().finish({"clerk": "Cy"}).decide("approve", by="Ana").finish()
+    assert driver.gate.not_by == ("Cy",)
+    assert driver.decide("approve", by="Ana").run.node == "pay"
+
+
 def test_editor_is_none_of_the_quorum_at_a_call() -> None:
     """Whoever edited what a stage works on is none of those who let its calls happen."""
     run = plan_of(stage("owed"), effect("pay", "owed", approver=by("ops")), start=Label.ENDORSED)
