@@ -453,7 +453,10 @@ def test_new_attempt_voids_the_votes_on_the_last() -> None:
     # A retry comes by a gate of another kind, since an escalation takes none.
     refused(driver, "does not answer this", "retry", by="Ana")
     driver.decide("edit", by="Ben", value=sealed("three")).finish("three", "block")
-    driver.decide("retry", by="Ana").finish("four", "escalate")
+    blocked = driver.state
+    driver.decide("retry", by="Ana")
+    assert (blocked.editor, driver.state.editor) == (("Ben",), ())
+    driver.finish("four", "escalate")
     assert (driver.gate.votes, driver.gate.not_by) == ((), ())
     assert driver.decide("approve", by="Ana").decide("approve", by="Ben").outcome is not None
 
