@@ -22,7 +22,7 @@ def opened(
     candidate: Sealed | None,
     call: Call | None,
     before: bool,
-    handed_on: bool = False,
+    handed_on: bool,
 ) -> Gate:
     """A gate, whose evidence is everything that the person is shown."""
     shown = {ref.node: state.values[ref.node].sealed.digest for ref in node.reads}

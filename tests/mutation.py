@@ -57,6 +57,22 @@ ROUNDS = (
 
 EQUIVALENT: dict[tuple[str, str], str] = {
     (
+        'state = replace(anew(state), at=at, feedback=(), let_in="", edited=None, editor=())',
+        "without editor=",
+    ): "who gave a value is looked at only where there is one",
+    (
+        "editor = state.editor if edited else ()",
+        "always the first",
+    ): "whoever gave a value is forgotten with it",
+    (
+        "handed_on: bool = False",
+        "True",
+    ): "every gate that the machine opens says whether it was handed on",
+    (
+        'return f"{100 + (int(evidence[:12], 16) + 450 * which) % 900}{gate % 10}"',
+        "another operator",
+    ): "half of the way round is the same number in both directions",
+    (
         "kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}",
         "1 + 1",
     ): "the one name without a position is the input's, and an edit of the input replaces it anyway",
