@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,9 @@ from gatework.cli.output import AsJson, clean, dump, say
 from gatework.cli.serve import PANEL
 from gatework.cli.session import REFUSED, fail, ran
 from gatework.errors import ConfigError
-from gatework.notify import HOOK, TEST, Hook, NotDelivered, Notice, Where, deliver, hook, message
+
+if TYPE_CHECKING:
+    from gatework.notify import Hook
 
 _MOST_HEARD = 2_000
 """How much is shown of what a command writes to its standard error."""
@@ -34,6 +36,8 @@ def notify(
     Workers tell; set the variable for them. With --test one message of the type `test` is sent as a worker would send
     it. Exit code 1 where it is not delivered.
     """
+    from gatework.notify import HOOK, NotDelivered, hook
+
     to = hook()
     if to is None:
         raise ConfigError(
@@ -70,6 +74,8 @@ def notify(
 
 async def _sent(to: Hook, heard: IO[bytes]) -> str:
     """Send one message as a worker would; its id. Raises `NotDelivered`."""
+    from gatework.notify import TEST, Notice, Where, deliver, message
+
     now = datetime.now(UTC)
     id = f"msg_test_{os.urandom(12).hex()}"
     notice = Notice(

@@ -102,6 +102,14 @@ def test_identities_are_in_their_order(given_: Identity, needed: Identity) -> No
     assert LEVELS == ("none", "claimed", "authenticated", "signed")
 
 
+def test_numbers_of_a_gate_stay_what_they_are() -> None:
+    """Histories hold decisions by number: the same evidence has the same numbers in every version."""
+    one = "ec31682fde561917952ff78a7a8adeffd0febc372dd26871916c46c630381b45"
+    other = "5e4a4501365904b94838dd24be8a53991d1603a594a63e164fc0eab361d325b5"
+    assert (digits(1, one, 0), digits(1, one, 1)) == ("2141", "6641")
+    assert (digits(12, other, 0), digits(12, other, 1)) == ("3012", "7512")
+
+
 @given(st.integers(1, 10_000), HEX)
 def test_numbers_of_a_gate_are_four_digits_and_never_the_same(number: int, evidence: str) -> None:
     """The two numbers of a gate differ, start with no zero, and end in the digit of the gate."""
