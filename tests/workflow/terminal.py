@@ -16,9 +16,11 @@ from pathlib import Path
 from types import TracebackType
 
 SECONDS = 60
-# Makes the terminal on standard input the controlling one, so that Ctrl-C typed there is a signal.
+# Makes the terminal on standard input the controlling one, so that Ctrl-C typed there is a signal, and one that counts:
+# whoever runs the tests may have been told to ignore it.
 _AT_A_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; [signal.signal(number, signal.SIG_DFL) for number in (1, 2, 3)]; "
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
 _CODES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9])")
 
