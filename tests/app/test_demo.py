@@ -164,7 +164,7 @@ def test_demo_at_a_terminal_waits_for_a_person_goes_on_later_and_listens_elsewhe
     """A wrong number is refused; Ctrl-C leaves nothing running; started again it goes on where it waited."""
     with terminal(tmp_path, APPROVAL) as first:
         first.shows(f"Port {taken} or 8233 is taken, so Temporal listens at 127.0.0.1:")
-        first.shows("finance: approve owed")
+        first.shows("finance: approve")
         number = int(first.shows(r"approve refund-mail-[0-9a-f]{8} [0-9]{4}")[-4:])
         first.types("nonsense\r")
         first.shows("Type approve")
@@ -177,7 +177,7 @@ def test_demo_at_a_terminal_waits_for_a_person_goes_on_later_and_listens_elsewhe
     assert refunds(tmp_path) == []
     with terminal(tmp_path, APPROVAL) as second:
         second.shows("found from before: waiting at agreed")
-        second.shows("finance: approve owed")
+        second.shows("finance: approve")
         # Typed as a person does, with a slip of the finger.
         second.types(f"aprpo\x7f\x7f\x7fprove {number}\r")
         second.shows("Press Enter to stop the server")
