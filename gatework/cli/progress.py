@@ -67,8 +67,10 @@ def fields(seen: Seen) -> dict[str, Any]:
     progress = found.pop("progress") or {}
     waiting = progress.get("waiting")
     if waiting:
-        del waiting["shown"], waiting["left_out"]
-    found |= {"plan": progress.get("plan", ""), "stages": progress.get("nodes", ()), "waiting": waiting}
+        for values in ("shown", "left_out", "title", "guards"):
+            del waiting[values]
+    stages = [{name: value for name, value in node.items() if name != "result"} for node in progress.get("nodes", ())]
+    found |= {"plan": progress.get("plan", ""), "stages": stages, "waiting": waiting}
     return found
 
 
