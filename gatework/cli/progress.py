@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,18 +31,18 @@ _KEPT = 5
 """How many runs that have ended stay in the picture of all."""
 
 
-class View:
+class View(ABC):
     """Something that shows what is seen of runs, inside its block."""
 
     def __enter__(self) -> View:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        pass
+        return None
 
+    @abstractmethod
     def show(self, seen: Seen) -> None:
         """Show what is new."""
-        raise NotImplementedError
 
 
 def view(*, as_json: bool, one: bool, stderr: bool = False) -> View:
