@@ -195,7 +195,7 @@ def test_decision_in_another_terminal_is_taken_while_the_demo_asks(tmp_path: Pat
         demo.types("retry half of a no")
         typed = command.replace("WHY", "not owed")
         subprocess.run(typed, shell=True, env=environment(), cwd=Path.cwd(), check=True, timeout=60)
-        demo.shows("run aborted by .*: not owed")
+        demo.shows("abort by .*: not owed")
         demo.shows("Press Enter")
         demo.types("\r")
         assert demo.ends() == 0
