@@ -15,9 +15,9 @@ from gatework.canonical import Sealed
 from gatework.errors import ContractError, OrderError
 from gatework.events import Failed, Finished, Given
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
-from gatework.flow import is_private, leak, reads_outside
+from gatework.flow import is_private, leak, reads_outside, steering, vouched
 from gatework.labels import Label, combined
-from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, Work
+from gatework.plan import DEFAULT_BUDGET, Approval, Budget, Call, GuardUse, Node, Param, Plan, Work
 from gatework.state import Run, State
 from gatework.verdict import Word
 
@@ -29,12 +29,12 @@ _WORDS: tuple[Word, ...] = get_args(Word)
 
 def check_order(plan: Plan) -> None:
     """Raise `OrderError` unless each node of a plan has a name of its own and reads only what comes before it."""
-    known = {plan.input.name}
-    for node in plan.nodes:
+    known = set(plan.starts)
+    for node in plan.steps:
         if node.name in known or any(ref.node not in known for ref in node.reads):
             raise OrderError(f"The plan is out of order at {node.name}.")
         known.add(node.name)
-    if plan.result not in plan.index:
+    if plan.result not in plan.index or plan.index[plan.result] >= len(plan.nodes):
         raise OrderError("The result of the plan is the output of none of its nodes.")
 
 
@@ -43,7 +43,7 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
     inputs = {}
     labels = set()
     for param in node.params:
-        sealed, label = _input(param, state)
+        sealed, label = read(param, state)
         if not label.meets(param.label):
             raise OrderError(f"{node.name} asks for {param.label} {param.name} and would get {label}.")
         labels.add(label)
@@ -58,8 +58,12 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
         for ref in use.reads:
             if state.values[ref.node].label is Label.UNTRUSTED:
                 raise OrderError(f"{use.name} of {node.name} may not be limited by the untrusted {ref.node}.")
-    read = {ref.node for ref in node.reads} & _private(state)
-    if found := leak(node.tools, plan.contracts, outside=untrusted, private=bool(read)):
+    steers = steering(plan, node)
+    private = bool({ref.node for ref in (*node.reads, *steers)} & _private(state))
+    steered = any(state.values[ref.node].label is Label.UNTRUSTED for ref in steers)
+    if node.effects and steered and not vouched(plan, node):
+        raise OrderError(f"{node.name} holds an effect that outside text would pick, and nobody vouches for it there.")
+    if found := leak(node.tools, plan.contracts, outside=untrusted or steered, private=private):
         raise OrderError(f"Outside text could make {node.name} send what is private through {found[0].name}.")
     return inputs
 
@@ -71,9 +75,9 @@ def _may_give(node: Work, made: Label) -> bool:
     return made in (Label.PLAIN, node.label)
 
 
-def private(node: Node, state: State) -> bool:
+def private(plan: Plan, node: Node, state: State) -> bool:
     """Whether something that must not leave has a hand in what a node gives."""
-    return is_private(node, _private(state))
+    return is_private(plan, node, _private(state))
 
 
 def _private(state: State) -> frozenset[str]:
@@ -87,7 +91,15 @@ def allowance(plan: Plan, node: Work, state: State) -> Budget:
     """What the attempt that is due may spend: the smaller of what is left to its stage and to the run."""
     spent = minus(state.spent.get(node.name, Spent()), state.renewed)
     of_stage = left(node.budget or times(DEFAULT_BUDGET, node.attempts), spent)
-    return smaller(of_stage, left(plan.budget, total(state.spent.values()))) if plan.budget else of_stage
+    of_run = run_budget(plan, state)
+    return smaller(of_stage, left(of_run, total(state.spent.values()))) if of_run else of_stage
+
+
+def run_budget(plan: Plan, state: State) -> Budget | None:
+    """What the run may spend over all its stages; None where nothing limits it."""
+    if plan.budget is None or state.allowance is None:
+        return plan.budget or state.allowance
+    return smaller(plan.budget, state.allowance)
 
 
 def unaffordable(plan: Plan, node: Work, state: State) -> str:
@@ -96,7 +108,8 @@ def unaffordable(plan: Plan, node: Work, state: State) -> str:
     gone = used_up(allowance(plan, node, state), spent)
     if not gone:
         return ""
-    of_run = used_up(left(plan.budget, total(state.spent.values())), spent) if plan.budget else ()
+    limit = run_budget(plan, state)
+    of_run = used_up(left(limit, total(state.spent.values())), spent) if limit else ()
     whose = "the run" if of_run else node.name
     return f"the budget of {whose} has no {one_of(of_run or gone)} left"
 
@@ -104,7 +117,8 @@ def unaffordable(plan: Plan, node: Work, state: State) -> str:
 # -- inputs, verdicts, rules -----------------------------------------------------------------------
 
 
-def _input(param: Param, state: State) -> tuple[Sealed, Label]:
+def read(param: Param, state: State) -> tuple[Sealed, Label]:
+    """What an input of a node is given, and its label. Raises `OrderError` where there is no such field."""
     if isinstance(param.source, Const):
         return Sealed.of(param.source.data, b""), Label.PLAIN
     held = state.values[param.source.node]
@@ -142,9 +156,9 @@ def check_let_run(node: Work, run: Run, before: tuple[Given, ...]) -> None:
         raise OrderError(f"A guard did not let {node.name} run on these inputs, and it ran.")
 
 
-def charged(state: State, node: Work, spent: Spent) -> State:
-    """The state with what an attempt spent. Raises `OrderError` where nothing can have been spent like that."""
-    if unsound(spent) or any(node.tool(name) is None for name in spent.tool_calls):
+def charged(state: State, node: Work | Call, spent: Spent) -> State:
+    """The state with what an attempt, or a child run, spent. Raises `OrderError` where that cannot have been spent."""
+    if unsound(spent) or (isinstance(node, Work) and any(node.tool(name) is None for name in spent.tool_calls)):
         raise OrderError(f"{node.name} says that it spent what cannot be spent.")
     so_far = state.spent.get(node.name, Spent())
     return replace(state, spent={**state.spent, node.name: plus(so_far, spent)})
@@ -175,13 +189,13 @@ def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:
 
 
 def _by_hand(plan: Plan, state: State) -> set[str]:
-    """The values that a person gave, and what stages made of them.
+    """The values that a person gave, and what was made of them.
 
-    It ends at an endorser, whose value comes from our own records, and at an approval, which a person gave.
+    It ends at an endorser, whose value comes from our own records, and at what a person approved or answered.
     """
     found = {name for name, held in state.values.items() if held.by_hand}
-    for node in plan.nodes[: state.at]:
-        if node.kind == "stage" and any(ref.node in found for ref in node.reads):
+    for node in plan.steps[: state.at]:
+        if node.kind not in ("endorse", "approve", "ask") and any(ref.node in found for ref in node.reads):
             found.add(node.name)
     return found
 

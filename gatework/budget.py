@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from functools import reduce
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ MAX_COUNT = 10**9
 """Most that a field of `Spent` counts; more is no report of anything that happened."""
 
 _MONEY = re.compile(r"[0-9]{1,15}(\.[0-9]{1,30})?")
+_SMALLEST_SHARE = Decimal("0.000001")
 _EXACT = Context(prec=100)
 """Sums of amounts as `_MONEY` writes them lose no digit."""
 
@@ -91,6 +92,41 @@ def left(budget: Budget, spent: Spent) -> Budget:
         money=None if budget.money is None else _text(_difference(budget.money, spent.money)),
         tool_calls={tool: max(0, calls - spent.tool_calls.get(tool, 0)) for tool, calls in budget.tool_calls.items()},
         seconds=None if budget.seconds is None else _milliseconds(max(0.0, budget.seconds - spent.seconds)),
+        output_bytes=budget.output_bytes,
+    )
+
+
+def without(budget: Budget, reserved: Budget) -> Budget:
+    """What is left of a budget beside what is set aside; nothing where all of it is. What has no limit keeps none."""
+    return left(
+        budget,
+        Spent(
+            model_calls=reserved.model_calls or 0,
+            tokens=reserved.tokens or 0,
+            money=reserved.money or "0",
+            tool_calls=reserved.tool_calls,
+            seconds=reserved.seconds or 0.0,
+        ),
+    )
+
+
+def share(budget: Budget, many: int) -> tuple[int, Budget]:
+    """How many of so many may have an equal share of a budget, and the share, in which there is something of each part.
+
+    None may where nothing is left of some part.
+    """
+    whole = [n for n in (budget.model_calls, budget.tokens, *budget.tool_calls.values()) if n is not None]
+    empty = (budget.money is not None and Decimal(budget.money) == 0) or budget.seconds == 0
+    many = 0 if empty else min((many, *whole))
+    if many <= 0:
+        return 0, Budget()
+    money = _amount(budget.money)
+    return many, Budget(
+        model_calls=None if budget.model_calls is None else budget.model_calls // many,
+        tokens=None if budget.tokens is None else budget.tokens // many,
+        money=None if money is None else _text((money / many).quantize(_SMALLEST_SHARE, rounding=ROUND_DOWN)),
+        tool_calls={tool: calls // many for tool, calls in budget.tool_calls.items()},
+        seconds=None if budget.seconds is None else math.floor(budget.seconds / many * 1000) / 1000,
         output_bytes=budget.output_bytes,
     )
 

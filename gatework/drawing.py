@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from gatework.changes import words
 from gatework.expr import Ref
 from gatework.labels import Label
-from gatework.plan import Approval, Node, Plan, Work
+from gatework.plan import Approval, Call, Node, Plan, Question, Work
 
 _SHAPES = {
     "input": ('(["', '"])'),
@@ -40,15 +40,19 @@ def mermaid(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    ids = {plan.input.name: "n0"} | {node.name: f"n{i}" for i, node in enumerate(plan.nodes, start=1)}
+    ids = {start.name: "n0" for start in plan.inputs} | {
+        node.name: f"n{i}" for i, node in enumerate(plan.nodes, start=1)
+    }
     yield _HEAD
     yield "flowchart TD"
     yield f"  %% plan {plan.digest}"
     yield f"  accTitle: The plan of {_text(plan.name)}"
-    yield _node("n0", "input", plan.input.label, [_text(plan.input.name), f"{plan.input.label} input"])
+    for start in plan.inputs:
+        yield _node("n0", "input", start.label, [_text(start.name), f"{start.label} input"])
     for position, node in enumerate(plan.nodes, start=1):
-        lines = [f"{position} · {_text(node.name)}", *_said(node), node.label]
-        yield _node(ids[node.name], _shape(node), node.label, lines)
+        label = plan.label(node.name)
+        lines = [f"{position} · {_text(node.name)}", *_said(node), label]
+        yield _node(ids[node.name], _shape(node), label, lines)
     yield _node("out", "result", plan.label(plan.result), ["result"])
     before = "n0"
     for node in plan.nodes:
@@ -73,13 +77,24 @@ def _node(here: str, shape: str, label: Label, lines: list[str]) -> str:
 
 
 def _shape(node: Node) -> str:
-    return "approve" if isinstance(node, Approval) else "effect" if node.effects else node.kind
+    match node:
+        case Approval() | Question():
+            return "approve"
+        case Work():
+            return "effect" if node.effects else "endorse" if node.kind == "endorse" else "stage"
+        case Call():
+            return "effect" if node.effects else "stage"
+        case _:
+            return "stage"
 
 
 def _arrows(node: Node, ids: dict[str, str], here: str) -> Iterator[str]:
     if isinstance(node, Approval):
         yield f"{ids[node.value.node]} --> {here}"
         yield from (f"{ids[ref.node]} -.-> {here}" for ref in node.reads if ref.node != node.value.node)
+        return
+    if not isinstance(node, Work):
+        yield from (f"{ids[ref.node]} --> {here}" for ref in node.reads)
         return
     for param in node.params:
         if isinstance(param.source, Ref):
@@ -95,6 +110,9 @@ def _said(node: Node) -> Iterator[str]:
         yield _text(f"when {words.condition(node.when)}") if node.when else "always"
         if node.click:
             yield "a click is enough"
+        return
+    if not isinstance(node, Work):
+        yield node.kind
         return
     if node.kind == "endorse":
         yield _text(f"looked up by {words.name(node.runs)}")

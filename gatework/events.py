@@ -8,8 +8,9 @@ from typing import Literal
 
 from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
+from gatework.held import Held
 from gatework.journal import Call, Entry
-from gatework.plan import Identity
+from gatework.plan import Budget, Identity
 from gatework.verdict import Word
 
 
@@ -26,10 +27,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A run starts from an input that keeps to the plan's contract."""
+    """A run starts from inputs that keep to the plan's contracts."""
 
     plan: str
-    input: Sealed
+    inputs: Mapping[str, Held]
+    """By their names. What is known of each, the run that started this one says; else its label is the plan's."""
+    asks: bool = True
+    """Whether a person is asked where the work fails; else the run ends."""
+    allowance: Budget | None = None
+    """What the run may spend besides the plan's own budget."""
     kind: Literal["begun"] = "begun"
 
 
@@ -197,7 +203,44 @@ class Acted:
 Result = Finished | Stopped | Failed | Suspended
 """What comes of an attempt."""
 
-Action = Literal["approve", "reject", "retry", "edit", "abort"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elapsed:
+    """The time of a pause is over."""
+
+    plan: str
+    node: str
+    attempt: int
+    kind: Literal["elapsed"] = "elapsed"
+
+
+OutcomeKind = Literal["completed", "rejected", "aborted", "expired", "cancelled", "failed"]
+"""How a run ends. `failed`: its work did, and nobody is asked in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """A child run has ended."""
+
+    plan: str
+    node: str
+    attempt: int
+    child: int
+    outcome: OutcomeKind
+    output: Held | None = None
+    """With `completed`: what it gave, which keeps to the contract in the plan, and what is known of it."""
+    reason: str = ""
+    spent: Spent = field(default_factory=Spent)
+    acted: bool = False
+    """Whether it has changed the outside world, or may have."""
+    run: str = ""
+    """The server's id of the run."""
+    ledger: str = ""
+    """Digest of the last entry of its ledger."""
+    kind: Literal["returned"] = "returned"
+
+
+Action = Literal["approve", "reject", "retry", "edit", "answer", "abort"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +264,7 @@ class Decided:
     place: str = ""
     """For `edit`: the node (or the input) whose value is replaced; empty for the one that the gate is about."""
     value: Sealed | None = None
-    """For `edit`: the new value, which keeps to the contract of the place."""
+    """For `edit` and `answer`: the value, which keeps to the contract of the place."""
     kind: Literal["decided"] = "decided"
 
 
@@ -241,4 +284,4 @@ class Cancelled:
     kind: Literal["cancelled"] = "cancelled"
 
 
-Event = Begun | Result | Acted | Decided | Expired | Cancelled
+Event = Begun | Result | Acted | Elapsed | Returned | Decided | Expired | Cancelled

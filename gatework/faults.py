@@ -12,8 +12,23 @@ from gatework import canonical, grant, titles
 from gatework.canonical import Json
 from gatework.expr import Compare, Condition, Ref, parts, refs, render
 from gatework.flow import arguments, is_private, leak, reads_outside
+from gatework.gates import waits
 from gatework.labels import Label, combined
-from gatework.plan import MAX_QUORUM, QUEUE_FIX, Approval, Budget, By, Node, Plan, ToolUse, Work, is_queue, is_role
+from gatework.plan import (
+    MAX_QUORUM,
+    QUEUE_FIX,
+    Approval,
+    Budget,
+    By,
+    Call,
+    Node,
+    Pause,
+    Plan,
+    ToolUse,
+    Work,
+    is_queue,
+    is_role,
+)
 
 Fault = tuple[str, str, str]
 """Node, what is wrong there, what to do."""
@@ -21,16 +36,19 @@ Fault = tuple[str, str, str]
 
 def faults(plan: Plan) -> Iterator[Fault]:
     """What is wrong with a plan, as (node, problem, fix); nothing where it keeps every rule."""
-    known = {plan.input.name}
+    known = set(plan.starts)
     used: set[str] = {plan.result}
-    private: set[str] = set()
+    private = {start.name for start in plan.inputs if start.private}
     tools: dict[str, ToolUse] = {}
-    for name in (plan.name, plan.input.name, *(node.name for node in plan.nodes)):
+    for name in (*plan.name.split("."), *plan.starts, *plan.index):
         if not name.isidentifier():
             yield name, f"{name!r} is no name.", "Use letters, digits and _."
-    if plan.input.label is Label.APPROVED:
-        yield plan.input.name, "nobody has approved what a run starts from.", "Label it Untrusted or Endorsed."
-    for node in plan.nodes:
+    if "." not in plan.name:
+        # A part starts from what the plan around it gives, which knows who approved it.
+        for start in plan.inputs:
+            if start.label is Label.APPROVED:
+                yield start.name, "nobody has approved what a run starts from.", "Label it Untrusted or Endorsed."
+    for node in plan.steps:
         if node.name in known:
             yield node.name, f"two nodes are named {node.name}.", "Rename the variable, or use stage.as_('other')(…)."
         for ref in node.reads:
@@ -39,13 +57,13 @@ def faults(plan: Plan) -> Iterator[Fault]:
             used.add(ref.node)
         if known.issuperset(ref.node for ref in node.reads):
             yield from _label_faults(plan, node, private)
-            if is_private(node, private):
+            if is_private(plan, node, private):
                 private.add(node.name)
         yield from _number_faults(node)
         if isinstance(node, Work):
             yield from _grant_faults(plan, node, tools)
         known.add(node.name)
-    if plan.result not in known - {plan.input.name}:
+    if plan.result not in plan.index:
         yield plan.result, "the result is not the output of a stage.", "Return what a stage gave."
     for node in plan.nodes:
         if node.name not in used and node.name not in plan.acknowledged:
@@ -54,8 +72,10 @@ def faults(plan: Plan) -> Iterator[Fault]:
                 f"nothing uses the output of {node.name}.",
                 f"Use it, return it, or write `_ = {node.name}(…)` to say that it is meant so.",
             )
-    sealed = {plan.input.contract, *(node.contract for node in plan.nodes)}
-    for node in plan.nodes:
+    sealed = {start.contract for start in plan.inputs} | {plan.contract(node.name) for node in plan.steps} - {""}
+    for node in plan.steps:
+        if isinstance(node, Call):
+            sealed.update(param.contract for child in node.children for param in child.params)
         if isinstance(node, Work):
             sealed.update(param.contract for param in node.params)
             sealed.update(digest for use in node.tools for digest in (use.arguments, use.result))
@@ -70,6 +90,8 @@ def faults(plan: Plan) -> Iterator[Fault]:
 def _label_faults(plan: Plan, node: Node, private: set[str]) -> Iterator[Fault]:
     if isinstance(node, Approval):
         yield from _approval_faults(plan, node)
+        return
+    if not isinstance(node, Work):
         return
     labels = []
     for param in node.params:
@@ -182,7 +204,7 @@ def _is_number(value: object) -> bool:
 
 def _number_faults(node: Node) -> Iterator[Fault]:
     """Numbers that would let a node run or wait for no time or for ever, and names that do not say which."""
-    limits = [node.expires_seconds]
+    limits = [node.seconds if isinstance(node, Pause) else waits(node)]
     if isinstance(node, Work):
         yield from _by_faults(node, "who answers when it waits", node.operator)
         guards = (*node.before, *node.guards)
@@ -216,7 +238,7 @@ def _approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
     for ref in node.not_by:
         if plan.label(ref.node) is Label.UNTRUSTED:
             yield node.name, f"the untrusted {render(ref)} says who may not approve.", "Use endorsed values."
-        source = plan.nodes[plan.index[ref.node]] if ref.node in plan.index and not ref.path else None
+        source = plan.node(ref.node) if ref.node in plan.index and not ref.path else None
         if isinstance(source, Approval):
             if any(by.identity == "none" for by in source.asks):
                 fix = f"Give the role of {ref.node} identity='claimed' or more."

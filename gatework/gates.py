@@ -6,31 +6,43 @@ from gatework import canonical
 from gatework.canonical import Json, Sealed
 from gatework.errors import OrderError
 from gatework.identity import excluded
-from gatework.journal import Call
-from gatework.plan import Approval, Plan, ToolUse, Work
+from gatework.journal import Call as ToolCall
+from gatework.plan import (
+    OPERATOR,
+    Approval,
+    By,
+    Call,
+    Node,
+    Plan,
+    Question,
+    ToolUse,
+    Work,
+)
 from gatework.spelling import spelled
 from gatework.state import ALLOWED, Gate, GateKind, State
+from gatework.ways import passed_over
 
 
 def opened(
     plan: Plan,
     state: State,
-    node: Work | Approval,
+    node: Node,
     kind: GateKind,
     reasons: tuple[str, ...],
     *,
     candidate: Sealed | None,
-    call: Call | None,
+    call: ToolCall | None,
     before: bool,
     handed_on: bool,
 ) -> Gate:
     """A gate, whose evidence is everything that the person is shown."""
-    shown = {ref.node: state.values[ref.node].sealed.digest for ref in node.reads}
+    # What a way gave that was not taken is not there to be shown.
+    shown = {ref.node: state.values[ref.node].sealed.digest for ref in node.reads if ref.node in state.values}
     if candidate is not None:
         shown[node.name] = candidate.digest
     number = state.gates + 1
     seen: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
-    by = node.operator if isinstance(node, Work) else (handed_on and node.otherwise) or node.by
+    by = asked_at(node, handed_on=handed_on)
     if call is not None:
         assert isinstance(node, Work)
         # No node has such a name, so none of what is shown takes the place of another.
@@ -58,10 +70,30 @@ def opened(
         before=before,
         candidate=candidate,
         call=call,
-        expires_seconds=node.expires_seconds,
+        expires_seconds=waits(node),
         # The evidence of a run's first gate cannot have been another; that of later ones can.
         click=isinstance(node, Approval) and node.click and number == 1,
     )
+
+
+OPERATORS_SECONDS = 604_800.0
+"""How long a gate waits at a node that does not say: one at which nobody works, and nothing should go wrong."""
+
+
+def asked_at(node: Node, *, handed_on: bool = False) -> By:
+    """Who is asked where a node waits."""
+    match node:
+        case Work() | Call():
+            return node.operator
+        case Approval() | Question():
+            return (handed_on and node.otherwise) or node.by
+        case _:
+            return OPERATOR
+
+
+def waits(node: Node) -> float:
+    """How many seconds a gate of a node waits."""
+    return node.expires_seconds if isinstance(node, Work | Approval | Question | Call) else OPERATORS_SECONDS
 
 
 def granted(node: Work, tool: str) -> ToolUse:
@@ -72,24 +104,30 @@ def granted(node: Work, tool: str) -> ToolUse:
     return use
 
 
-def digest_of(plan: Plan, state: State, call: Call) -> str:
+def digest_of(plan: Plan, state: State, call: ToolCall) -> str:
     """What names the arguments of a call in the state, at gates and in receipts: the same arguments, the same digest.
 
     Salted as the input of the run is, which stays where it is once there was an effect: arguments are short.
     """
-    node = plan.nodes[state.at]
+    node = plan.steps[state.at]
     assert isinstance(node, Work)
     arguments = spelled(plan.contracts.get(granted(node, call.tool).arguments), call.arguments)
-    return Sealed.of(arguments, bytes.fromhex(state.values[plan.input.name].sealed.salt)).digest
+    salts = [state.values[start.name].sealed.salt for start in plan.inputs]
+    salt = salts[0] if len(salts) == 1 else canonical.digest("salts", salts)[:32]
+    return Sealed.of(arguments, bytes.fromhex(salt)).digest
 
 
 def fixed(plan: Plan, state: State, place: str) -> str:
     """Why the value of a place cannot be replaced, in a sentence; empty where it can."""
-    position = -1 if place == plan.input.name else plan.index.get(place, len(plan.nodes))
+    position = -1 if place in plan.starts else plan.index.get(place, len(plan.steps))
+    if state.ending is not None and position != state.at:
+        return "The run is being undone; only what undoes it now can be given by hand."
     if position > state.at:
         return f"There is no value named {place} yet."
-    if position >= 0 and isinstance(plan.nodes[position], Approval):
-        return f"{place} is an approval; edit the value that it approves."
+    if position >= 0 and (why := _given_on(plan.steps[position])):
+        return why
+    if position >= 0 and passed_over(state, plan.steps[position]):
+        return f"{place} is in a way that was not taken."
     acted = {done.node for done in state.acts.values() if done.happened}
     if place in acted and position < state.at:
         return f"{place} records an effect that has happened; it cannot be edited."
@@ -99,13 +137,29 @@ def fixed(plan: Plan, state: State, place: str) -> str:
     return ""
 
 
-def _place(plan: Plan, state: State, node: Work | Approval, *, before: bool) -> str:
+def _given_on(node: Node) -> str:
+    """Why nobody can give the value of such a node by hand; empty where they can."""
+    match node:
+        case Work():
+            return ""
+        case Approval():
+            return f"{node.name} is an approval; edit the value that it approves."
+        case Question():
+            return f"{node.name} was answered by a person; what rests on the answer can be edited."
+        case Call() if node.kind != "parallel":
+            return ""
+        case _:
+            return f"{node.name} has no value of its own; edit one that it rests on."
+
+
+def _place(plan: Plan, state: State, node: Node, *, before: bool) -> str:
     """What an edit at a gate replaces unless it names another place."""
     if isinstance(node, Approval):
         return node.value.node
+    before = before or bool(_given_on(node))
     read = []
     for ref in node.reads if before else ():
-        source = plan.nodes[plan.index[ref.node]] if ref.node in plan.index else None
+        source = plan.node(ref.node) if ref.node in plan.index else None
         read.append(source.value.node if isinstance(source, Approval) else ref.node)
     return next((name for name in read if not fixed(plan, state, name)), node.name)
 
@@ -119,5 +173,5 @@ def in_doubt(plan: Plan, gate: Gate) -> bool:
     """Whether another attempt could repeat an effect: nothing but the person at the gate can tell what became of it."""
     if gate.kind != "unknown":
         return False
-    node = plan.nodes[plan.index[gate.node]]
+    node = plan.node(gate.node)
     return gate.call is None or not (isinstance(node, Work) and granted(node, gate.call.tool).probe)

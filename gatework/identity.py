@@ -15,7 +15,7 @@ from typing import get_args
 from gatework.events import Decided
 from gatework.expr import ExprError, Ref, resolve
 from gatework.labels import Label
-from gatework.plan import Approval, By, Identity, Node, Plan
+from gatework.plan import Approval, By, Call, Identity, Node, Plan, Work
 from gatework.state import Gate, State
 
 _LEVELS: tuple[Identity, ...] = get_args(Identity)
@@ -101,15 +101,25 @@ def to_edit(plan: Plan, position: int) -> Identity:
     the name of the one is known as surely as that of the other.
     """
     needed: Identity = "none"
-    for node in plan.nodes[max(position, 0) :]:
-        if isinstance(node, Approval):
-            asked = node.asks if node.tells_apart else ()
-        else:
-            approvers = tuple(use.approver for use in node.tools if use.approver)
-            asked = tuple(by for by in (node.operator, *approvers) if by.quorum > 1)
-        for by in asked:
-            needed = needed if surely(needed, by.identity) else by.identity
+    for node in plan.steps[max(position, 0) :]:
+        for identity in _told_apart(node):
+            needed = needed if surely(needed, identity) else identity
     return needed
+
+
+def _told_apart(node: Node) -> tuple[Identity, ...]:
+    """How surely it must be known who people are, of each who are told from each other at a node."""
+    match node:
+        case Approval():
+            return tuple(by.identity for by in node.asks) if node.tells_apart else ()
+        case Work():
+            approvers = tuple(use.approver for use in node.tools if use.approver)
+            return tuple(by.identity for by in (node.operator, *approvers) if by.quorum > 1)
+        case Call():
+            operator = (node.operator.identity,) if node.operator.quorum > 1 else ()
+            return (*operator, *(child.identity for child in node.children))
+        case _:
+            return ()
 
 
 def excluded(plan: Plan, state: State, node: Node, by: By) -> tuple[str, ...]:

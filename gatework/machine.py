@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from gatework import calls, identity
+from gatework import calls, children, decisions, ways
 from gatework.admission import (
     admitted,
     allowance,
@@ -38,43 +38,29 @@ from gatework.admission import (
     check_evidence,
     check_let_run,
     check_order,
-    one_of,
     said_by,
 )
+from gatework.canonical import Sealed
 from gatework.errors import DecisionError, OrderError
 from gatework.events import (
     Acted,
     Begun,
     Cancelled,
     Decided,
+    Elapsed,
     Event,
     Expired,
     Failed,
     Finished,
     Result,
+    Returned,
     Stopped,
     Suspended,
 )
-from gatework.gates import fixed, in_doubt, repeats
-from gatework.onward import again, ask, end, enter, hold, start
-from gatework.plan import Approval, Budget, Plan, Work
-from gatework.state import (
-    ALLOWED,
-    Act,
-    Done,
-    Due,
-    Gate,
-    GateKind,
-    Held,
-    Outcome,
-    Receipt,
-    Run,
-    State,
-    Step,
-    Vote,
-    by_hand,
-    inputs_digest,
-)
+from gatework.gates import repeats
+from gatework.onward import again, another_round, ask, end, enter, hold, on_with
+from gatework.plan import Budget, Call, Pause, Plan, Work
+from gatework.state import Act, Due, GateKind, Outcome, Receipt, Run, Spawn, State, Step, Wait
 
 # -- the two functions -----------------------------------------------------------------------------
 
@@ -94,21 +80,31 @@ def due(plan: Plan, state: State) -> Due:
         return state.outcome
     if state.gate is not None:
         return state.gate
-    node = plan.nodes[state.at]
-    if not isinstance(node, Work):
-        raise OrderError(f"{node.name} waits for a person, and no gate is open.")
-    for earlier in plan.nodes[: state.at]:
-        if earlier.name not in state.values:
+    node = plan.steps[state.at]
+    for earlier in plan.nodes[: state.at] if state.ending is None else ():
+        if not ways.settled(state, earlier):
             raise OrderError(f"{node.name} may not start: {earlier.name} holds no receipt.")
-    if state.pending:
-        return calls.due(plan, state, node)
+    match node:
+        case Work():
+            return calls.due(plan, state, node) if state.pending else _attempt(plan, state, node)
+        case Pause():
+            return Wait(plan=state.plan, node=node.name, attempt=state.attempts[node.name], seconds=node.seconds)
+        case Call():
+            return children.spawned(plan, node, state)
+        case _:
+            raise OrderError(f"{node.name} waits for a person, and no gate is open.")
+
+
+def _attempt(plan: Plan, state: State, node: Work) -> Run:
+    inputs = admitted(plan, node, state)
     run = Run(
         plan=state.plan,
         node=node.name,
         attempt=state.attempts[node.name],
-        inputs=admitted(plan, node, state),
+        inputs=inputs,
         feedback=state.feedback,
-        edited=state.edited,
+        # At the end of a loop nothing works: its guard looks at what the round gave.
+        edited=inputs[node.params[0].name] if node.until and state.edited is None else state.edited,
         journal=state.journal,
         limits={ref.node: state.values[ref.node].sealed for use in node.tools for ref in use.reads},
         # The guards of a person's value look at it, whatever the stage has left.
@@ -139,12 +135,16 @@ def step(plan: Plan, state: State, event: Event) -> Step:
             return _suspend(plan, state, event)
         case Acted():
             return _act(plan, state, event)
+        case Elapsed():
+            return _elapse(plan, state, event)
+        case Returned():
+            return _return(plan, state, event)
         case Decided():
-            return _decide(plan, state, event)
+            return decisions.decide(plan, state, event)
         case Expired():
-            return _expire(plan, state, event)
+            return decisions.expire(plan, state, event)
         case Cancelled():
-            return end(state, Outcome(kind="cancelled", reason=event.reason))
+            return _cancel(plan, state, event)
         case _:
             assert_never(event)
 
@@ -158,11 +158,20 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
     if event.plan != state.plan:
         raise OrderError("The input is for another plan.")
     check_order(plan)
-    if not event.input.intact:
-        raise OrderError("The digest of the input is not that of its data.")
-    held = Held(sealed=event.input, label=plan.input.label)
-    receipt = Receipt(kind="begun", node=plan.input.name, output=event.input.digest, label=held.label)
-    return enter(plan, replace(state, begun=True, values={plan.input.name: held}), 0, (receipt,))
+    if event.inputs.keys() != plan.starts.keys():
+        raise OrderError("The run does not start from what its plan starts from.")
+    values, receipts = {}, []
+    for known in plan.inputs:
+        held = event.inputs[known.name]
+        if not held.sealed.intact:
+            raise OrderError("The digest of the input is not that of its data.")
+        if not held.label.meets(known.label):
+            raise OrderError(f"The plan starts from {known.label} {known.name}, and was given {held.label}.")
+        held = replace(held, label=known.label, private=held.private or known.private)
+        values[known.name] = held
+        receipts.append(Receipt(kind="begun", node=known.name, output=held.sealed.digest, label=held.label))
+    begun = replace(state, begun=True, values=values, asks=event.asks, allowance=event.allowance)
+    return enter(plan, begun, 0, tuple(receipts) or (Receipt(kind="begun"),))
 
 
 def _finish(plan: Plan, state: State, event: Finished) -> Step:
@@ -190,6 +199,8 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         how=event.evidence,
     )
     state = charged(state, node, event.spent)
+    if node.until is not None and said["retry"] and not said["block"] and state.edited is None:
+        return _round(plan, state, node, said["retry"], receipt, event.output)
     if (said["block"] or said["retry"]) and repeats(node, state):
         return ask(plan, state, node, "unknown", said["block"] or said["retry"], (receipt,), candidate=event.output)
     if said["block"]:
@@ -199,6 +210,47 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
     if said["escalate"]:
         return ask(plan, state, node, "escalated", said["escalate"], (receipt,), candidate=event.output)
     return hold(plan, state, event.output, receipt)
+
+
+def _round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipt: Receipt, output: Sealed) -> Step:
+    """The guard at the end of a loop asks for another round."""
+    assert node.until is not None
+    if ways.rounds_left(node, state):
+        return another_round(plan, state, node, reasons, (receipt,))
+    if node.until.spent == "ask":
+        return ask(plan, state, node, "spent", reasons, (receipt,), candidate=output)
+    return hold(plan, state, output, replace(receipt, action="accepted", reason="its rounds are spent"))
+
+
+def _elapse(plan: Plan, state: State, event: Elapsed) -> Step:
+    wanted = due(plan, state)
+    if not isinstance(wanted, Wait) or _of(event) != _of(wanted):
+        raise OrderError("No such time is to pass.")
+    node = plan.steps[state.at]
+    state = replace(state, marks={**state.marks, node.name: 1})
+    return enter(plan, state, state.at + 1, (Receipt(kind="waited", node=node.name),))
+
+
+def _return(plan: Plan, state: State, event: Returned) -> Step:
+    wanted = due(plan, state)
+    if not isinstance(wanted, Spawn) or _of(event) != _of(wanted) or event.child not in state.running:
+        raise OrderError("No such child run is under way.")
+    node = plan.steps[state.at]
+    assert isinstance(node, Call)
+    state, receipt = children.returned(node, charged(state, node, event.spent), event)
+    if event.outcome != "completed" and node.failed == "stop":
+        return ask(plan, state, node, "failed", children.failures(state), (receipt,))
+    return on_with(plan, state, node, (receipt,))
+
+
+def _of(one: Elapsed | Returned | Wait | Spawn) -> tuple[str, str, int]:
+    return one.plan, one.node, one.attempt
+
+
+def _cancel(plan: Plan, state: State, event: Cancelled) -> Step:
+    if state.ending is not None:
+        raise OrderError("The run is ending already.")
+    return end(plan, state, Outcome(kind="cancelled", reason=event.reason))
 
 
 def _stop(plan: Plan, state: State, event: Stopped) -> Step:
@@ -254,128 +306,9 @@ def _act(plan: Plan, state: State, event: Acted) -> Step:
         raise OrderError(f"The result is of a call of another attempt; one of {wanted.node} is due.")
     if event.call != wanted.call.id:
         raise OrderError(f"The result is of another call; one of {wanted.call.tool} is due.")
-    node = plan.nodes[state.at]
+    node = plan.steps[state.at]
     assert isinstance(node, Work)
     return calls.act(plan, state, node, event)
-
-
-def _decide(plan: Plan, state: State, event: Decided) -> Step:
-    gate = state.gate
-    if gate is None:
-        raise DecisionError("Nothing waits for a decision now.")
-    if event.action not in ALLOWED[gate.kind]:
-        raise DecisionError(f"{event.action} does not answer this; send {one_of(ALLOWED[gate.kind])}.")
-    if event.number and event.number not in (gate.number, gate.full_number):
-        raise DecisionError("That is not the number on the panel as it stands now; reload it and read it again.")
-    if event.action == "approve" and not event.number and not gate.click:
-        raise DecisionError("Send the four digits on the panel: they show that you saw this evidence.")
-    if event.action == "retry" and not event.number and in_doubt(plan, gate):
-        raise DecisionError('The effect may happen twice; if you are sure, send {"number": …} with the four digits.')
-    if event.evidence and event.evidence != gate.evidence:
-        raise DecisionError("The evidence has changed since you saw it; look at it again.")
-    if why := identity.refused(gate, event):
-        raise DecisionError(why)
-    receipt = Receipt(
-        kind="decided",
-        node=gate.node,
-        gate=gate.id,
-        evidence=gate.evidence,
-        action=event.action,
-        by=event.by,
-        identity=event.identity,
-        how=event.proof,
-        reason=event.note,
-        output=event.value.digest if event.value is not None else "",
-    )
-    match event.action:
-        case "approve":
-            return _approve(plan, state, gate, event, receipt)
-        case "reject" if gate.kind == "call":
-            return _refuse(plan, state, gate, event.note, receipt)
-        case "reject":
-            return end(state, Outcome(kind="rejected", node=gate.node, reason=event.note, by=event.by), receipt)
-        case "abort":
-            return end(state, Outcome(kind="aborted", node=gate.node, reason=event.note, by=event.by), receipt)
-        case "retry":
-            work = plan.nodes[state.at]
-            assert isinstance(work, Work)
-            feedback = (*state.feedback, event.note) if event.note else state.feedback
-            again_ = gate.call.key if gate.call is not None and gate.kind == "unknown" else ""
-            fresh = replace(state, edited=None, editor=())
-            return start(plan, fresh, work, feedback, (receipt,), fresh=True, let_again=again_)
-        case "edit":
-            return _edit(plan, state, gate, event, receipt)
-
-
-def _expire(plan: Plan, state: State, event: Expired) -> Step:
-    gate = state.gate
-    if gate is None or gate.id != event.gate:
-        raise OrderError("The gate that expired does not wait.")
-    nobody = f"{'not enough' if gate.votes else 'nobody'} of {gate.role} answered in time"
-    node = plan.nodes[state.at]
-    if isinstance(node, Approval) and node.otherwise is not None and not gate.handed_on:
-        return ask(plan, state, node, "approval", (*gate.reasons, nobody), (), handed_on=True)
-    return end(state, Outcome(kind="expired", node=gate.node, reason=nobody))
-
-
-# -- what a person decided -------------------------------------------------------------------------
-
-
-def _approve(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt) -> Step:
-    votes = (*gate.votes, Vote(by=event.by, identity=event.identity))
-    if gate.by.quorum > 1:
-        receipt = replace(receipt, how={**receipt.how, "approvals": len(votes), "quorum": gate.by.quorum})
-    if len(votes) < gate.by.quorum:
-        return Step(state=replace(state, gate=replace(gate, votes=votes)), receipts=(receipt,))
-    by = tuple(vote.by for vote in votes if vote.by)
-    node = plan.nodes[state.at]
-    if isinstance(node, Approval):
-        approved = state.values[node.value.node].sealed
-        return hold(plan, state, approved, replace(receipt, output=approved.digest, label=node.label), by=by)
-    if gate.kind == "call":
-        return calls.let(plan, state, node, receipt)
-    if gate.candidate is not None:
-        receipt = replace(receipt, output=gate.candidate.digest, label=node.label)
-        return hold(plan, state, gate.candidate, receipt, by=by)
-    # A guard asked before the node ran: it runs now, on what the guard looked at, and on nothing else.
-    let_in = inputs_digest(admitted(plan, node, state))
-    receipt = replace(receipt, inputs=let_in)
-    return start(plan, replace(state, let_in=let_in), node, state.feedback, (receipt,), fresh=True)
-
-
-def _refuse(plan: Plan, state: State, gate: Gate, note: str, receipt: Receipt) -> Step:
-    node = plan.nodes[state.at]
-    assert isinstance(node, Work)
-    assert gate.call is not None
-    reason = f"a person refused this call of {gate.call.tool}" + (f": {note}" if note else "")
-    return calls.refuse(plan, state, node, reason, (receipt,))
-
-
-def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt) -> Step:
-    place = event.place or gate.place
-    if event.value is None or not event.value.intact:
-        raise DecisionError("Send the corrected value as JSON.")
-    if why := fixed(plan, state, place):
-        raise DecisionError(why)
-    position = plan.index.get(place, -1)
-    if why := identity.unsure(event, identity.to_edit(plan, position)):
-        raise DecisionError(why)
-    node = None if position < 0 else plan.nodes[position]
-    assert not isinstance(node, Approval)
-    who = (event.by,) if event.by else ()
-    receipt = replace(receipt, node=place)
-    kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}
-    if node is None:
-        kept[place] = replace(state.values[place], sealed=event.value, by_hand=True, editor=who)
-        return enter(plan, replace(state, values=kept), 0, (receipt,))
-    state = replace(state, values=kept, at=position, let_in="", edited=event.value, editor=who)
-    if node.effects:
-        # What a person writes for an effect says that it has happened.
-        written = Done(node=place, tool="", arguments="", outcome="done")
-        state = replace(state, acts={**state.acts, by_hand(place): written})
-    if not node.guards:
-        return hold(plan, state, event.value, receipt)
-    return start(plan, state, node, (), (receipt,))
 
 
 # -- checks ----------------------------------------------------------------------------------------
@@ -387,8 +320,8 @@ def _answered(plan: Plan, state: State, event: Result) -> tuple[Work, Run]:
         raise OrderError(f"The run waits for a person at {state.gate.node}; no result is due.")
     wanted = due(plan, state)
     if not isinstance(wanted, Run):
-        raise OrderError(f"The run waits for a call that {plan.nodes[state.at].name} asked for; no result is due.")
-    node = plan.nodes[state.at]
+        raise OrderError(f"The run waits for a call that {plan.steps[state.at].name} asked for; no result is due.")
+    node = plan.steps[state.at]
     assert isinstance(node, Work)
     if event.plan != state.plan:
         raise OrderError(f"The result is for another plan than the one of this run; {node.name} is due.")

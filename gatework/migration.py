@@ -15,13 +15,14 @@ from gatework.events import Migrated
 from gatework.onward import enter
 from gatework.plan import Plan
 from gatework.state import Receipt, State, Step
+from gatework.ways import back_to, settled
 
 
 def kept(plan: Plan, to: Plan, state: State) -> tuple[str, ...]:
     """The nodes whose values a run takes along to another plan, in order."""
     names = []
     for here, there in zip(plan.nodes, to.nodes, strict=False):
-        if here != there or here.name not in state.values:
+        if here != there or not settled(state, here):
             break
         names.append(here.name)
     return tuple(names)
@@ -39,7 +40,9 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
         raise DecisionError(f"The run has ended ({state.outcome.kind}); nothing more can be done in it.")
     if to.digest == plan.digest:
         raise DecisionError("The run is held to that plan already.")
-    if to.input != plan.input:
+    if state.ending is not None:
+        raise DecisionError("The run is being undone; finish that on its own plan.")
+    if to.inputs != plan.inputs:
         raise DecisionError("The other plan starts from something else; start a new run on it.")
     try:
         check_order(to)
@@ -59,8 +62,10 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
         reason=event.note,
         how={"kept": list(taken)},
     )
-    values = {name: held for name, held in state.values.items() if name == plan.input.name or name in taken}
+    kept_state = back_to(plan, state, len(taken))
+    if any(work.undo not in to.index for work in state.undoable):
+        raise DecisionError("The other plan cannot undo what the run has done; finish this run on its own plan.")
     # An effect that is known not to have happened leaves nothing behind.
     acts = {key: done for key, done in state.acts.items() if done.happened}
-    moved = replace(state, plan=to.digest, values=values, acts=acts)
+    moved = replace(kept_state, plan=to.digest, acts=acts)
     return enter(to, moved, len(taken), (receipt,))

@@ -3,29 +3,85 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
+from gatework import children, ways
 from gatework.admission import admitted, private, reason_to_ask, unaffordable
 from gatework.budget import Spent
 from gatework.canonical import Sealed
 from gatework.errors import OrderError
 from gatework.expr import render
 from gatework.gates import opened
-from gatework.journal import Call
-from gatework.plan import Approval, Plan, Work
-from gatework.state import GateKind, Held, Outcome, Receipt, State, Step
+from gatework.held import Held
+from gatework.journal import Call as ToolCall
+from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
+from gatework.state import GateKind, Outcome, Receipt, State, Step, Undoable
+
+Receipts = tuple[Receipt, ...]
 
 
-def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> Step:
-    """Arrive at a node, passing over approvals that their rule gives."""
-    state = replace(anew(state), at=at, feedback=(), let_in="", edited=None, editor=())
-    if at == len(plan.nodes):
-        return end(state, Outcome(kind="completed", node=plan.result), *receipts)
-    node = plan.nodes[at]
-    if isinstance(node, Work):
-        return start(plan, state, node, (), receipts, fresh=True)
-    asked = reason_to_ask(plan, node, state)
-    if asked:
-        return ask(plan, state, node, "approval", (asked,), receipts)
+def enter(plan: Plan, state: State, at: int, receipts: Receipts, *, feedback: tuple[str, ...] = ()) -> Step:
+    """Arrive at a node, passing over ways that are not taken and all that needs neither work nor time nor a person.
+
+    `feedback` is for the stage that comes next.
+    """
+    while True:
+        while at < len(plan.nodes) and ways.passed_over(state, plan.nodes[at]):
+            at += 1
+        state = replace(anew(state), at=at, feedback=(), let_in="", edited=None, editor=())
+        if at == len(plan.nodes):
+            return end(plan, state, Outcome(kind="completed", node=plan.result), *receipts)
+        node = plan.nodes[at]
+        if not isinstance(node, Part):
+            state = replace(state, branches={}, running={})
+        try:
+            arrived = _arrived(plan, state, node, receipts, feedback)
+        except OrderError as error:
+            return ask(plan, _counted(state, node), node, "failed", (error.message,), receipts)
+        if isinstance(arrived, Step):
+            return arrived
+        state, more = arrived
+        receipts, at = (*receipts, *more), at + 1
+
+
+def _arrived(
+    plan: Plan, state: State, node: Node, receipts: Receipts, feedback: tuple[str, ...]
+) -> Step | tuple[State, Receipts]:
+    """The step that ends at a node; or the state behind it, with receipts, where the run goes on at once."""
+    match node:
+        case Work():
+            return start(plan, state, node, feedback, receipts, fresh=True)
+        case Approval():
+            if asked := reason_to_ask(plan, node, state):
+                return ask(plan, state, node, "approval", (asked,), receipts)
+            return _by_rule(plan, state, node)
+        case Question():
+            return ask(plan, state, node, "question", (node.prompt,), receipts)
+        case Pause():
+            return Step(state=_counted(state, node), receipts=receipts)
+        case Choice():
+            way, reason = ways.chosen(node, state)
+            return replace(state, marks={**state.marks, node.name: way}), (ways.chose(node, way, reason),)
+        case Join():
+            return given(state, node, ways.joined(plan, node, state))
+        case Loop():
+            held = ways.first_round(node, state)
+            state = replace(state, marks={**state.marks, node.name: 1})
+            return with_value(state, node, held), (ways.rounded(node, held, 1),)
+        case Call():
+            return call(plan, _counted(state, node), node, receipts)
+        case Part():
+            source = state.branches[node.child].held
+            assert source is not None
+            of = plan.node(node.call)
+            assert isinstance(of, Call)
+            return given(state, node, children.part_of(node, source))
+        case _:
+            assert_never(node)
+
+
+def _by_rule(plan: Plan, state: State, node: Approval) -> tuple[State, Receipts]:
+    """Past an approval that the plan's own rule gives."""
     assert node.when is not None
     sealed = state.values[node.value.node].sealed
     receipt = Receipt(
@@ -36,17 +92,88 @@ def enter(plan: Plan, state: State, at: int, receipts: tuple[Receipt, ...]) -> S
         action="auto",
         reason=f"no person is asked unless {render(node.when)}",
     )
-    went_on = hold(plan, state, sealed, receipt)
-    return Step(state=went_on.state, receipts=(*receipts, *went_on.receipts))
+    held = Held(sealed=sealed, label=node.label, private=private(plan, node, state))
+    return with_value(state, node, held), (receipt,)
+
+
+def given(state: State, node: Join | Part, held: Held) -> tuple[State, Receipts]:
+    """Past a node that gives on what another gave."""
+    receipt = Receipt(kind="joined", node=node.name, output=held.sealed.digest, label=held.label)
+    return with_value(state, node, held), (receipt,)
+
+
+def with_value(state: State, node: Node, held: Held) -> State:
+    """The state in which a node holds a value."""
+    return replace(state, values={**state.values, node.name: held})
 
 
 def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tuple[str, ...] = ()) -> Step:
-    """The node at `at` has its value: go on to the next. `by`: who approved it."""
-    node = plan.nodes[state.at]
+    """The node at `at` has its value: go on to the next. `by`: who approved or answered it."""
+    node = plan.steps[state.at]
     edited = state.edited is not None
     editor = state.editor if edited else ()
-    held = Held(sealed=sealed, label=node.label, by_hand=edited, private=private(node, state), by=by, editor=editor)
-    return enter(plan, replace(state, values={**state.values, node.name: held}), state.at + 1, (receipt,))
+    label = plan.label(node.name)
+    kept = private(plan, node, state)
+    held = Held(sealed=sealed, label=label, by_hand=edited, private=kept, by=by, editor=editor)
+    if isinstance(node, Work) and node.until and not edited:
+        # It looked at the value, and gives it on with all that is known of it.
+        held = replace(state.values[node.reads[0].node], sealed=sealed, label=label)
+    return go_on(plan, state, node, held, (receipt,))
+
+
+def go_on(plan: Plan, state: State, node: Node, held: Held, receipts: Receipts) -> Step:
+    """A node holds a value: go on to the next; from an undo to the one before it."""
+    state = with_value(state, node, held)
+    if state.ending is not None:
+        return unwind(plan, replace(state, undoable=state.undoable[:-1]), receipts)
+    if isinstance(node, Work) and node.undo:
+        undo = plan.node(node.undo)
+        read = {ref.node: state.values[ref.node] for ref in undo.reads}
+        state = replace(state, undoable=(*state.undoable, Undoable(undo=node.undo, values=read)))
+    return enter(plan, state, state.at + 1, receipts)
+
+
+def call(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step | tuple[State, Receipts]:
+    """Have child runs under way for as long as some are left to come to something; then go on, or ask a person."""
+    many = children.count(node, state)
+    state, called = children.admitted(plan, node, state)
+    receipts = (*receipts, *called)
+    failed = children.failures(state)
+    if state.running:
+        return Step(state=state, receipts=receipts)
+    if len(state.branches) < many:
+        return ask(plan, state, node, "exhausted", ("the budget of the run has nothing left",), receipts)
+    if failed and node.failed != "collect":
+        return ask(plan, state, node, "failed", failed, receipts)
+    if node.kind == "parallel":
+        done = replace(state, marks={**state.marks, node.name: 1})
+        return done, (*called, Receipt(kind="gathered", node=node.name))
+    held = children.gathered(node, state)
+    receipt = Receipt(kind="gathered", node=node.name, output=held.sealed.digest, label=held.label)
+    return with_value(state, node, held), (*called, receipt)
+
+
+def on_with(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
+    """Child runs of the node at `at` have come to something, or are to: more of them, the next node, or a person."""
+    try:
+        arrived = call(plan, state, node, receipts)
+    except OrderError as error:
+        return ask(plan, state, node, "failed", (error.message,), receipts)
+    if isinstance(arrived, Step):
+        return arrived
+    state, more = arrived
+    return enter(plan, state, state.at + 1, (*receipts, *more))
+
+
+def call_again(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
+    """Once more those child runs that gave nothing."""
+    kept = {number: branch for number, branch in state.branches.items() if branch.held is not None}
+    return on_with(plan, replace(_counted(state, node), branches=kept, running={}), node, receipts)
+
+
+def _counted(state: State, node: Node) -> State:
+    """The state with one more attempt of a node."""
+    return replace(state, attempts={**state.attempts, node.name: state.attempts.get(node.name, 0) + 1})
 
 
 def start(
@@ -54,7 +181,7 @@ def start(
     state: State,
     node: Work,
     feedback: tuple[str, ...],
-    receipts: tuple[Receipt, ...],
+    receipts: Receipts,
     *,
     fresh: bool = False,
     let_again: str = "",
@@ -72,11 +199,11 @@ def start(
         return ask(plan, state, node, "failed", (error.message,), receipts)
     if state.edited is None and (why := unaffordable(plan, node, state)):
         return ask(plan, state, node, "exhausted", (why,), receipts)
-    attempt = state.attempts.get(node.name, 0) + 1
+    counted = _counted(state, node)
+    attempt = counted.attempts[node.name]
     started = replace(
-        state,
+        counted,
         gate=None,
-        attempts={**state.attempts, node.name: attempt},
         limit=attempt + node.attempts - 1 if fresh else state.limit,
         feedback=feedback,
     )
@@ -95,21 +222,32 @@ def again(
     return start(plan, state, node, state.feedback, (receipt,))
 
 
+def another_round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipts: Receipts) -> Step:
+    """Go round a loop once more; the reasons are for the first stage of the round."""
+    state, rounded = ways.next_round(plan, state, node)
+    return enter(plan, replace(state, gate=None), state.at + 1, (*receipts, rounded), feedback=reasons)
+
+
 def ask(
     plan: Plan,
     state: State,
-    node: Work | Approval,
+    node: Node,
     kind: GateKind,
     reasons: tuple[str, ...],
-    receipts: tuple[Receipt, ...],
+    receipts: Receipts,
     *,
     candidate: Sealed | None = None,
-    call: Call | None = None,
+    call: ToolCall | None = None,
     before: bool = False,
     handed_on: bool = False,
 ) -> Step:
-    """Wait for a person. An attempt goes on after a question about one of its calls, and ends at any other."""
-    state = state if kind == "call" else anew(state)
+    """Wait for a person; or end, where nobody is asked when work fails.
+
+    An attempt goes on after a question about one of its calls, and ends at any other.
+    """
+    state = state if kind == "call" else replace(anew(state), running={})
+    if not state.asks and kind in _FAILED and state.ending is None:
+        return end(plan, state, Outcome(kind="failed", node=node.name, reason="; ".join(reasons)), *receipts)
     gate = opened(plan, state, node, kind, reasons, candidate=candidate, call=call, before=before, handed_on=handed_on)
     asked = Receipt(
         kind="asked",
@@ -123,8 +261,49 @@ def ask(
     return Step(state=replace(state, gates=gate.id, gate=gate), receipts=(*receipts, asked))
 
 
-def end(state: State, outcome: Outcome, *receipts: Receipt) -> Step:
-    """Nothing more happens in the run."""
+_FAILED: tuple[GateKind, ...] = ("blocked", "exhausted", "failed", "spent")
+"""Why a person is asked who is not, where a run was started to try and no more."""
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def end(plan: Plan, state: State, outcome: Outcome, *receipts: Receipt) -> Step:
+    """Nothing more happens in the run, but what undoes its work where it did not complete."""
+    state = replace(anew(state), gate=None, running={}, edited=None, editor=(), feedback=(), let_in="")
+    if state.ending is not None:
+        # What one undo came to does not keep the others from theirs.
+        return unwind(plan, replace(state, undoable=state.undoable[:-1]), receipts)
+    if outcome.kind == "completed" or not state.undoable:
+        return _ended(state, outcome, receipts)
+    undoing = Receipt(
+        kind="undoing", node=outcome.node, action=outcome.kind, by=outcome.by, reason=outcome.reason,
+        how={"undo": [work.undo for work in reversed(state.undoable)]},
+    )  # fmt: skip
+    return unwind(plan, replace(state, ending=outcome), (*receipts, undoing))
+
+
+def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
+    """Undo the last piece of work that can be; after the first of them the run has ended."""
+    assert state.ending is not None
+    if not state.undoable:
+        return _ended(state, state.ending, receipts)
+    last = state.undoable[-1]
+    work = plan.node(last.undo)
+    assert isinstance(work, Work)
+    state = replace(
+        anew(state),
+        at=plan.index[last.undo],
+        values={**state.values, **last.values},
+        feedback=(),
+        let_in="",
+        edited=None,
+        editor=(),
+    )
+    return start(plan, state, work, (), receipts, fresh=True)
+
+
+def _ended(state: State, outcome: Outcome, receipts: Receipts) -> Step:
     ended = Receipt(kind="ended", node=outcome.node, action=outcome.kind, by=outcome.by, reason=outcome.reason)
     return Step(state=replace(anew(state), outcome=outcome, gate=None), receipts=(*receipts, ended))
 

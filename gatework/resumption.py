@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Recalled, Remembered, Resumed
 from gatework.gates import digest_of
-from gatework.onward import anew, enter, start
-from gatework.plan import Approval, Plan, Work
+from gatework.onward import anew, call_again, enter, start
+from gatework.plan import Approval, Call, Plan, Question, Work
 from gatework.state import Done, Receipt, State, Step
+from gatework.ways import back_to, passed_over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +37,17 @@ class Outlook:
 def outlook(plan: Plan, state: State, place: str = "") -> Outlook:
     """What resuming would do. Raises `DecisionError` where it cannot be done, as `resume` does."""
     position = _position(plan, state, place)
-    later = plan.nodes[position:]
+    later = plan.steps[position:]
     return Outlook(
-        place=plan.nodes[position].name,
-        kept=tuple(node.name for node in plan.nodes[:position]),
-        again=tuple(node.name for node in later if isinstance(node, Work) and node.name in state.attempts),
-        void=tuple(node.name for node in later if isinstance(node, Approval) and node.name in state.values),
+        place=plan.steps[position].name,
+        kept=_kept(plan, position),
+        again=tuple(node.name for node in later if isinstance(node, Work | Call) and node.name in state.attempts),
+        void=tuple(node.name for node in later if isinstance(node, Approval | Question) and node.name in state.values),
     )
+
+
+def _kept(plan: Plan, position: int) -> tuple[str, ...]:
+    return tuple(node.name for node in plan.nodes[:position])
 
 
 def resume(plan: Plan, state: State, event: Resumed) -> Step:
@@ -50,7 +55,7 @@ def resume(plan: Plan, state: State, event: Resumed) -> Step:
     if event.plan != plan.digest:
         raise DecisionError("The run was held to another plan; look again.")
     position = _position(plan, state, event.place)
-    node = plan.nodes[position]
+    node = plan.steps[position]
     taken = shed(plan, state, event.place)
     receipt = Receipt(
         kind="resumed",
@@ -58,12 +63,15 @@ def resume(plan: Plan, state: State, event: Resumed) -> Step:
         action=event.ended,
         by=event.by,
         reason=event.note,
-        how={"run": event.run, "kept": [kept.name for kept in plan.nodes[:position]]},
+        how={"run": event.run, "kept": list(_kept(plan, position))},
     )
     taken = replace(taken, outcome=None, at=position, acts=_in_doubt(taken.acts))
-    if taken.edited is not None and isinstance(node, Work):
+    if taken.ending is not None or (taken.edited is not None and isinstance(node, Work)):
         # A person's value, at which the guards have not looked yet: forgotten, what it records might be done again.
+        assert isinstance(node, Work)
         return start(plan, taken, node, (), (receipt,), fresh=True)
+    if isinstance(node, Call) and taken.branches:
+        return call_again(plan, taken, node, (receipt,))
     return enter(plan, taken, position, (receipt,))
 
 
@@ -105,7 +113,7 @@ def recall(plan: Plan, state: State, event: Recalled) -> Step:
 
 def _arguments(plan: Plan, state: State, effect: Remembered) -> str:
     """The digest of the arguments, as the state has it; empty, and so that of no call, where the plan has no such."""
-    node = plan.nodes[plan.index[effect.node]] if effect.node in plan.index else None
+    node = plan.node(effect.node) if effect.node in plan.index else None
     use = node.tool(effect.call.tool) if isinstance(node, Work) else None
     return digest_of(plan, replace(state, at=plan.index[effect.node]), effect.call) if use else ""
 
@@ -116,10 +124,9 @@ def shed(plan: Plan, state: State, place: str = "") -> State:
     Resuming from it is the same as resuming from the whole. Raises `DecisionError` as `resume` does.
     """
     position = _position(plan, state, place)
-    kept = {plan.input.name, *(node.name for node in plan.nodes[:position])}
-    values = {name: held for name, held in state.values.items() if name in kept}
-    state = replace(anew(state), values=values, feedback=(), let_in="", gate=None)
-    return state if position == state.at else replace(state, edited=None, editor=())
+    at = state.at
+    state = replace(back_to(plan, anew(state), position), feedback=(), let_in="", gate=None, running={})
+    return state if position == at else replace(state, edited=None, editor=(), branches={})
 
 
 def _position(plan: Plan, state: State, place: str) -> int:
@@ -130,9 +137,17 @@ def _position(plan: Plan, state: State, place: str) -> int:
         raise DecisionError("The run ended before it began; start a new one.")
     if state.outcome is not None and state.outcome.kind in _FINAL:
         raise DecisionError(f"The run was {state.outcome.kind}{_FINAL[state.outcome.kind]}")
+    if state.ending is not None:
+        if state.outcome is not None:
+            raise DecisionError("What the run did has been undone; start a new one.")
+        if place:
+            raise DecisionError("The run ended while its work was being undone; resume it without naming a place.")
+        return state.at
     position = plan.index.get(place, -1) if place else state.at
     if not 0 <= position < len(plan.nodes):
         raise DecisionError(f"There is no stage of that name; the plan has {', '.join(plan.index)}.")
+    if passed_over(state, plan.nodes[position]):
+        raise DecisionError(f"{place} is in a way that was not taken; resume the run from another place.")
     if position > state.at:
         at = plan.nodes[state.at].name
         raise DecisionError(f"The run did not come as far as {place}; resume it from {at}, where it ended, or before.")

@@ -9,31 +9,16 @@ from typing import Literal
 from gatework import canonical
 from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
-from gatework.events import Action, Given
+from gatework.events import Action, Given, OutcomeKind
+from gatework.held import Held
 from gatework.journal import Call, Entry
-from gatework.labels import Label
 from gatework.plan import Budget, By, Identity
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A value that holds a receipt."""
-
-    sealed: Sealed
-    label: Label
-    by_hand: bool = False
-    """Whether a person put it there."""
-    private: bool = False
-    """Whether something that must not leave had a hand in it."""
-    by: tuple[str, ...] = ()
-    """Who approved it, where somebody said."""
-    editor: tuple[str, ...] = ()
-    """Who put it there by hand, where somebody said."""
-
-
-GateKind = Literal["approval", "call", "escalated", "blocked", "exhausted", "failed", "unknown"]
+GateKind = Literal["approval", "question", "call", "escalated", "blocked", "spent", "exhausted", "failed", "unknown"]
 
 ALLOWED: Mapping[GateKind, tuple[Action, ...]] = {
+    "question": ("answer", "abort"),
+    "spent": ("approve", "reject", "retry", "edit", "abort"),
     "approval": ("approve", "reject", "edit", "abort"),
     "call": ("approve", "reject", "abort"),
     "escalated": ("approve", "reject", "edit", "abort"),
@@ -113,10 +98,30 @@ def digits(gate: int, evidence: str, which: int) -> str:
 class Outcome:
     """How a run ended."""
 
-    kind: Literal["completed", "rejected", "aborted", "expired", "cancelled"]
+    kind: OutcomeKind
     node: str = ""
     reason: str = ""
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """What a child run came to."""
+
+    outcome: OutcomeKind
+    held: Held | None = None
+    """With `completed`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undoable:
+    """A piece of work that can be undone."""
+
+    undo: str
+    """Name of the work among the plan's undos."""
+    values: Mapping[str, Held]
+    """What it reads, as it was then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,9 @@ class State:
     at: int = 0
     """Position of the node that is due."""
     values: Mapping[str, Held] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """Node that gives no value → what came of it: the way that a choice took, the rounds of a loop so far, or 1 for a
+    pause or runs side by side that are over."""
     attempts: Mapping[str, int] = field(default_factory=dict)
     """Attempts of each node so far, over all rounds: the number of an attempt is never used again."""
     limit: int = 0
@@ -178,6 +186,18 @@ class State:
     """Node → what all its attempts spent."""
     renewed: Spent = field(default_factory=Spent)
     """What the node at `at` had spent when a person last gave it a fresh budget."""
+    branches: Mapping[int, Branch] = field(default_factory=dict)
+    """Child of the call at `at`, or right before the parts at `at` → what it came to."""
+    running: Mapping[int, Budget] = field(default_factory=dict)
+    """Child of the call at `at` that is to be under way → what it may spend."""
+    undoable: tuple[Undoable, ...] = ()
+    """What can be undone, in the order in which it was done."""
+    ending: Outcome | None = None
+    """How the run ends once what is undoable is undone."""
+    asks: bool = True
+    """Whether a person is asked where the work fails; else the run ends."""
+    allowance: Budget | None = None
+    """What the run may spend, besides the plan's own budget, where another run started it."""
     gates: int = 0
     gate: Gate | None = None
     outcome: Outcome | None = None
@@ -230,7 +250,41 @@ class Act:
     """Whether it was sent before, with an outcome that nobody knows: its probe is asked first."""
 
 
-Due = Run | Act | Gate | Outcome
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """A time is to pass."""
+
+    plan: str
+    node: str
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRun:
+    """One child run that is to be under way."""
+
+    child: int
+    """Counts the child runs of the node from 0."""
+    workflow: str
+    plan: str
+    inputs: Mapping[str, Held]
+    asks: bool
+    """Whether a person is asked there where the work fails."""
+    allowance: Budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Child runs are to be under way, and no others of this node."""
+
+    plan: str
+    node: str
+    attempt: int
+    runs: tuple[ChildRun, ...]
+
+
+Due = Run | Act | Wait | Spawn | Gate | Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,11 +300,19 @@ class Receipt:
         "acted",
         "refused",
         "failed",
+        "chose",
+        "joined",
+        "round",
+        "waited",
+        "called",
+        "returned",
+        "gathered",
         "approved",
         "asked",
         "decided",
         "migrated",
         "resumed",
+        "undoing",
         "ended",
     ]
     node: str = ""

@@ -25,7 +25,7 @@ from gatework.errors import ContractError, PlanError
 from gatework.expr import Const, Ref, Source
 from gatework.kinds import choices_of, kind_of
 from gatework.labels import Label, members
-from gatework.plan import Node, Param
+from gatework.plan import Choice, Node, Param, Pause, Valued
 from gatework.signature import MISSING, Declared, accepts, caller, shown_path
 
 _building: ContextVar[Builder] = ContextVar("gatework_building")
@@ -177,7 +177,7 @@ class Builder:
             )
         return given or self._calls[position] or default
 
-    def add(self, node: Node, annotation: Any) -> Traced:
+    def add(self, node: Valued, annotation: Any) -> Traced:
         """Write a node down; its stand-in."""
         place, position = self.here()
         if node.name in self.lines:
@@ -196,7 +196,7 @@ class Builder:
         """The contract digest of a node's output, or of the input."""
         if name == self._start.name:
             return self.seal(self._start.contract)
-        return next(node.contract for node in self.nodes if node.name == name)
+        return next(node.contract for node in self.nodes if node.name == name and not isinstance(node, Choice | Pause))
 
     def define(self, definition: Any) -> None:
         """Remember what a node runs. Raises `PlanError` where another definition has the name."""

@@ -68,7 +68,7 @@ class Workflow(Generic[I, O]):
             last = trace.traced(function(trace.input_of(start)), f"what {self.name} returns", where=names.result)
         self.plan = Plan(
             name=self.name,
-            input=Input(name=start.name, label=start.label, contract=builder.seal(start.contract)),
+            inputs=(Input(name=start.name, label=start.label, contract=builder.seal(start.contract)),),
             nodes=tuple(builder.nodes),
             result=trace.ref_of(last).node,
             contracts=dict(sorted(builder.contracts.items())),

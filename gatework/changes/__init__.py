@@ -15,7 +15,7 @@ from gatework.changes.bearing import Bearing, Change
 from gatework.changes.pair import Pair, Rules, Said, by_field, renamed
 from gatework.expr import Ref
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, Input, Node, Plan, Work
+from gatework.plan import Approval, Budget, Call, Input, Node, Plan, Work
 
 _WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
 
@@ -36,7 +36,7 @@ def weakens(found: Iterable[Change]) -> bool:
 
 def _said(pair: Pair) -> Iterator[Change]:
     yield from _at("", by_field(pair, pair.old, pair.new, _PLAN, words.name(pair.new.name)))
-    yield from _at(pair.new.input.name, by_field(pair, pair.old.input, pair.new.input, _INPUT, "the input"))
+    yield from _inputs(pair)
     again = {new: old for old, new in pair.names.items()}
     for node in pair.old.nodes:
         if node.name not in pair.names:
@@ -46,10 +46,21 @@ def _said(pair: Pair) -> Iterator[Change]:
             yield from _at(node.name, _added(pair, node))
         else:
             before = pair.old.nodes[pair.old.index[again[node.name]]]
-            rules = approval.RULES if isinstance(node, Approval) else work.RULES
+            rules = approval.RULES if isinstance(node, Approval) else work.RULES if isinstance(node, Work) else _CONTROL
             yield from _at(node.name, by_field(pair, before, node, rules, words.name(node.name)))
     yield from _order(pair)
     yield from _unreferenced(pair)
+
+
+def _inputs(pair: Pair) -> Iterator[Change]:
+    if len(pair.old.inputs) != len(pair.new.inputs):
+        yield Change(where="", what="a run starts from another number of values", bearing=_UNCLEAR)
+    for old, new in zip(pair.old.inputs, pair.new.inputs, strict=False):
+        yield from _at(new.name, by_field(pair, old, new, _INPUT, "the input"))
+
+
+_CONTROL: Rules = {"name": work.name}
+"""Of what chooses, repeats, waits or starts other runs, whatever differs is unclear."""
 
 
 def _at(where: str, said: Said) -> Iterator[Change]:
@@ -63,10 +74,10 @@ def _at(where: str, said: Said) -> Iterator[Change]:
 def _found_again(old: Plan, new: Plan) -> dict[str, str]:
     """Node of the older plan → the same in the newer: of that name, or alike in all but the name. And the input."""
     names = {node.name: node.name for node in old.nodes if type(node) is type(_node(new, node.name))}
-    names[old.input.name] = new.input.name
+    names |= {was.name: now.name for was, now in zip(old.inputs, new.inputs, strict=False)}
     free = [node for node in new.nodes if node.name not in old.index]
     for node in old.nodes:
-        if node.name in new.index or node.name == new.input.name:
+        if node.name in new.index or node.name in new.starts:
             continue
         there = renamed(node, names)
         for other in free:
@@ -88,6 +99,9 @@ def _removed(pair: Pair, node: Node) -> Said:
         before = f" before {words.names(pair.names.get(user.name, user.name) for user in users)}" if users else ""
         yield f"approval {name} by {words.by(node.by)}{before} removed", _WEAKENS
         return
+    if not isinstance(node, Work):
+        yield f"{node.kind} {name} removed", _UNCLEAR
+        return
     if node.kind == "endorse":
         yield f"{name} is not endorsed by our records any more: {words.name(node.runs)} removed", _WEAKENS
         return
@@ -103,6 +117,9 @@ def _added(pair: Pair, node: Node) -> Said:
         users = [user.name for user in pair.new.nodes if isinstance(user, Work) and Ref(node.name) in user.reads]
         before = f" before {words.names(users)}" if users else ""
         yield f"approval {name} by {words.by(node.by)}{before} added", _STRENGTHENS
+        return
+    if not isinstance(node, Work):
+        yield f"{node.kind} {name} added", _UNCLEAR
         return
     if node.kind == "endorse":
         yield f"{name} is now endorsed by {words.name(node.runs)}", _WEAKENS
@@ -149,7 +166,7 @@ def _plan_budget(pair: Pair, old: Plan, new: Plan) -> Said:
 
 _PLAN: Rules = {
     "name": _plan_name,
-    "input": None,
+    "inputs": None,
     "nodes": None,
     "result": _result,
     "contracts": None,
@@ -186,9 +203,11 @@ def _unreferenced(pair: Pair) -> Iterator[Change]:
 
 
 def _contracts(plan: Plan) -> Iterator[str]:
-    yield plan.input.contract
-    for node in plan.nodes:
-        yield node.contract
+    yield from (start.contract for start in plan.inputs)
+    for node in plan.steps:
+        yield plan.contract(node.name)
+        if isinstance(node, Call):
+            yield from (param.contract for child in node.children for param in child.params)
         if isinstance(node, Work):
             yield from (param.contract for param in node.params)
             yield from (digest for use in node.tools for digest in (use.arguments, use.result))

@@ -38,7 +38,7 @@ class Pair:
 
     def node(self, name: str) -> Node | None:
         """A node of the newer plan; None for its input."""
-        return self.new.nodes[self.new.index[name]] if name in self.new.index else None
+        return self.new.node(name) if name in self.new.index else None
 
     def contract(self, what: str, old: str, new: str) -> Said:
         """How a contract changed; said once, though many nodes share it."""
@@ -57,7 +57,7 @@ class Pair:
 
     def field(self, ref: Ref) -> conditions.Field:
         """What both contracts say of a field that a condition of the newer plan looks at."""
-        before = {self.names.get(name, name): name for name in (self.old.input.name, *self.old.index)}
+        before = {self.names.get(name, name): name for name in (*self.old.starts, *self.old.index)}
         try:
             documents = [
                 self.old.contracts[self.old.contract(before[ref.node])],

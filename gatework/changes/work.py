@@ -36,7 +36,7 @@ def name(pair: Pair, old: Node, new: Node) -> Said:
         yield said, _NEITHER
 
 
-def expires(pair: Pair, old: Node, new: Node) -> Said:
+def expires(pair: Pair, old: Work | Approval, new: Work | Approval) -> Said:
     """How long a node waits for a person."""
     if old.expires_seconds != new.expires_seconds:
         said = f"{words.name(new.name)} waits {words.time(new.expires_seconds)} for a person"
@@ -46,7 +46,7 @@ def expires(pair: Pair, old: Node, new: Node) -> Said:
         )
 
 
-def output_contract(pair: Pair, old: Node, new: Node) -> Said:
+def output_contract(pair: Pair, old: Work | Approval, new: Work | Approval) -> Said:
     """The contract of what a node gives."""
     yield from pair.contract(f"the output of {words.name(new.name)}", old.contract, new.contract)
 
@@ -303,7 +303,7 @@ def _approval_of(plan: Plan, source: Source) -> Approval | None:
     """The approval that a whole value comes from."""
     if not isinstance(source, Ref) or source.path or source.node not in plan.index:
         return None
-    node = plan.nodes[plan.index[source.node]]
+    node = plan.node(source.node)
     return node if isinstance(node, Approval) else None
 
 
@@ -313,7 +313,7 @@ def _label(plan: Plan, source: Source) -> Label:
 
 def label_of(plan: Plan, name: str) -> Label:
     """The label of the input or of a node's output; plain where there is no such node."""
-    return plan.label(name) if name in plan.index or name == plan.input.name else Label.PLAIN
+    return plan.label(name) if name in plan.index or name in plan.starts else Label.PLAIN
 
 
 def _source(source: Source) -> str:

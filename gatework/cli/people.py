@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatework.admission import one_of
 from gatework.identity import surely
-from gatework.plan import Approval, By, Plan
+from gatework.plan import Approval, By, Call, Plan, Question, Work
 from gatework.roster import People, Person, Roster
 from gatework.workflow import Workflow
 
@@ -42,11 +42,16 @@ def listed(workflows: Sequence[Workflow[Any, Any]], now: datetime) -> Found:
 
 
 def _asked(plan: Plan) -> Iterable[By]:
-    for node in plan.nodes:
-        if isinstance(node, Approval):
-            yield from filter(None, (node.by, node.otherwise))
-        else:
-            yield from (node.operator, *(use.approver for use in node.tools if use.approver is not None))
+    for node in plan.steps:
+        match node:
+            case Approval() | Question():
+                yield from node.asks
+            case Work():
+                yield from (node.operator, *(use.approver for use in node.tools if use.approver is not None))
+            case Call():
+                yield node.operator
+            case _:
+                pass
 
 
 def _short(people: People, asked: Iterable[By], now: datetime) -> Iterable[str]:

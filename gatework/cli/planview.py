@@ -33,9 +33,10 @@ def plan_view(plan: Plan, about: str = "") -> RenderableType:
     parts: list[RenderableType] = [Text.assemble((plan.name, "bold"), "  plan ", plan.digest[:12])]
     parts += [Text(words.plain(about, 300))] if about else []
     parts.append(Text())
-    parts.append(_heading("", plan.input.name, plan.input.label, "what a run starts from", plan))
+    for start in plan.inputs:
+        parts.append(_heading("", start.name, start.label, "what a run starts from", plan))
     for position, node in enumerate(plan.nodes, start=1):
-        parts.append(_heading(str(position), node.name, node.label, _call(node), plan))
+        parts.append(_heading(str(position), node.name, plan.label(node.name), _call(node), plan))
         details = list(_details(node))
         if details:
             parts.append(Padding(_pairs(details), (0, 0, 0, _INDENT), expand=False))
@@ -73,7 +74,7 @@ def moves(moved: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 
 
 def _heading(number: str, name: str, label: Label, said: str, plan: Plan) -> RenderableType:
-    width = max(len(node) for node in (plan.input.name, *plan.index))
+    width = max(len(node) for node in (*plan.starts, *plan.index))
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(width=max(2, len(str(len(plan.nodes)))), justify="right", no_wrap=True)
     table.add_column(width=min(width, 24), overflow="fold")
@@ -96,6 +97,8 @@ def _call(node: Node) -> str:
     """A node as the plan's function calls it."""
     if isinstance(node, Approval):
         return f"approve({words.field(node.value)})"
+    if not isinstance(node, Work):
+        return f"{node.kind}({', '.join(map(words.field, node.reads))})"
     inputs = ", ".join(
         words.field(param.source)
         if isinstance(param.source, Ref)
@@ -120,6 +123,8 @@ def _details(node: Node) -> Iterator[tuple[str, str]]:
         yield "shows", words.names(dict.fromkeys(ref.node for ref in node.reads))
         if node.click:
             yield "click", "is enough; the number on the panel is not asked for"
+        return
+    if not isinstance(node, Work):
         return
     if node.before:
         yield "before", ", ".join(map(_guard, node.before))

@@ -98,7 +98,9 @@ def changes(before: Seen | None, now: Seen) -> Iterator[Text]:
     old = {node.name: node for node in before.progress.nodes} if before and before.progress else {}
     for node in now.progress.nodes if now.progress else ():
         earlier = old.get(node.name)
-        if node.status == "ahead" or (earlier and (earlier.status, earlier.attempts) == (node.status, node.attempts)):
+        if node.status in ("ahead", "skipped") or (
+            earlier and (earlier.status, earlier.attempts) == (node.status, node.attempts)
+        ):
             continue
         if node.status != "waiting":
             yield Text.assemble(

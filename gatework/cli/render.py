@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from gatework.state import Receipt
     from gatework.temporal.progress import NodeProgress, Progress, Said, Waiting
 
-MARKS = {"done": "✔", "running": "▶", "waiting": "?", "ahead": "·"}
+MARKS = {"done": "✔", "running": "▶", "waiting": "?", "skipped": " ", "ahead": "·"}
 STYLES = {
     "done": "green",
     "completed": "green",
     "running": "cyan",
     "waiting": "bold yellow",
+    "skipped": "dim",
     "ahead": "dim",
     "rejected": "red",
     "aborted": "red",

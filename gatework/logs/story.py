@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from gatework.canonical import Json
+from gatework.gates import asked_at, waits
 from gatework.ledger import Entry
 from gatework.logs.vocabulary import LOUD, PASSED, LogEvent, Value
-from gatework.plan import Approval, Node, Plan
+from gatework.plan import Node, Plan, Work
 from gatework.state import Receipt
 
 Fields = Mapping[str, Value]
@@ -216,13 +217,13 @@ def _objects(items: Json) -> list[Mapping[str, Json]]:
 
 def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
     receipt = entry.receipt
-    node = plan.nodes[plan.index[receipt.node]] if plan and receipt.node in plan.index else None
+    node = plan.node(receipt.node) if plan and receipt.node in plan.index else None
     fields: Fields = {
         **place,
         "gate": receipt.gate,
         "asks": receipt.action,
         "role": "" if node is None else _role(receipt, node),
-        "until": _until(entry.at, node.expires_seconds) if node else "",
+        "until": _until(entry.at, waits(node)) if node else "",
         "shown": tuple(f"{name}:{short_digest(digest)}" for name, digest in receipt.shown.items()),
         "digest": short_digest(receipt.evidence),
         "reason": receipt.reason,
@@ -232,8 +233,8 @@ def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
 
 
 def _role(receipt: Receipt, node: Node) -> str:
-    if isinstance(node, Approval):
-        return node.by.role
+    if not isinstance(node, Work):
+        return asked_at(node).role
     called = [use.approver for use in node.tools if receipt.action == "call" and f"{use.name}()" in receipt.shown]
     return next((by.role for by in called if by), node.operator.role)
 

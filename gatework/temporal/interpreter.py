@@ -19,13 +19,14 @@ from temporalio.exceptions import ApplicationError
 from gatework import canonical, machine, migration, wire
 from gatework.canonical import Sealed
 from gatework.errors import ContractError, DecisionError, OrderError, ResumeError
-from gatework.events import Begun, Cancelled, Expired, Failed, Migrated
+from gatework.events import Begun, Cancelled, Elapsed, Expired, Failed, Migrated
+from gatework.held import Held
 from gatework.ledger import Entry, extended
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
 from gatework.plan import Work
-from gatework.state import Act, Gate, Outcome, Run, State
+from gatework.state import Act, Gate, Outcome, Run, Spawn, State, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.answering import Answering
@@ -131,7 +132,9 @@ class Interpreter(Answering):
         known.check(known.plan.input.name, value)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
         # The clock of a workflow task is another where the task is done again; that of the start is the same.
-        self._take(Begun(plan=known.plan.digest, input=Sealed.of(value, self._salt("input"))), at)
+        start = known.plan.input
+        held = Held(sealed=Sealed.of(value, self._salt("input")), label=start.label)
+        self._take(Begun(plan=known.plan.digest, inputs={start.name: held}), at)
 
     def _go_on(self, given: bytes) -> None:
         try:
@@ -183,7 +186,15 @@ class Interpreter(Answering):
                 continue
             if await self._without_code(known):
                 continue
-            await (self._attempt(due) if isinstance(due, Run) else self._act(due))
+            match due:
+                case Run():
+                    await self._attempt(due)
+                case Act():
+                    await self._act(due)
+                case Wait():
+                    await self._wait(due)
+                case Spawn():
+                    raise UnknownPlan("This deploy cannot run plans that start child runs.")
 
     async def _answer(self, gate: Gate) -> None:
         """Wait until a person has answered the gate, or its time is up."""
@@ -219,7 +230,7 @@ class Interpreter(Answering):
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else unfit(known)):
             return False
         workflow.patched(marker)
-        at = known.plan.nodes[self._now[1].at].name
+        at = known.plan.steps[self._now[1].at].name
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._moving is not None,
@@ -262,6 +273,17 @@ class Interpreter(Answering):
             self._take(event)
         except OrderError as error:
             self._take(not_taken(self._now[0], due, event, error.message))
+
+    async def _wait(self, due: Wait) -> None:
+        """Let the time of a pause pass; a move to another plan ends it early, and begins it anew."""
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._moving is not None,
+                timeout=timedelta(seconds=due.seconds),
+                timeout_summary=at_stage(self._now[0].plan, due.node, "pause"),
+            )
+        if self._moving is None:
+            self._take(Elapsed(plan=due.plan, node=due.node, attempt=due.attempt))
 
     async def _act(self, due: Act) -> None:
         try:

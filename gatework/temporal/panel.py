@@ -33,7 +33,7 @@ _NAME = 40
 _WORD_OF_NAME = 20
 _LINES = 16
 """Most lines of a text that is cut."""
-_MARKS = {"done": "✔", "running": "▶", "waiting": "▶", "ahead": "–"}
+_MARKS = {"done": "✔", "running": "▶", "waiting": "▶", "skipped": " ", "ahead": "–"}
 _VERDICTS = {"pass": "✔", "retry": "sends it back", "block": "blocks", "escalate": "asks"}
 _KNOWN = {"none": "nobody said who", "claimed": "as claimed", "authenticated": "authenticated", "signed": "signed"}
 _PAD = "\u2003"

@@ -11,14 +11,15 @@ from typing import Literal
 
 from gatework import titles
 from gatework.canonical import Json
-from gatework.events import Action, Given
+from gatework.events import Action, Given, OutcomeKind
 from gatework.identity import held_off
 from gatework.ledger import Entry
-from gatework.plan import Approval, Identity, Node, Plan
+from gatework.plan import Approval, Identity, Node, Plan, Question
 from gatework.state import ALLOWED, Gate, GateKind, State, Vote
 from gatework.verdict import Word
+from gatework.ways import passed_over
 
-NodeStatus = Literal["done", "running", "waiting", "ahead"]
+NodeStatus = Literal["done", "running", "waiting", "skipped", "ahead"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,7 @@ class Progress:
     workflow: str
     plan: str
     """Digest; empty for a run that has not begun."""
-    status: Literal["running", "waiting", "completed", "rejected", "aborted", "expired", "cancelled"]
+    status: Literal["running", "waiting"] | OutcomeKind
     nodes: tuple[NodeProgress, ...]
     waiting: Waiting | None
     reason: str
@@ -196,9 +197,9 @@ def progress(plan: Plan, state: State, ledger: Sequence[Entry] = (), *, expires:
             NodeProgress(
                 name=node.name,
                 kind=node.kind,
-                status=_status(state, node.name, position),
+                status=_status(state, node, position),
                 attempts=state.attempts.get(node.name, 0),
-                label=node.label,
+                label=plan.label(node.name),
                 by_hand=node.name in state.values and state.values[node.name].by_hand,
                 calling=state.pending[0].tool if state.pending and position == state.at else "",
                 result=_result(state, node, by_rule),
@@ -230,9 +231,11 @@ def not_begun(workflow: str) -> Progress:
     )
 
 
-def _status(state: State, name: str, position: int) -> NodeStatus:
-    if name in state.values:
+def _status(state: State, node: Node, position: int) -> NodeStatus:
+    if node.name in state.values or node.name in state.marks:
         return "done"
+    if passed_over(state, node) and position < state.at:
+        return "skipped"
     if state.outcome is not None or position != state.at:
         return "ahead"
     return "waiting" if state.gate else "running"
@@ -241,8 +244,8 @@ def _status(state: State, name: str, position: int) -> NodeStatus:
 def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expires: datetime | None) -> Waiting:
     shown = evidence_of(state, gate)
     fits = fitting(shown, next(iter(shown), ""))
-    node = plan.nodes[plan.index[gate.node]]
-    otherwise = node.otherwise if isinstance(node, Approval) and not gate.handed_on else None
+    node = plan.node(gate.node)
+    otherwise = node.otherwise if isinstance(node, Approval | Question) and not gate.handed_on else None
     return Waiting(
         gate=gate.id,
         kind=gate.kind,
@@ -365,7 +368,7 @@ def _guards(plan: Plan, gate: Gate, ledger: Sequence[Entry]) -> Iterator[Said]:
             stopped = receipt.verdicts
     said: dict[str, tuple[Given, ...]] = {gate.node: stopped} if gate.before else {}
     for name, digest in gate.shown.items():
-        node = plan.nodes[plan.index[name]] if name in plan.index else None
+        node = plan.node(name) if name in plan.index else None
         source = node.value.node if isinstance(node, Approval) else name
         said.setdefault(source, given.get((source, digest), ()))
     for name, verdicts in said.items():

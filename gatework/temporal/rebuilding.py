@@ -22,8 +22,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from gatework import canonical, resumption, wire
 from gatework.errors import ContractError, DecisionError, ResumeError
 from gatework.events import Resumed
+from gatework.held import Held
 from gatework.library import Library
-from gatework.state import Held
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.client import input_of
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, rebuilt

@@ -29,6 +29,7 @@ from gatework.events import (
     Suspended,
 )
 from gatework.expr import Condition, Const, Ref
+from gatework.held import Held
 from gatework.journal import Call, Entry
 from gatework.labels import Label, combined
 from gatework.plan import (
@@ -36,12 +37,14 @@ from gatework.plan import (
     Approval,
     Budget,
     By,
+    Choice,
     GuardUse,
     Identity,
     Input,
     Limit,
     Node,
     Param,
+    Pause,
     Plan,
     ToolUse,
     Work,
@@ -101,11 +104,13 @@ def plan_of(
     nodes: list[Node] = []
     for draft in drafts:
         nodes.append(draft(known))
-        known[nodes[-1].name] = Value(nodes[-1].label, nodes[-1].contract)
+        made = nodes[-1]
+        if not isinstance(made, Choice | Pause):
+            known[made.name] = Value(made.label, made.contract)
     schemas = (*map(_schema, (START, CONSTANT, *(node.name for node in nodes))), ARGUMENTS, RESULT)
     return Plan(
         name=name,
-        input=Input(name=START, label=start, contract=_contract(START)),
+        inputs=(Input(name=START, label=start, contract=_contract(START)),),
         nodes=tuple(nodes),
         result=result or nodes[-1].name,
         contracts={canonical.digest("contract", schema): schema for schema in schemas},
@@ -261,8 +266,9 @@ def _schema(name: str) -> Json:
 
 
 def begun(plan: Plan, data: Json = "start") -> Begun:
-    """A run starts."""
-    return Begun(plan=plan.digest, input=sealed(data))
+    """A run starts, with the same data for each of its inputs."""
+    inputs = {start.name: Held(sealed=sealed(data), label=start.label) for start in plan.inputs}
+    return Begun(plan=plan.digest, inputs=inputs)
 
 
 def finished(plan: Plan, run: Run, data: Json = None, *words: Word, spent: Spent | None = None) -> Finished:
@@ -271,7 +277,7 @@ def finished(plan: Plan, run: Run, data: Json = None, *words: Word, spent: Spent
     The guards on inputs, where they are asked, have passed. The output is the person's value where one is due for its
     guards, and else `data`, by default the node's name.
     """
-    node = plan.nodes[plan.index[run.node]]
+    node = plan.node(run.node)
     guards = node.guards if isinstance(node, Work) else ()
     output = run.edited or sealed(run.node if data is None else data)
     return Finished(
@@ -279,7 +285,7 @@ def finished(plan: Plan, run: Run, data: Json = None, *words: Word, spent: Spent
         node=run.node,
         attempt=run.attempt,
         inputs=run.inputs_digest,
-        contract=node.contract,
+        contract=plan.contract(run.node),
         output=output,
         verdicts=_given(guards, output.digest, words),
         before=_given(_before(plan, run), run.inputs_digest, ()),

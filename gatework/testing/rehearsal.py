@@ -13,6 +13,7 @@ from gatework.canonical import Json, Sealed
 from gatework.contract import Contract
 from gatework.errors import ContractError, DecisionError, OrderError
 from gatework.events import Acted, Action, Begun, Cancelled, Event, Expired, Failed, FailureKind, Finished
+from gatework.held import Held
 from gatework.judging import Judges, isolated, joined
 from gatework.ledger import Entry
 from gatework.models.question import Model
@@ -113,7 +114,8 @@ class Rehearsal(Generic[O]):
     def begin(self, data: Any) -> Step:
         """Start from an input. Raises `ContractError` where it breaks its contract."""
         start = self._sealed(self.plan.input.name, data)
-        return self.driver.take(Begun(plan=self.plan.digest, input=start))
+        held = Held(sealed=start, label=self.plan.input.label)
+        return self.driver.take(Begun(plan=self.plan.digest, inputs={self.plan.input.name: held}))
 
     async def go_on(self) -> Due:
         """Perform what is due until the run waits for a person or has ended; what it then waits for."""
@@ -232,9 +234,10 @@ class Rehearsal(Generic[O]):
     def _contract(self, place: str) -> Contract[Any]:
         if place == self.plan.input.name:
             return self.workflow.input
-        node = self.plan.nodes[self.plan.index[place]]
+        node = self.plan.node(place)
         if isinstance(node, Approval):
             return self._contract(node.value.node)
+        assert isinstance(node, Work)
         return self.workflow.definitions[node.runs].declared.result.contract
 
     def _sealed(self, place: str, value: Any) -> Sealed:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from gatework.budget import Spent
 from gatework.events import Acted, Decided, Event, Expired, Failed, Finished, Suspended
 from gatework.expr import Compare, Const
+from gatework.held import Held
 from gatework.labels import Label
 from gatework.plan import Approval, Plan, ToolUse, Work
-from gatework.state import Act, Done, Due, Gate, Held, Outcome, Receipt, Run, State
+from gatework.state import Act, Done, Due, Gate, Outcome, Receipt, Run, State
 from tests.explorer.events import EDITOR, happened, may, touched
 
 FINAL = ("done", "found")

@@ -14,11 +14,12 @@ import pytest
 from gatework.errors import DecisionError
 from gatework.events import Action, Decided, Migrated
 from gatework.expr import Compare, Const, Ref
+from gatework.held import Held
 from gatework.labels import Label
 from gatework.ledger import Entry
 from gatework.migration import move
 from gatework.plan import By, Identity, Plan
-from gatework.state import ALLOWED, GateKind, Held, Receipt, Vote
+from gatework.state import ALLOWED, GateKind, Receipt, Vote
 from gatework.testing import Driver
 from gatework.testing.factories import (
     approve,

@@ -1,0 +1,215 @@
+"""Child runs: which are to be under way for a node, with what, and what they come to together. Pure.
+
+Child runs do side by side what one run does not. Each is held to the plan that the node names by its digest, starts
+from values that hold a receipt here, and answers with what it gave, or how else it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gatework import canonical
+from gatework.admission import read, run_budget
+from gatework.budget import left, share, total, without
+from gatework.canonical import Json, Sealed
+from gatework.errors import OrderError
+from gatework.events import Returned
+from gatework.expr import Const
+from gatework.held import Held
+from gatework.labels import Label
+from gatework.plan import Budget, Call, Child, Param, Part, Plan
+from gatework.state import Branch, ChildRun, Done, Receipt, Spawn, State
+
+MAX_CHILDREN = 20_000
+"""Most child runs of one node."""
+
+
+def count(node: Call, state: State) -> int:
+    """How many child runs a node has. Raises `OrderError` where what is to be a list is none, or too long."""
+    if node.items is None:
+        return len(node.children)
+    items = state.values[node.items.node].sealed.data
+    if not isinstance(items, list):
+        raise OrderError(f"{node.name} takes a list, and {node.items.node} is none.")
+    if len(items) > MAX_CHILDREN:
+        raise OrderError(f"{node.name} takes up to {MAX_CHILDREN} items, and {node.items.node} has {len(items)}.")
+    return len(items)
+
+
+def spawned(plan: Plan, node: Call, state: State) -> Spawn:
+    """The child runs that are to be under way."""
+    runs = tuple(_run(node, state, child, room) for child, room in sorted(state.running.items()))
+    return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=runs)
+
+
+def _run(node: Call, state: State, number: int, room: Budget) -> ChildRun:
+    child = _child(node, number)
+    return ChildRun(
+        child=number,
+        workflow=child.workflow,
+        plan=child.plan,
+        inputs=_inputs(node, child, number, state),
+        asks=state.asks and node.failed == "ask",
+        allowance=room,
+    )
+
+
+def _child(node: Call, number: int) -> Child:
+    return node.children[0] if node.kind == "each" else node.children[number]
+
+
+def _inputs(node: Call, child: Child, number: int, state: State) -> Mapping[str, Held]:
+    inputs = {param.name: _given(node, param, number, state) for param in child.params}
+    for param in child.params:
+        label = inputs[param.name].label
+        if not label.meets(param.label):
+            raise OrderError(f"{node.name} gives its runs a {param.label} {param.name} and would give {label}.")
+    return inputs
+
+
+def _given(node: Call, param: Param, number: int, state: State) -> Held:
+    """One input of a child run, with all that is known of it."""
+    if isinstance(param.source, Const):
+        return Held(sealed=read(param, state)[0], label=Label.PLAIN)
+    held = state.values[param.source.node]
+    if param.name == node.item:
+        items = held.sealed.data
+        assert isinstance(items, list)
+        salt = bytes.fromhex(canonical.digest("item", [held.sealed.salt, number]))[:16]
+        return replace(held, sealed=Sealed.of(items[number], salt))
+    if param.source.path:
+        return replace(held, sealed=read(param, state)[0], by=())
+    return held
+
+
+# -- how many at once ------------------------------------------------------------------------------
+
+
+def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt, ...]]:
+    """The state with as many child runs under way as may be, in order. Raises `OrderError` for inputs that may not be.
+
+    What a child run may spend is set aside here, so that all together never spend more than the run may.
+    """
+    waiting = [one for one in range(count(node, state)) if one not in state.branches and one not in state.running]
+    slots = min(node.at_most - len(state.running), len(waiting))
+    room = _room(plan, state)
+    many, each = share(room, slots) if room is not None else (slots, Budget())
+    started = waiting[:many]
+    receipts = tuple(_called(node, state, number) for number in started)
+    return replace(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
+
+
+def _room(plan: Plan, state: State) -> Budget | None:
+    """What the run has left beside what its child runs may spend; None where nothing limits it."""
+    limit = run_budget(plan, state)
+    if limit is None:
+        return None
+    room = left(limit, total(state.spent.values()))
+    for reserved in state.running.values():
+        room = without(room, reserved)
+    return room
+
+
+def _called(node: Call, state: State, number: int) -> Receipt:
+    child = _child(node, number)
+    inputs = _inputs(node, child, number, state)
+    return Receipt(
+        kind="called",
+        node=node.name,
+        attempt=state.attempts[node.name],
+        shown={name: held.sealed.digest for name, held in inputs.items()},
+        how={"child": number, "workflow": child.workflow, "plan": child.plan},
+    )
+
+
+# -- what they come to -----------------------------------------------------------------------------
+
+
+def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]:
+    """The state with what a child run came to. Raises `OrderError` where that cannot be."""
+    held = event.output
+    if (held is not None) is not (event.outcome == "completed"):
+        raise OrderError(f"A run of {node.name} says that it {event.outcome}, and has a value or lacks it.")
+    if held is not None and not held.sealed.intact:
+        raise OrderError(f"The digest of what a run of {node.name} gave is not that of its data.")
+    acts = dict(state.acts)
+    if event.acted:
+        acts[f"run: {node.name} {event.child}"] = Done(node=node.name, tool="", arguments="", outcome="done")
+    branch = Branch(outcome=event.outcome, held=held, reason=event.reason)
+    receipt = Receipt(
+        kind="returned",
+        node=node.name,
+        attempt=event.attempt,
+        output=held.sealed.digest if held else "",
+        label=held.label if held else "",
+        action=event.outcome,
+        reason=event.reason,
+        how={"child": event.child, "run": event.run, "ledger": event.ledger},
+    )
+    running = {child: room for child, room in state.running.items() if child != event.child}
+    return replace(state, acts=acts, running=running, branches={**state.branches, event.child: branch}), receipt
+
+
+def failures(state: State) -> tuple[str, ...]:
+    """Which child runs ended without a value, and how, in words."""
+    ended = sorted((number, branch) for number, branch in state.branches.items() if branch.held is None)
+    return tuple(
+        f"run {number + 1} {_TOLD.get(branch.outcome, branch.outcome)}"
+        + (f": {branch.reason}" if branch.reason else "")
+        for number, branch in ended
+    )
+
+
+_TOLD = {"rejected": "was rejected", "aborted": "was aborted", "cancelled": "was cancelled"}
+
+
+def gathered(node: Call, state: State) -> Held:
+    """What all child runs gave together, in their order. Raises `OrderError` where one gave too little known of."""
+    held = [branch.held for _, branch in sorted(state.branches.items()) if branch.held is not None]
+    if node.kind == "call":
+        return part_of(node, held[0])
+    data: Json = [one.sealed.data for one in held]
+    if node.failed == "collect":
+        failed: Json = [
+            {"index": number, "reason": branch.reason or branch.outcome}
+            for number, branch in sorted(state.branches.items())
+            if branch.held is None
+        ]
+        data = {"values": data, "failed": failed}
+    for one in held:
+        _must_be_known(node, one)
+    assert node.items is not None
+    items = state.values[node.items.node]
+    salt = canonical.digest("gathered", [items.sealed.salt, *(one.sealed.salt for one in held)])
+    return Held(
+        sealed=Sealed.of(data, bytes.fromhex(salt)[:16]),
+        label=node.label,
+        by_hand=any(one.by_hand for one in held),
+        private=any(one.private for one in (items, *held)),
+        editor=tuple(dict.fromkeys(name for one in held for name in one.editor)),
+    )
+
+
+def part_of(node: Call | Part, held: Held) -> Held:
+    """What a node gives that gives on what one child run gave. Raises `OrderError`."""
+    _must_be_known(node, held)
+    return replace(held, label=node.label, by=held.by if node.label is Label.APPROVED else ())
+
+
+def _must_be_known(node: Call | Part, held: Held) -> None:
+    """Raise `OrderError` where the plan knows more of a value than the run that gave it."""
+    if not (held.label.meets(node.label) or node.label is Label.UNTRUSTED):
+        raise OrderError(f"{node.name} is to give {node.label} data, and a run of it gave {held.label}.")
+
+
+__all__ = [
+    "MAX_CHILDREN",
+    "admitted",
+    "count",
+    "failures",
+    "gathered",
+    "part_of",
+    "returned",
+    "spawned",
+]
