@@ -267,8 +267,12 @@ def _schema(name: str) -> Json:
 
 def begun(plan: Plan, data: Json = "start") -> Begun:
     """A run starts, with the same data for each of its inputs."""
-    inputs = {start.name: Held(sealed=sealed(data), label=start.label) for start in plan.inputs}
-    return Begun(plan=plan.digest, inputs=inputs)
+    return begun_from(plan, sealed(data))
+
+
+def begun_from(plan: Plan, start: Sealed) -> Begun:
+    """A run starts, with the same value for each of its inputs."""
+    return Begun(plan=plan.digest, inputs={one.name: Held(sealed=start, label=one.label) for one in plan.inputs})
 
 
 def finished(plan: Plan, run: Run, data: Json = None, *words: Word, spent: Spent | None = None) -> Finished:

@@ -36,6 +36,7 @@ from gatework.testing.factories import (
     acted,
     answered,
     begun,
+    begun_from,
     call,
     called,
     decided,
@@ -512,14 +513,14 @@ class Menu:
 def beginnings(menu: Menu) -> Iterator[Begun]:
     """The ways in which a run may begin."""
     for amount in menu.amounts(menu.plan.input.name):
-        yield Begun(plan=menu.plan.digest, input=value(amount, False))
+        yield begun_from(menu.plan, value(amount, False))
 
 
 def forged_beginnings(menu: Menu) -> Iterator[Event]:
     """Events that must not begin a run."""
     start = value(SMALL, False)
-    yield Begun(plan=menu.other, input=start)
-    yield Begun(plan=menu.plan.digest, input=FORGED)
+    yield replace(begun_from(menu.plan, start), plan=menu.other)
+    yield begun_from(menu.plan, FORGED)
     yield Cancelled()
     yield Expired(gate=0)
     yield from (Decided(action=action, value=OTHER) for action in ACTIONS)

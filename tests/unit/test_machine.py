@@ -10,7 +10,7 @@ import pytest
 from gatework import machine
 from gatework.budget import times
 from gatework.errors import DecisionError, OrderError
-from gatework.events import Begun, Decided, Event, Failed, Finished
+from gatework.events import Decided, Event, Failed, Finished
 from gatework.labels import Label
 from gatework.plan import DEFAULT_BUDGET
 from gatework.state import Outcome, Run, State
@@ -18,6 +18,7 @@ from gatework.testing import Driver
 from gatework.testing.factories import (
     approve,
     begun,
+    begun_from,
     cancelled,
     decided,
     effect,
@@ -86,7 +87,7 @@ def test_begun_for_another_plan_is_refused() -> None:
 def test_begun_with_a_forged_digest_is_refused() -> None:
     """The digest of the input is computed, not believed."""
     forged = replace(sealed("start"), digest=sealed("other").digest)
-    refused(Driver(TWO), Begun(plan=TWO.digest, input=forged), "digest of the input")
+    refused(Driver(TWO), begun_from(TWO, forged), "digest of the input")
 
 
 def test_begun_twice_is_refused() -> None:

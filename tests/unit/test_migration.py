@@ -175,7 +175,7 @@ def test_move_to_what_is_no_plan_of_this_run_is_refused() -> None:
     """The same plan, one that starts from something else, another workflow's, one out of order."""
     driver = at_approval()
     refused(driver, OLD, "held to that plan already")
-    refused(driver, replace(OLD, input=replace(OLD.input, label=Label.ENDORSED)), "starts from something else")
+    refused(driver, replace(OLD, inputs=(replace(OLD.input, label=Label.ENDORSED),)), "starts from something else")
     refused(driver, replace(OLD, name="other"), "not the plan to which")
     backwards = replace(OLD, nodes=OLD.nodes[::-1])
     refused(driver, backwards, "out of order")

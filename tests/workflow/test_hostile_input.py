@@ -11,11 +11,11 @@ from temporalio.api.common.v1 import Payload, RetryPolicy
 
 from gatework import wire
 from gatework.canonical import Sealed
-from gatework.events import Begun
 from gatework.library import Library
 from gatework.machine import new, step
 from gatework.temporal import Execution
 from gatework.temporal.interpreter import Carried
+from gatework.testing.factories import begun_from
 from tests.workflow.deployment import Deployed, Deployments, count, end, events, outside_payloads, payload
 from tests.workflow.plans import signed, single
 from tests.workflow.test_hostile_updates import ENCODINGS, HOSTILE, MARK
@@ -89,7 +89,7 @@ async def test_other_numbers_of_arguments_fail_the_run(deployments: Deployments,
 def _forged() -> bytes:
     """What a run would hand on that waits at a gate of `signed`, with a value of the forger's."""
     plan = Library([signed]).plans("signed")[0].plan
-    begun = step(plan, new(plan), Begun(plan=plan.digest, input=Sealed.of({"text": MARK}, b"0" * 16)))
+    begun = step(plan, new(plan), begun_from(plan, Sealed.of({"text": MARK}, b"0" * 16)))
     return wire.encode(Carried(state=begun.state, ledger=(), expires="", secret=""))
 
 

@@ -270,7 +270,7 @@ def weakened(plan: Plan) -> Iterator[tuple[str, Plan]]:
                     yield f"{node.name} asks for less", put(replace(node, params=params))
     if plan.input.label is Label.UNTRUSTED:
         for label in (Label.PLAIN, Label.ENDORSED):
-            yield f"the input counts as {label}", replace(plan, input=replace(plan.input, label=label))
+            yield f"the input counts as {label}", replace(plan, inputs=(replace(plan.input, label=label),))
 
 
 def _reads(plan: Plan, i: int) -> set[str]:
@@ -310,7 +310,7 @@ def _all_renamed(plan: Plan) -> Plan:
     nodes = tuple(replace(renamed(node, names), name=names[node.name]) for node in plan.nodes)
     return replace(
         plan,
-        input=replace(plan.input, name=names[plan.input.name]),
+        inputs=(replace(plan.input, name=names[plan.input.name]),),
         nodes=nodes,
         result=names.get(plan.result, plan.result),
         acknowledged=tuple(names.get(name, name) for name in plan.acknowledged),
