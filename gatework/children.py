@@ -6,8 +6,9 @@ from values that hold a receipt here, and answers with what it gave, or how else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 
 from gatework import canonical
 from gatework.admission import read, run_budget
@@ -91,13 +92,20 @@ def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt
 
     What a child run may spend is set aside here, so that all together never spend more than the run may.
     """
-    waiting = [one for one in range(count(node, state)) if one not in state.branches and one not in state.running]
-    slots = min(node.at_most - len(state.running), len(waiting))
+    free = list(islice(_waiting(count(node, state), state), max(0, node.at_most - len(state.running))))
     room = _room(plan, state)
-    many, each = share(room, slots) if room is not None else (slots, Budget())
-    started = waiting[:many]
+    many, each = share(room, len(free)) if room is not None else (len(free), Budget())
+    started = free[:many]
     receipts = tuple(_called(node, state, number) for number in started)
     return replace(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
+
+
+def _waiting(many: int, state: State) -> Iterator[int]:
+    """The child runs that are still to be started. Of thousands all before the first of these have been, mostly."""
+    begun = len(state.branches) + len(state.running)
+    for number in chain(range(begun, many), range(begun)):
+        if number not in state.branches and number not in state.running:
+            yield number
 
 
 def _room(plan: Plan, state: State) -> Budget | None:
@@ -199,7 +207,7 @@ def part_of(node: Call | Part, held: Held) -> Held:
 
 def _must_be_known(node: Call | Part, held: Held) -> None:
     """Raise `OrderError` where the plan knows more of a value than the run that gave it."""
-    if not (held.label.meets(node.label) or node.label is Label.UNTRUSTED):
+    if not held.label.covers(node.label):
         raise OrderError(f"{node.name} is to give {node.label} data, and a run of it gave {held.label}.")
 
 

@@ -22,6 +22,10 @@ class Label(StrEnum):
         """Whether a value with this label may be passed where `demanded` is asked."""
         return self is demanded or (self is Label.APPROVED and demanded is Label.ENDORSED)
 
+    def covers(self, given: Label) -> bool:
+        """Whether a value with this label may be given on under another: one that says no more of it."""
+        return self.meets(given) or given is Label.UNTRUSTED
+
 
 def combined(labels: Iterable[Label]) -> Label:
     """The label of what a stage makes from inputs with these labels. Approval is never inherited."""

@@ -138,12 +138,11 @@ def call(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step | tup
     many = children.count(node, state)
     state, called = children.admitted(plan, node, state)
     receipts = (*receipts, *called)
-    failed = children.failures(state)
     if state.running:
         return Step(state=state, receipts=receipts)
     if len(state.branches) < many:
         return ask(plan, state, node, "exhausted", ("the budget of the run has nothing left",), receipts)
-    if failed and node.failed != "collect":
+    if node.failed != "collect" and (failed := children.failures(state)):
         return ask(plan, state, node, "failed", failed, receipts)
     if node.kind == "parallel":
         done = replace(state, marks={**state.marks, node.name: 1})

@@ -63,9 +63,12 @@ def joined(plan: Plan, node: Join, state: State) -> Held:
     way = state.marks.get(node.choice, -1)
     if not 0 <= way < len(node.options) or node.options[way].node not in state.values:
         raise OrderError(f"{node.name} has nothing to give: no way was taken, or it gave nothing.")
-    choice = plan.node(node.choice)
+    decided = [state.values[ref.node] for ref in plan.node(node.choice).reads]
     given = state.values[node.options[way].node]
-    private = given.private or any(state.values[ref.node].private for ref in choice.reads)
+    steered = any(held.label is Label.UNTRUSTED for held in decided)
+    if not (Label.UNTRUSTED if steered else given.label).covers(node.label):
+        raise OrderError(f"{node.name} is to give {node.label} data, and the way that was taken gave other.")
+    private = given.private or any(held.private for held in decided)
     by = given.by if node.label is Label.APPROVED else ()
     return replace(given, label=node.label, private=private, by=by)
 
@@ -74,8 +77,14 @@ def joined(plan: Plan, node: Join, state: State) -> Held:
 
 
 def first_round(node: Loop, state: State) -> Held:
-    """What the first round starts from."""
-    return replace(state.values[node.start.node], label=node.label, by=())
+    """What the first round starts from. Raises `OrderError` where the plan knows more of it than the run."""
+    return _round_from(node, state.values[node.start.node])
+
+
+def _round_from(node: Loop, held: Held) -> Held:
+    if not held.label.covers(node.label):
+        raise OrderError(f"A round of {node.name} starts from {node.label} data, and would from {held.label}.")
+    return replace(held, label=node.label, by=())
 
 
 def rounds_left(node: Work, state: State) -> bool:
@@ -93,7 +102,7 @@ def next_round(plan: Plan, state: State, node: Work) -> tuple[State, Receipt]:
     start = plan.nodes[at]
     assert isinstance(start, Loop)
     state = back_to(plan, state, at)
-    held = replace(given, label=start.label, by=())
+    held = _round_from(start, given)
     state = replace(state, values={**state.values, loop: held}, marks={**state.marks, loop: number})
     return state, rounded(start, held, number)
 
