@@ -46,6 +46,31 @@ def extended(ledger: Sequence[Entry], receipts: Iterable[Receipt], at: datetime)
     return tuple(entries)
 
 
+WHOLE = 400
+"""Most entries with which a ledger is handed from run to run as a whole."""
+
+RECENT = 100
+"""How many of the last entries are handed on of a longer one."""
+
+
+def handed_on(ledger: Sequence[Entry]) -> tuple[Entry, ...]:
+    """What a run hands on of its ledger to the run that continues it: of a long one, its end.
+
+    That is what came last, and before it the last entry of each kind at each node, by which a run says how its values
+    came about. The rest stays in the history of the run that has ended. Every entry keeps its place in the chain.
+    """
+    if len(ledger) <= WHOLE:
+        return tuple(ledger)
+    last = {(entry.receipt.kind, entry.receipt.node): entry for entry in ledger}
+    kept = {entry.sequence for entry in (*last.values(), *ledger[-RECENT:])}
+    return tuple(entry for entry in ledger if entry.sequence in kept)
+
+
+def length(ledger: Sequence[Entry]) -> int:
+    """How many entries a ledger has, with those that were not handed on."""
+    return ledger[-1].sequence if ledger else 0
+
+
 def broken_at(ledger: Sequence[Entry]) -> int | None:
     """The sequence number at which the chain does not hold, or None where it does."""
     before = GENESIS

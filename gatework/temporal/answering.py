@@ -14,6 +14,7 @@ from temporalio.common import RawValue
 from gatework import canonical, machine, wire
 from gatework.errors import ContractError, DecisionError, GateworkError
 from gatework.events import Action, Decided, Migrated
+from gatework.ledger import handed_on, length
 from gatework.library import Known, Library
 from gatework.state import Gate, Run, State
 from gatework.temporal import deciding, evidence, movement, pages, resuming
@@ -78,9 +79,9 @@ class Answering(Recorded):
                 raise DecisionError("Send one JSON value, or nothing.")
             return raw(evidence.answer(self._progress(), state, value_named(data_of(data[0]) if data else None)))
 
-    @workflow.query(description="The receipts of the run, chained.")
+    @workflow.query(description="The receipts of the run, chained; of very many, the last.")
     def ledger(self) -> RawValue:
-        return raw(wire.encode(self._ledger))
+        return raw(wire.encode(handed_on(self._ledger)))
 
     @workflow.query(description="Values by their digest, also of outputs that were refused.")
     def values(self) -> RawValue:
@@ -191,7 +192,7 @@ class Answering(Recorded):
             raise DecisionError("Send one JSON value, or nothing.")
         self._must_be_in_time()
         typed = data_of(data[0]) if data else None
-        return decided(action, typed, known, state.gate, self._salt(f"decision {len(self._ledger)}"))
+        return decided(action, typed, known, state.gate, self._salt(f"decision {length(self._ledger)}"))
 
     def _decided(self, event: Decided) -> str:
         known, state = self._now

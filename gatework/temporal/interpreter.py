@@ -21,7 +21,7 @@ from gatework.canonical import Sealed
 from gatework.errors import ContractError, DecisionError, OrderError, ResumeError
 from gatework.events import Begun, Cancelled, Elapsed, Expired, Failed, Migrated
 from gatework.held import Held
-from gatework.ledger import Entry, extended
+from gatework.ledger import Entry, extended, handed_on, length
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
@@ -306,7 +306,8 @@ class Interpreter(Answering):
     def _continue_as_new_if_long(self) -> None:
         # What was done once is in the history, whatever a later deploy thinks of its length.
         at, times = self._measured
-        self._measured = at, times = len(self._ledger), times + 1 if at == len(self._ledger) else 1
+        now = length(self._ledger)
+        self._measured = at, times = now, times + 1 if at == now else 1
         # A ledger may be looked at more than once; Temporal answers for a marker as it did at first.
         marker = f"gatework-continued-{at}" + (f"-{times}" if times > 1 else "")
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else self._long):
@@ -323,7 +324,7 @@ class Interpreter(Answering):
     def _carried(self, state: State, ledger: tuple[Entry, ...]) -> bytes:
         expires = self._expires.isoformat() if self._expires else ""
         return wire.encode(
-            Carried(state=state, ledger=ledger, expires=expires, secret=self._secret, lineage=self._first)
+            Carried(state=state, ledger=handed_on(ledger), expires=expires, secret=self._secret, lineage=self._first)
         )
 
     def _move(self, event: Migrated) -> None:

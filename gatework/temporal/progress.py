@@ -13,7 +13,7 @@ from gatework import titles
 from gatework.canonical import Json
 from gatework.events import Action, Given, OutcomeKind
 from gatework.identity import held_off
-from gatework.ledger import Entry
+from gatework.ledger import Entry, length
 from gatework.plan import Approval, Identity, Node, Plan, Question
 from gatework.state import ALLOWED, Gate, GateKind, State, Vote
 from gatework.verdict import Word
@@ -208,7 +208,7 @@ def progress(plan: Plan, state: State, ledger: Sequence[Entry] = (), *, expires:
         ),
         waiting=_waiting(plan, state, gate, ledger, expires) if gate else None,
         reason=outcome.reason if outcome else "",
-        receipts=len(ledger),
+        receipts=length(ledger),
         head=ledger[-1].digest if ledger else "",
         note=_doubt(state) if outcome and outcome.kind != "completed" else "",
         automatic=automatic,
