@@ -20,7 +20,7 @@ from gatework.expr import Const
 from gatework.held import Held
 from gatework.labels import Label
 from gatework.plan import Budget, Call, Child, Param, Part, Plan
-from gatework.state import Branch, ChildRun, Done, Receipt, Spawn, State
+from gatework.state import Branch, ChildRun, Done, Receipt, Spawn, State, Undoable
 
 MAX_CHILDREN = 20_000
 """Most child runs of one node."""
@@ -39,7 +39,9 @@ def count(node: Call, state: State) -> int:
 
 
 def spawned(plan: Plan, node: Call, state: State) -> Spawn:
-    """The child runs that are to be under way."""
+    """The child runs that are to be under way: where the run is being undone, the one that takes itself back."""
+    if state.ending is not None:
+        return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=(_undoing(node, state),))
     runs = tuple(_run(node, state, child, room) for child, room in sorted(state.running.items()))
     return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=runs)
 
@@ -53,6 +55,20 @@ def _run(node: Call, state: State, number: int, room: Budget) -> ChildRun:
         inputs=_inputs(node, child, number, state),
         asks=state.asks and node.failed == "ask",
         allowance=room,
+    )
+
+
+def _undoing(node: Call, state: State) -> ChildRun:
+    last = state.undoable[-1]
+    child = _child(node, last.child)
+    return ChildRun(
+        child=last.child,
+        workflow=child.workflow,
+        plan=child.plan,
+        inputs={},
+        asks=True,
+        allowance=Budget(),
+        undoes=last.run,
     )
 
 
@@ -145,9 +161,21 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
     if event.acted:
         acts[f"run: {node.name} {event.child}"] = Done(node=node.name, tool="", arguments="", outcome="done")
     branch = Branch(outcome=event.outcome, held=held, reason=event.reason)
-    receipt = Receipt(
+    receipt = receipt_of(event)
+    running = {child: room for child, room in state.running.items() if child != event.child}
+    undoable = state.undoable
+    if held is not None and event.undoable:
+        undoable = (*undoable, Undoable(undo=node.name, child=event.child, run=event.run))
+    state = replace(state, acts=acts, running=running, undoable=undoable)
+    return replace(state, branches={**state.branches, event.child: branch}), receipt
+
+
+def receipt_of(event: Returned) -> Receipt:
+    """That a child run came to something."""
+    held = event.output
+    return Receipt(
         kind="returned",
-        node=node.name,
+        node=event.node,
         attempt=event.attempt,
         output=held.sealed.digest if held else "",
         label=held.label if held else "",
@@ -155,8 +183,6 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
         reason=event.reason,
         how={"child": event.child, "run": event.run, "ledger": event.ledger},
     )
-    running = {child: room for child, room in state.running.items() if child != event.child}
-    return replace(state, acts=acts, running=running, branches={**state.branches, event.child: branch}), receipt
 
 
 def failures(state: State) -> tuple[str, ...]:
@@ -218,6 +244,7 @@ __all__ = [
     "failures",
     "gathered",
     "part_of",
+    "receipt_of",
     "returned",
     "spawned",
 ]

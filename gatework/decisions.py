@@ -9,7 +9,7 @@ from gatework.admission import admitted, one_of
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Decided, Expired
 from gatework.gates import fixed, in_doubt
-from gatework.onward import another_round, ask, call_again, end, enter, hold, start
+from gatework.onward import another_round, ask, call_again, end, enter, hold, start, unwind
 from gatework.plan import Approval, Call, Plan, Question, Work
 from gatework.state import ALLOWED, Done, Gate, Outcome, Receipt, State, Step, Vote, by_hand, inputs_digest
 from gatework.ways import back_to
@@ -109,6 +109,8 @@ def _retry(plan: Plan, state: State, gate: Gate, note: str, receipt: Receipt) ->
             feedback = (*state.feedback, note) if note else state.feedback
             let_again = gate.call.key if gate.call is not None and gate.kind == "unknown" else ""
             return start(plan, state, node, feedback, (receipt,), fresh=True, let_again=let_again)
+        case Call() if state.ending is not None:
+            return unwind(plan, state, (receipt,))
         case Call():
             return call_again(plan, state, node, (receipt,))
         case _:

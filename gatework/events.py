@@ -214,8 +214,8 @@ class Elapsed:
     kind: Literal["elapsed"] = "elapsed"
 
 
-OutcomeKind = Literal["completed", "rejected", "aborted", "expired", "cancelled", "failed"]
-"""How a run ends. `failed`: its work did, and nobody is asked in it."""
+OutcomeKind = Literal["completed", "rejected", "aborted", "expired", "cancelled", "failed", "undone"]
+"""How a run ends. `failed`: its work did, and nobody is asked in it. `undone`: it had completed, and was taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +233,8 @@ class Returned:
     spent: Spent = field(default_factory=Spent)
     acted: bool = False
     """Whether it has changed the outside world, or may have."""
+    undoable: bool = False
+    """Whether something in it can be undone."""
     run: str = ""
     """The server's id of the run."""
     ledger: str = ""

@@ -120,7 +120,7 @@ def digest_of(plan: Plan, state: State, call: ToolCall) -> str:
 def fixed(plan: Plan, state: State, place: str) -> str:
     """Why the value of a place cannot be replaced, in a sentence; empty where it can."""
     position = -1 if place in plan.starts else plan.index.get(place, len(plan.steps))
-    if state.ending is not None and position != state.at:
+    if state.ending is not None and (position != state.at or isinstance(plan.steps[position], Call)):
         return "The run is being undone; only what undoes it now can be given by hand."
     if position > state.at:
         return f"There is no value named {place} yet."

@@ -58,7 +58,7 @@ from gatework.events import (
     Suspended,
 )
 from gatework.gates import repeats
-from gatework.onward import again, another_round, ask, end, enter, hold, on_with
+from gatework.onward import again, another_round, ask, end, enter, hold, on_with, taken_back
 from gatework.plan import Budget, Call, Pause, Plan, Work
 from gatework.state import Act, Due, GateKind, Outcome, Receipt, Run, Spawn, State, Step, Wait
 
@@ -233,10 +233,13 @@ def _elapse(plan: Plan, state: State, event: Elapsed) -> Step:
 
 def _return(plan: Plan, state: State, event: Returned) -> Step:
     wanted = due(plan, state)
-    if not isinstance(wanted, Spawn) or _of(event) != _of(wanted) or event.child not in state.running:
+    under_way = {run.child for run in wanted.runs} if isinstance(wanted, Spawn) else set()
+    if not isinstance(wanted, Spawn) or _of(event) != _of(wanted) or event.child not in under_way:
         raise OrderError("No such child run is under way.")
     node = plan.steps[state.at]
     assert isinstance(node, Call)
+    if state.ending is not None:
+        return taken_back(plan, charged(state, node, event.spent), node, event)
     state, receipt = children.returned(node, charged(state, node, event.spent), event)
     if event.outcome != "completed" and node.failed == "stop":
         return ask(plan, state, node, "failed", children.failures(state), (receipt,))

@@ -10,6 +10,7 @@ from gatework.admission import admitted, private, reason_to_ask, unaffordable
 from gatework.budget import Spent
 from gatework.canonical import Sealed
 from gatework.errors import OrderError
+from gatework.events import Returned
 from gatework.expr import render
 from gatework.gates import opened
 from gatework.held import Held
@@ -289,7 +290,6 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
         return _ended(state, state.ending, receipts)
     last = state.undoable[-1]
     work = plan.node(last.undo)
-    assert isinstance(work, Work)
     state = replace(
         anew(state),
         at=plan.index[last.undo],
@@ -299,7 +299,19 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
         edited=None,
         editor=(),
     )
+    if isinstance(work, Call):
+        return Step(state=_counted(replace(state, gate=None, branches={}, running={}), work), receipts=receipts)
+    assert isinstance(work, Work)
     return start(plan, state, work, (), receipts, fresh=True)
+
+
+def taken_back(plan: Plan, state: State, node: Call, event: Returned) -> Step:
+    """A child run was to take itself back: go on with what was done before it, or ask a person."""
+    receipt = children.receipt_of(event)
+    if event.outcome != "undone":
+        reason = f"run {event.child + 1} was not undone" + (f": {event.reason}" if event.reason else "")
+        return ask(plan, state, node, "failed", (reason,), (receipt,))
+    return unwind(plan, replace(state, undoable=state.undoable[:-1]), (receipt,))
 
 
 def _ended(state: State, outcome: Outcome, receipts: Receipts) -> Step:

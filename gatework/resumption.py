@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Recalled, Remembered, Resumed
 from gatework.gates import digest_of
-from gatework.onward import anew, call_again, enter, start
+from gatework.onward import anew, call_again, end, enter, start, unwind
 from gatework.plan import Approval, Call, Plan, Question, Work
-from gatework.state import Done, Receipt, State, Step
+from gatework.state import Done, Outcome, Receipt, State, Step
 from gatework.ways import back_to, passed_over
 
 
@@ -66,13 +66,26 @@ def resume(plan: Plan, state: State, event: Resumed) -> Step:
         how={"run": event.run, "kept": list(_kept(plan, position))},
     )
     taken = replace(taken, outcome=None, at=position, acts=_in_doubt(taken.acts))
-    if taken.ending is not None or (taken.edited is not None and isinstance(node, Work)):
+    if taken.ending is not None:
+        return unwind(plan, taken, (receipt,))
+    if taken.edited is not None and isinstance(node, Work):
         # A person's value, at which the guards have not looked yet: forgotten, what it records might be done again.
-        assert isinstance(node, Work)
         return start(plan, taken, node, (), (receipt,), fresh=True)
     if isinstance(node, Call) and taken.branches:
         return call_again(plan, taken, node, (receipt,))
     return enter(plan, taken, position, (receipt,))
+
+
+def undo(plan: Plan, state: State, event: Resumed) -> Step:
+    """Take back what a run did that had completed. Raises `DecisionError` where there is nothing to take back."""
+    if state.plan != plan.digest or event.plan != plan.digest:
+        raise DecisionError("The run was held to another plan; look again.")
+    if state.outcome is None or state.outcome.kind != "completed" or not state.undoable:
+        raise DecisionError("The run did not complete, or nothing in it can be undone.")
+    receipt = Receipt(kind="resumed", action="completed", by=event.by, reason=event.note, how={"run": event.run})
+    ending = Outcome(kind="undone", reason=event.note, by=event.by)
+    taken = replace(anew(state), outcome=None, acts=_in_doubt(state.acts))
+    return end(plan, taken, ending, receipt)
 
 
 def recall(plan: Plan, state: State, event: Recalled) -> Step:

@@ -116,12 +116,15 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undoable:
-    """A piece of work that can be undone."""
+    """A piece of work that can be undone: by a work of the plan, or by the child run that did it."""
 
     undo: str
-    """Name of the work among the plan's undos."""
-    values: Mapping[str, Held]
-    """What it reads, as it was then."""
+    """Name of the work among the plan's undos, or of the call whose child run it was."""
+    values: Mapping[str, Held] = field(default_factory=dict)
+    """What such a work reads, as it was then."""
+    child: int = 0
+    run: str = ""
+    """The server's id of the child run; empty for a work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +275,8 @@ class ChildRun:
     asks: bool
     """Whether a person is asked there where the work fails."""
     allowance: Budget
+    undoes: str = ""
+    """The server's id of an earlier run of this child, which it takes back; it starts from what that one knew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
