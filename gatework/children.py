@@ -42,8 +42,19 @@ def spawned(plan: Plan, node: Call, state: State) -> Spawn:
     """The child runs that are to be under way: where the run is being undone, the one that takes itself back."""
     if state.ending is not None:
         return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=(_undoing(node, state),))
-    runs = tuple(_run(node, state, child, room) for child, room in sorted(state.running.items()))
+    running = () if stopping(node, state) else sorted(state.running.items())
+    runs = tuple(_run(node, state, child, room) for child, room in running)
     return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=runs)
+
+
+def stopping(node: Call, state: State) -> bool:
+    """Whether a child run gave nothing and the others are to stop for it: those under way are to end, and are heard."""
+    return node.failed == "stop" and any(branch.held is None for branch in state.branches.values())
+
+
+def under_way(state: State) -> frozenset[int]:
+    """The child runs of the node at `at` that may answer."""
+    return frozenset(state.running) if state.ending is None else frozenset({state.undoable[-1].child})
 
 
 def _run(node: Call, state: State, number: int, room: Budget) -> ChildRun:
@@ -247,4 +258,6 @@ __all__ = [
     "receipt_of",
     "returned",
     "spawned",
+    "stopping",
+    "under_way",
 ]

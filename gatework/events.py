@@ -283,6 +283,8 @@ class Cancelled:
     """Someone cancelled the run."""
 
     reason: str = ""
+    returned: tuple[Returned, ...] = ()
+    """What its child runs came to that were under way: they are cancelled with it, and end before it."""
     kind: Literal["cancelled"] = "cancelled"
 
 

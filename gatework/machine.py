@@ -60,7 +60,7 @@ from gatework.events import (
 from gatework.gates import repeats
 from gatework.onward import again, another_round, ask, end, enter, hold, on_with, taken_back
 from gatework.plan import Budget, Call, Pause, Plan, Work
-from gatework.state import Act, Due, GateKind, Outcome, Receipt, Run, Spawn, State, Step, Wait
+from gatework.state import Act, Due, GateKind, Outcome, Receipt, Run, State, Step, Wait
 
 # -- the two functions -----------------------------------------------------------------------------
 
@@ -224,7 +224,8 @@ def _round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], recei
 
 def _elapse(plan: Plan, state: State, event: Elapsed) -> Step:
     wanted = due(plan, state)
-    if not isinstance(wanted, Wait) or _of(event) != _of(wanted):
+    given = event.plan, event.node, event.attempt
+    if not isinstance(wanted, Wait) or given != (wanted.plan, wanted.node, wanted.attempt):
         raise OrderError("No such time is to pass.")
     node = plan.steps[state.at]
     state = replace(state, marks={**state.marks, node.name: 1})
@@ -232,28 +233,33 @@ def _elapse(plan: Plan, state: State, event: Elapsed) -> Step:
 
 
 def _return(plan: Plan, state: State, event: Returned) -> Step:
-    wanted = due(plan, state)
-    under_way = {run.child for run in wanted.runs} if isinstance(wanted, Spawn) else set()
-    if not isinstance(wanted, Spawn) or _of(event) != _of(wanted) or event.child not in under_way:
-        raise OrderError("No such child run is under way.")
-    node = plan.steps[state.at]
-    assert isinstance(node, Call)
+    node = _called(plan, state, event)
+    charged_ = charged(state, node, event.spent)
     if state.ending is not None:
-        return taken_back(plan, charged(state, node, event.spent), node, event)
-    state, receipt = children.returned(node, charged(state, node, event.spent), event)
-    if event.outcome != "completed" and node.failed == "stop":
-        return ask(plan, state, node, "failed", children.failures(state), (receipt,))
+        return taken_back(plan, charged_, node, event)
+    state, receipt = children.returned(node, charged_, event)
     return on_with(plan, state, node, (receipt,))
 
 
-def _of(one: Elapsed | Returned | Wait | Spawn) -> tuple[str, str, int]:
-    return one.plan, one.node, one.attempt
+def _called(plan: Plan, state: State, event: Returned) -> Call:
+    """The node of which a child run has ended; `OrderError` where no such run is under way."""
+    node = plan.steps[state.at]
+    if state.gate is not None or not isinstance(node, Call) or event.child not in children.under_way(state):
+        raise OrderError("No such child run is under way.")
+    if (event.plan, event.node, event.attempt) != (state.plan, node.name, state.attempts[node.name]):
+        raise OrderError("No such child run is under way.")
+    return node
 
 
 def _cancel(plan: Plan, state: State, event: Cancelled) -> Step:
     if state.ending is not None:
         raise OrderError("The run is ending already.")
-    return end(plan, state, Outcome(kind="cancelled", reason=event.reason))
+    receipts: list[Receipt] = []
+    for one in event.returned:
+        node = _called(plan, state, one)
+        state, receipt = children.returned(node, charged(state, node, one.spent), one)
+        receipts.append(receipt)
+    return end(plan, state, Outcome(kind="cancelled", reason=event.reason), *receipts)
 
 
 def _stop(plan: Plan, state: State, event: Stopped) -> Step:

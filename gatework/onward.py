@@ -137,11 +137,14 @@ def go_on(plan: Plan, state: State, node: Node, held: Held, receipts: Receipts) 
 def call(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step | tuple[State, Receipts]:
     """Have child runs under way for as long as some are left to come to something; then go on, or ask a person."""
     many = children.count(node, state)
-    state, called = children.admitted(plan, node, state)
-    receipts = (*receipts, *called)
+    called: Receipts = ()
+    stopping = children.stopping(node, state)
+    if not stopping:
+        state, called = children.admitted(plan, node, state)
+        receipts = (*receipts, *called)
     if state.running:
         return Step(state=state, receipts=receipts)
-    if len(state.branches) < many:
+    if len(state.branches) < many and not stopping:
         return ask(plan, state, node, "exhausted", ("the budget of the run has nothing left",), receipts)
     if node.failed != "collect" and (failed := children.failures(state)):
         return ask(plan, state, node, "failed", failed, receipts)
