@@ -72,7 +72,7 @@ def unsure(event: Decided, needed: Identity) -> str:
     return _HOW[needed]
 
 
-_SENT = {"edit": "value"}
+_SENT = {"edit": "value", "answer": "value"}
 
 _HOW: dict[Identity, str] = {
     "claimed": 'Say who you are: {"number": …, "by": "your name"}, or "4821 your name" with the four digits.',

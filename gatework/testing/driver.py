@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from gatework import machine
 from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
-from gatework.events import ActedOutcome, Action, Event, FailureKind
+from gatework.events import ActedOutcome, Action, Event, FailureKind, OutcomeKind
 from gatework.journal import Call
 from gatework.journal import Entry as Answer
+from gatework.labels import Label
 from gatework.ledger import Entry, extended
 from gatework.plan import Identity, Plan
-from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
+from gatework.state import Act, Due, Gate, Outcome, Run, Spawn, State, Step, Wait
 from gatework.testing import factories
 from gatework.verdict import Word
 
@@ -66,6 +67,20 @@ class Driver:
         return due
 
     @property
+    def wait(self) -> Wait:
+        """The time that is to pass. Raises `AssertionError` where none is."""
+        due = self.due
+        assert isinstance(due, Wait), f"no time is to pass, but due is {due}"
+        return due
+
+    @property
+    def spawn(self) -> Spawn:
+        """The child runs that are to be under way. Raises `AssertionError` where none are."""
+        due = self.due
+        assert isinstance(due, Spawn), f"no child runs are under way, but due is {due}"
+        return due
+
+    @property
     def outcome(self) -> Outcome | None:
         """How the run ended; None while it goes on."""
         return self.state.outcome
@@ -94,6 +109,29 @@ class Driver:
     def ended(self, outcome: ActedOutcome = "done", result: Json = "receipt", *, reason: str = "") -> Driver:
         """The call that is due comes to an end."""
         self.take(factories.acted(self.act, outcome, result, reason=reason))
+        return self
+
+    def elapse(self) -> Driver:
+        """The time passes that is to pass."""
+        self.take(factories.elapsed(self.wait))
+        return self
+
+    def returned(
+        self,
+        child: int,
+        data: Json = None,
+        outcome: OutcomeKind = "completed",
+        *,
+        label: Label = Label.UNTRUSTED,
+        reason: str = "",
+        spent: Spent | None = None,
+        acted: bool = False,
+    ) -> Driver:
+        """A child run that is under way ends."""
+        event = factories.returned(
+            self.spawn, child, data, outcome, label=label, reason=reason, spent=spent, acted=acted
+        )
+        self.take(event)
         return self
 
     def stop(self, *words: Word) -> Driver:
@@ -137,6 +175,10 @@ class Driver:
     def edit(self, data: Json, place: str = "") -> Driver:
         """A person gives a value."""
         return self.decide("edit", place=place, value=factories.sealed(data))
+
+    def answer(self, data: Json, *, by: str = "someone") -> Driver:
+        """A person gives the value that is asked for."""
+        return self.decide("answer", value=factories.sealed(data), by=by)
 
     def expire(self) -> Driver:
         """Nobody answers the gate that waits."""

@@ -20,11 +20,14 @@ from gatework.events import (
     Begun,
     Cancelled,
     Decided,
+    Elapsed,
     Expired,
     Failed,
     FailureKind,
     Finished,
     Given,
+    OutcomeKind,
+    Returned,
     Stopped,
     Suspended,
 )
@@ -49,7 +52,7 @@ from gatework.plan import (
     ToolUse,
     Work,
 )
-from gatework.state import Act, Gate, Run
+from gatework.state import Act, Gate, Run, Spawn, Wait
 from gatework.verdict import Word
 
 START = "start"
@@ -83,6 +86,9 @@ Known = Mapping[str, Value]
 Draft = Callable[[Known], Node]
 """A node that still has to learn the labels and contracts of what it reads."""
 
+Undo = Callable[[Known], Work]
+"""A stage that undoes another."""
+
 
 def sealed(data: Json, salt: bytes = SALT) -> Sealed:
     """A sealed value; with one salt, the same data has the same digest."""
@@ -98,25 +104,41 @@ def plan_of(
     name: str = "plan",
     result: str = "",
     budget: Budget | None = None,
+    private: bool = False,
+    undos: Iterable[Undo] = (),
 ) -> Plan:
     """A plan of these nodes, in this order. Its result is the last one's output unless named."""
-    known = {START: Value(start, _contract(START))}
+    known = {START: Value(start, contract_of(START))}
     nodes: list[Node] = []
     for draft in drafts:
-        nodes.append(draft(known))
-        made = nodes[-1]
-        if not isinstance(made, Choice | Pause):
-            known[made.name] = Value(made.label, made.contract)
-    schemas = (*map(_schema, (START, CONSTANT, *(node.name for node in nodes))), ARGUMENTS, RESULT)
+        made = draft(known)
+        nodes.append(made)
+        known[made.name] = _value_of(made, known)
+    undone = tuple(undo(known) for undo in undos)
+    named = (START, CONSTANT, *(node.name for node in (*nodes, *undone)))
+    schemas = (*map(_schema, named), ARGUMENTS, RESULT)
     return Plan(
         name=name,
-        inputs=(Input(name=START, label=start, contract=_contract(START)),),
+        inputs=(Input(name=START, label=start, contract=contract_of(START), private=private),),
         nodes=tuple(nodes),
+        undos=undone,
         result=result or nodes[-1].name,
         contracts={canonical.digest("contract", schema): schema for schema in schemas},
         budget=budget,
         acknowledged=tuple(node.name for node in nodes),
     )
+
+
+def _value_of(node: Node, known: Known) -> Value:
+    """What is known of what a node gives; of a choice, which gives nothing, whether outside text decides it."""
+    match node:
+        case Choice():
+            outside = any(known[ref.node].label is Label.UNTRUSTED for ref in node.reads)
+            return Value(Label.UNTRUSTED if outside else Label.PLAIN, "")
+        case Pause():
+            return Value(Label.PLAIN, "")
+        case _:
+            return Value(node.label, node.contract)
 
 
 def stage(
@@ -129,32 +151,38 @@ def stage(
     budget: Budget | None = None,
     operator: By | str = OPERATOR,
     kind: Literal["stage", "endorse"] = "stage",
-) -> Draft:
-    """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from."""
+    like: str = "",
+    undo: str = "",
+) -> Undo:
+    """A stage that reads earlier values, by name, or constants. Without any it reads what the run starts from.
+
+    `like` names a value whose contract the output keeps to; `undo` names what undoes the stage.
+    """
 
     uses = tuple(tools)
 
     def draft(known: Known) -> Work:
-        params = tuple(_param(position, read, known) for position, read in enumerate(reads or (START,)))
+        params = tuple(param_of(position, read, known) for position, read in enumerate(reads or (START,)))
         return Work(
             name=name,
             runs=f"do_{name}",
             params=params,
             label=Label.ENDORSED if kind == "endorse" else _label(params, uses),
-            contract=_contract(name),
+            contract=known[like].contract if like else contract_of(name),
             before=tuple(GuardUse(name=guard, binds={"it": "p0"}, timeout_seconds=1.0) for guard in before),
             guards=tuple(GuardUse(name=guard, binds={}, timeout_seconds=1.0) for guard in guards),
             tools=uses,
             attempts=attempts,
             budget=budget,
-            operator=_by(operator),
+            operator=by_of(operator),
+            undo=undo,
             kind=kind,
         )
 
     return draft
 
 
-def endorse(name: str, claim: str) -> Draft:
+def endorse(name: str, claim: str) -> Undo:
     """An endorser that looks up what an untrusted value claims."""
     return stage(name, claim, kind="endorse")
 
@@ -168,10 +196,11 @@ def effect(
     attempts: int = 1,
     approver: By | str | None = None,
     limits: Iterable[Limit] = (),
-) -> Draft:
+    undo: str = "",
+) -> Undo:
     """A stage that holds one effect, with or without a probe."""
     use = tool(probe=probe, approver=approver, limits=limits)
-    return stage(name, *reads, before=before, tools=[use], guards=guards, attempts=attempts)
+    return stage(name, *reads, before=before, tools=[use], guards=guards, attempts=attempts, undo=undo)
 
 
 def tool(
@@ -198,7 +227,7 @@ def tool(
         untrusted=untrusted,
         private=private,
         egress=egress,
-        approver=_by(approver) if approver else None,
+        approver=by_of(approver) if approver else None,
         queue=queue,
     )
 
@@ -227,19 +256,20 @@ def approve(
             name=name,
             value=Ref(value),
             contract=known[value].contract,
-            by=_by(role),
+            by=by_of(role),
             not_by=tuple(Ref(who) if isinstance(who, str) else who for who in not_by),
             when=when,
             show=tuple(Ref(shown) for shown in show),
             title=title,
-            otherwise=_by(otherwise) if otherwise else None,
+            otherwise=by_of(otherwise) if otherwise else None,
             click=click,
         )
 
     return draft
 
 
-def _by(who: By | str) -> By:
+def by_of(who: By | str) -> By:
+    """Who may answer, by the name of their role or as it is."""
     return By(role=who) if isinstance(who, str) else who
 
 
@@ -248,13 +278,15 @@ def _label(params: Iterable[Param], tools: Iterable[ToolUse]) -> Label:
     return combined([*(param.label for param in params), *outside])
 
 
-def _param(position: int, read: str | Ref | Const, known: Known) -> Param:
+def param_of(position: int, read: str | Ref | Const, known: Known) -> Param:
+    """An input of a node, named by its position."""
     source = Ref(read) if isinstance(read, str) else read
-    value = Value(Label.PLAIN, _contract(CONSTANT)) if isinstance(source, Const) else known[source.node]
+    value = Value(Label.PLAIN, contract_of(CONSTANT)) if isinstance(source, Const) else known[source.node]
     return Param(name=f"p{position}", label=value.label, contract=value.contract, source=source)
 
 
-def _contract(name: str) -> str:
+def contract_of(name: str) -> str:
+    """The digest of the contract that a node made here has."""
     return canonical.digest("contract", _schema(name))
 
 
@@ -380,7 +412,7 @@ def stopped(plan: Plan, run: Run, *words: Word) -> Stopped:
 
 
 def _before(plan: Plan, run: Run) -> tuple[GuardUse, ...]:
-    node = plan.nodes[plan.index[run.node]]
+    node = plan.node(run.node)
     return node.before if isinstance(node, Work) and run.edited is None and not run.let_in else ()
 
 
@@ -402,6 +434,50 @@ def failed(run: Run, failure: FailureKind = "error", *, reason: str = "", spent:
         failure=failure,
         reason=reason or f"{run.node}: {failure}",
         spent=spent or Spent(),
+    )
+
+
+def elapsed(wait: Wait) -> Elapsed:
+    """The time of a pause is over."""
+    return Elapsed(plan=wait.plan, node=wait.node, attempt=wait.attempt)
+
+
+def returned(
+    spawn: Spawn,
+    child: int,
+    data: Json = None,
+    outcome: OutcomeKind = "completed",
+    *,
+    label: Label = Label.UNTRUSTED,
+    private: bool = False,
+    by_hand: bool = False,
+    by: Iterable[str] = (),
+    editor: Iterable[str] = (),
+    reason: str = "",
+    spent: Spent | None = None,
+    acted: bool = False,
+) -> Returned:
+    """A child run ended; where it completed it gave `data`, by default its number."""
+    output = Held(
+        sealed=sealed(child if data is None else data),
+        label=label,
+        private=private,
+        by_hand=by_hand,
+        by=tuple(by),
+        editor=tuple(editor),
+    )
+    return Returned(
+        plan=spawn.plan,
+        node=spawn.node,
+        attempt=spawn.attempt,
+        child=child,
+        outcome=outcome,
+        output=output if outcome == "completed" else None,
+        reason=reason,
+        spent=spent or Spent(),
+        acted=acted,
+        run=f"run-{child}",
+        ledger=canonical.digest("ledger", child),
     )
 
 

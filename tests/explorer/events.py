@@ -135,6 +135,7 @@ class Menu:
         if isinstance(due, Act):
             yield from (acted(due, outcome) for outcome in self.outcomes(due))
             return
+        assert isinstance(due, Gate)
         yield Expired(gate=due.id)
         numbered = due.number
         name = "" if due.by.identity == "none" else VOTERS[-1]
@@ -497,7 +498,7 @@ class Menu:
         return node
 
     def _vouched(self, name: str) -> bool:
-        return any(node.name == name and node.label is Label.APPROVED for node in self.plan.nodes)
+        return self.plan.label(name) is Label.APPROVED
 
     def _inputs(self, state: State, node: Work) -> dict[str, Sealed]:
         return {

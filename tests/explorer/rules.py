@@ -12,7 +12,7 @@ from gatework.events import Acted, Decided, Event, Expired, Failed, Finished, Su
 from gatework.expr import Compare, Const
 from gatework.held import Held
 from gatework.labels import Label
-from gatework.plan import Approval, Plan, ToolUse, Work
+from gatework.plan import Approval, Node, Plan, ToolUse, Work
 from gatework.state import Act, Done, Due, Gate, Outcome, Receipt, Run, State
 from tests.explorer.events import EDITOR, happened, may, touched
 
@@ -498,6 +498,7 @@ class Rules:
             if isinstance(node, Approval):
                 private = node.value.node in found
             else:
+                assert isinstance(node, Work)
                 private = bool(read & found) or any(use.private for use in node.tools)
             found |= {node.name} if private else set()
         return found
@@ -520,7 +521,7 @@ class Rules:
         return labels
 
 
-def _tells_apart(node: Work | Approval | None) -> bool:
+def _tells_apart(node: Node | None) -> bool:
     return isinstance(node, Approval) and node.by.quorum > 1
 
 

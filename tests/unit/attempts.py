@@ -200,7 +200,7 @@ def plan_of(definition: Stage[Any, Any] | Endorser, **changes: Any) -> Plan:
         timeout_seconds=5.0,
     )
     start = Input(name="start", label=Label.PLAIN, contract="")
-    return Plan(name="plan", input=start, nodes=(dataclasses.replace(node, **changes),), result=node.name)
+    return Plan(name="plan", inputs=(start,), nodes=(dataclasses.replace(node, **changes),), result=node.name)
 
 
 def _sealed(data: Json | Sealed) -> Sealed:

@@ -20,7 +20,7 @@ from gatework.expr import Const, Ref
 from gatework.faults import faults
 from gatework.flow import private_nodes
 from gatework.labels import Label
-from gatework.plan import Approval, Limit, Plan, ToolUse, Work
+from gatework.plan import Limit, Plan, ToolUse, Work
 from gatework.testing.factories import START, Draft, approve, endorse, plan_of, stage, tool
 from tests.unit.defining import Definitions
 
@@ -231,7 +231,7 @@ def test_plan_that_lies_about_labels_is_refused(sketch: Sketch, data: st.DataObj
         asks_less = node.params[which].label.meets(label)
         lying = replace(node.params[which], label=label)
         node = replace(node, params=(*node.params[:which], lying, *node.params[which + 1 :]))
-    elif not isinstance(node, Approval) and sketch.steps[at].reads:
+    elif isinstance(node, Work) and sketch.steps[at].reads:
         # Of what it reads from constants alone a stage itself says what it is.
         node = replace(node, label=label)
     lied = replace(plan, nodes=(*plan.nodes[:at], node, *plan.nodes[at + 1 :]))

@@ -144,7 +144,7 @@ def test_plan_whose_result_is_no_nodes_output_does_not_begin(result: str) -> Non
         ({"attempt": 2}, "another attempt"),
         ({"inputs": "0" * 64}, "other inputs"),
         ({"contract": "0" * 64}, "another contract"),
-        ({"contract": TWO.nodes[1].contract}, "another contract"),
+        ({"contract": TWO.contract("second")}, "another contract"),
         ({"output": replace(sealed("x"), data="y")}, "digest of the output"),
         ({"output": replace(sealed("x"), salt="00")}, "digest of the output"),
         ({"output": replace(sealed("x"), salt="no hex")}, "digest of the output"),

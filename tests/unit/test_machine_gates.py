@@ -16,6 +16,7 @@ from gatework.plan import By
 from gatework.state import ALLOWED, Gate, GateKind, Outcome
 from gatework.testing import Driver
 from gatework.testing.factories import approve, call, decided, effect, expired, finished, plan_of, sealed, stage
+from gatework.testing.paths import loop, question, until
 
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 ALWAYS = plan_of(
@@ -51,6 +52,11 @@ def asked(kind: GateKind) -> Driver:
             return Driver(plan).begin().suspend(call("pay"))
         case "unknown":
             return driver.suspend(call("pay")).ended("unknown")
+        case "question":
+            return Driver(plan_of(question("pay"))).begin()
+        case "spent":
+            plan = plan_of(loop("text", "start"), stage("draft", "text"), until("pay", "text", "draft", rounds=1))
+            return Driver(plan).begin().finish().finish(None, "retry")
         case "blocked":
             return driver.fail("block")
         case "failed":
@@ -159,6 +165,8 @@ def test_allowed_actions_are_these() -> None:
     decisions = ("approve", "reject", "edit", "abort")
     repairs = ("retry", "edit", "abort")
     assert {
+        "question": ("answer", "abort"),
+        "spent": ("approve", "reject", "retry", "edit", "abort"),
         "approval": decisions,
         "call": ("approve", "reject", "abort"),
         "escalated": decisions,
@@ -191,12 +199,13 @@ def test_decision_where_nobody_was_asked_is_refused(action: Action) -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_decision_with_another_number_is_refused(action: Action) -> None:
     """A number that is not the one on the panel was read somewhere else, whatever is decided with it."""
-    driver = asked("approval" if action in ALLOWED["approval"] else "blocked")
+    kinds: tuple[GateKind, ...] = ("approval", "blocked", "question")
+    driver = asked(next(kind for kind in kinds if action in ALLOWED[kind]))
     wrong = str(int(driver.gate.number) - 1)
     refused(driver, decided(driver.gate, action, number=wrong, value=sealed(1)), "not the number on the panel")
 
 
-@pytest.mark.parametrize("kind", ["approval", "call", "escalated"])
+@pytest.mark.parametrize("kind", ["approval", "call", "escalated", "spent"])
 def test_approve_without_the_number_is_refused(kind: GateKind) -> None:
     """Approving needs the number, for it shows that the evidence was seen; the digest of it is no substitute."""
     driver = asked(kind)

@@ -55,7 +55,7 @@ def any_plans(draw: st.DrawFn) -> Plan:
 def _lying(draft: Draft, label: Label | None) -> Draft:
     def drafted(known: Known) -> Node:
         node = draft(known)
-        return node if label is None else replace(node, label=label)
+        return node if label is None or not isinstance(node, Work) else replace(node, label=label)
 
     return drafted
 
@@ -71,6 +71,7 @@ class Origin:
         return any(use.untrusted for use in node.tools) or bool({ref.node for ref in _inputs(node)} & self.outside)
 
     def add(self, node: Node, by_hand: bool) -> None:
+        assert isinstance(node, Work | Approval)
         read = {ref.node for ref in node.reads} if isinstance(node, Work) else {node.value.node}
         if read & self.private or (isinstance(node, Work) and any(use.private for use in node.tools)):
             self.private.add(node.name)

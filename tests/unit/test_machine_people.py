@@ -32,6 +32,7 @@ from gatework.testing.factories import (
     sealed,
     stage,
 )
+from gatework.testing.paths import loop, question, until
 
 LEVELS: tuple[Identity, ...] = get_args(Identity)
 BOARD = By(role="board", identity="claimed")
@@ -183,6 +184,12 @@ def waiting(kind: GateKind, who: By) -> Driver:
             )
         case "escalated":
             return driver.finish("x", "escalate")
+        case "question":
+            return Driver(plan_of(question("pay", role=who))).begin()
+        case "spent":
+            end = until("pay", "text", "draft", rounds=1, operator=who)
+            plan = plan_of(loop("text", "start"), stage("draft", "text"), end)
+            return Driver(plan).begin().finish().finish(None, "retry")
         case "blocked":
             return driver.fail("block")
         case "failed":
@@ -215,7 +222,7 @@ def test_decision_needs_an_identity_as_sure_as_the_plan_asks_and_a_no_only_a_cla
                     by=name,
                     identity=given,
                     member=member,
-                    value=sealed("new") if action == "edit" else None,
+                    value=sealed("new") if action in ("edit", "answer") else None,
                 )
                 if not enough:
                     state = driver.state
@@ -240,13 +247,14 @@ def test_decision_needs_an_identity_as_sure_as_the_plan_asks_and_a_no_only_a_cla
 @pytest.mark.parametrize("action", get_args(Action))
 def test_refusal_of_the_nameless_shows_what_this_action_takes(action: Action) -> None:
     """What a person is told to type is what the update takes."""
-    kind: GateKind = "approval" if action in ALLOWED["approval"] else "failed"
+    kinds: tuple[GateKind, ...] = ("approval", "failed", "question")
+    kind = next(kind for kind in kinds if action in ALLOWED[kind])
     driver = waiting(kind, by(quorum=1))
     with pytest.raises(DecisionError, match="Say who you are") as caught:
         driver.decide(action, by="", value=sealed("x") if action == "edit" else None)
     shown = caught.value.message
     assert ('"4821 your name"' in shown) is (action == "approve")
-    assert ('"value": …' in shown) is (action == "edit")
+    assert ('"value": …' in shown) is (action in ("edit", "answer"))
     assert '"by": "your name"' in shown
 
 

@@ -228,6 +228,7 @@ def weakened(plan: Plan) -> Iterator[tuple[str, Plan]]:
         def put(made: Node, i: int = i) -> Plan:
             return replace(plan, nodes=(*plan.nodes[:i], made, *plan.nodes[i + 1 :]))
 
+        assert isinstance(node, Work | Approval)
         yield f"{node.name} waits longer", put(replace(node, expires_seconds=node.expires_seconds * 2))
         for label in (Label.PLAIN, Label.UNTRUSTED):
             if label is not node.label and node.label is not Label.PLAIN:
@@ -238,7 +239,7 @@ def weakened(plan: Plan) -> Iterator[tuple[str, Plan]]:
             for shown in node.show:
                 less = put(replace(node, show=tuple(ref for ref in node.show if ref != shown)))
                 yield f"{node.name} does not show {shown}", less if shown.node not in _reads(less, i) else plan
-        else:
+        if isinstance(node, Work):
             for use in node.guards:
                 yield f"{node.name} without {use.name}", put(replace(node, guards=_less(node.guards, use)))
                 longer = tuple(replace(u, timeout_seconds=99.0) if u == use else u for u in node.guards)
