@@ -153,7 +153,7 @@ def act_of(definition: Stage[Any, Any] | Endorser, store: Store | None = None) -
     async def acted(call: Call) -> Entry:
         [granted] = [one for one in definition.grants if one.tool.name == call.tool]
         due = Act(plan="", node=definition.name, attempt=1, call=call)
-        event = await act(granted.use, granted.tool, due, store=None if store is None else lambda: store)
+        event = await act(granted.use, granted.tool, due, store=None if store is None else lambda kept=store: kept)
         assert event.outcome != "unknown", event.reason
         return Entry(
             kind="tool", id=call.id, outcome=event.outcome, data=event.result, reason=event.reason, tool=call.tool
