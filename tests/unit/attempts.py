@@ -150,10 +150,12 @@ async def once(
 def act_of(definition: Stage[Any, Any] | Endorser, store: Store | None = None) -> Acting:
     """Makes the calls of a stage as the activities of its tools do."""
 
+    stored: Callable[[], Store] | None = None if store is None else lambda kept=store: kept
+
     async def acted(call: Call) -> Entry:
         [granted] = [one for one in definition.grants if one.tool.name == call.tool]
         due = Act(plan="", node=definition.name, attempt=1, call=call)
-        event = await act(granted.use, granted.tool, due, store=None if store is None else lambda kept=store: kept)
+        event = await act(granted.use, granted.tool, due, store=stored)
         assert event.outcome != "unknown", event.reason
         return Entry(
             kind="tool", id=call.id, outcome=event.outcome, data=event.result, reason=event.reason, tool=call.tool
