@@ -3,6 +3,7 @@
 from gatework.adopted import labelled
 from gatework.ask import ask
 from gatework.constructs import all_of, any_of, approve, endorse, not_, present
+from gatework.document import Document
 from gatework.errors import GateworkError, NotDone, PlanError
 from gatework.guard import guard
 from gatework.labels import Approved, Endorsed, Untrusted
@@ -19,6 +20,7 @@ __all__ = [
     "Approved",
     "Block",
     "Budget",
+    "Document",
     "Endorsed",
     "Escalate",
     "GateworkError",

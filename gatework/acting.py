@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatework import canonical
 from gatework.canonical import Json, Sealed
+from gatework.document import Desk, named_in
 from gatework.errors import GateworkError, NotDone, PinError
 from gatework.events import Acted, ActedOutcome
 from gatework.logs.emit import Fields, say, say_broke
@@ -28,19 +29,26 @@ from gatework.verdict import Block, short
 
 if TYPE_CHECKING:
     from gatework.interface import Interface
+    from gatework.store import Store
     from gatework.tool import Tool
 
 LINGER = 1.0
 """Seconds that a function which is told to stop may take to do so."""
 
 
-async def act(use: ToolUse, tool: Tool[..., Any], due: Act) -> Acted:
+async def act(use: ToolUse, tool: Tool[..., Any], due: Act, *, store: Callable[[], Store] | None = None) -> Acted:
     """Make one call that the plan grants, and say what became of it.
 
     Cancelled before anything was sent, it raises `CancelledError`. Once an effect was sent it does not: what became of
-    it must be known, also of a run that ends now.
+    it must be known, also of a run that ends now. `store` gives where documents lie.
     """
-    ended = await _Call(use, tool, due).ended()
+    desk = Desk(use.name, store)
+    desk.add(*named_in(due.call.arguments))
+    try:
+        with desk.used():
+            ended = await _Call(use, tool, due, desk).ended()
+    finally:
+        desk.close()
     return Acted(
         plan=due.plan,
         node=due.node,
@@ -69,10 +77,11 @@ class _Raised:
 
 
 class _Call:
-    def __init__(self, use: ToolUse, tool: Tool[..., Any], due: Act) -> None:
+    def __init__(self, use: ToolUse, tool: Tool[..., Any], due: Act, desk: Desk) -> None:
         self._use = use
         self._tool = tool
         self._due = due
+        self._desk = desk
         self._effect = use.kind == "effect"
         self._secrets: tuple[Secret, ...] = ()
 
@@ -150,6 +159,9 @@ class _Call:
             return _Ended(otherwise, self._broke(_Raised(error), what))
         if shows(result, self._secrets):
             return _Ended(otherwise, f"the result of {self._use.name} holds one of its secrets, so it is not kept")
+        if (self._use.untrusted or self._use.descriptor) and self._desk.strange(result):
+            # Our own records may name any document; what comes from outside may not.
+            return _Ended(otherwise, f"the result of {self._use.name} names a document that it did not store")
         return _Ended(outcome, "", Sealed.of(result, os.urandom(16)))
 
     def _broke(self, raised: _Raised, what: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gatework import acting, canonical, grant
 from gatework.canonical import Json, Sealed
+from gatework.document import Desk, named_in
 from gatework.errors import ConfigError, ContractError, GateworkError, GrantError, ToolError
 from gatework.journal import Call, Entry, Journal, key_of
 from gatework.models.cost import estimate, price
@@ -28,6 +29,7 @@ from gatework.state import Act, Run
 
 if TYPE_CHECKING:
     from gatework.models.question import Model
+    from gatework.store import Store
     from gatework.tool import Tool
 
 REFUSALS = 3
@@ -51,8 +53,8 @@ class Refusal(GateworkError):
     code = "block"
 
 
-class _AnotherEffect(GrantError):
-    """A key of an effect was used for something else before."""
+class _Unfit(GrantError):
+    """A call whose key stands for something else already, or that names a document which the stage may not read."""
 
 
 class Suspension(asyncio.CancelledError):
@@ -72,6 +74,8 @@ class Cell:
     model_source: Callable[[], Model] | None = None
     """Gives what `ask` reaches; called only when a stage asks."""
     seed: int = 0
+    store: Callable[[], Store] | None = None
+    """Gives where documents lie; called only when one is stored or read."""
     granted: Mapping[str, Tool[..., Any]] = field(default_factory=dict)
     inputs: Mapping[str, object] = field(default_factory=dict)
     """The labelled values that the stage was called with, by parameter."""
@@ -81,6 +85,7 @@ class Cell:
     def __post_init__(self) -> None:
         self.journal = Journal(self.run.journal)
         self.purse = Purse(self.run.allowance, node=self.node.name, tries=self.tries)
+        self.desk = Desk(self.node.name, self.store)
         self._uses = {use.name: use for use in self.node.tools}
         self._questions: list[Json] = []
         self._calls: list[Json] = []
@@ -103,6 +108,7 @@ class Cell:
     def enter(self) -> None:
         """Run what follows in this task, and in those that it starts, inside this cell."""
         _current.set(self)
+        self.desk.sit()
 
     def stop(self) -> None:
         """Say that the stage has ended, or stands still."""
@@ -112,6 +118,7 @@ class Cell:
     def close(self) -> None:
         """The stage is over: what it left running reaches nothing."""
         self._over = True
+        self.desk.close()
         for held in self._held:
             held.cancel()
 
@@ -212,7 +219,7 @@ class Cell:
             return self.refuse(why, use.name)
         try:
             entry = await self._entry(use, tool, arguments, by_model=True)
-        except _AnotherEffect as error:
+        except _Unfit as error:
             return self.refuse(error.message, use.name)
         if use.approver and entry.outcome == "refused":
             # A person or the tool said no; what is said of outside text may be outside text.
@@ -243,6 +250,9 @@ class Cell:
 
     async def _entry(self, use: ToolUse, tool: Tool[..., Any], arguments: Json, *, by_model: bool) -> Entry:
         """What a granted call was answered: in the journal, or now."""
+        if self.desk.strange(arguments):
+            # A tool reads the documents in its arguments.
+            raise _Unfit(f"{use.name} is to be handed a document that {self.node.name} was not handed itself")
         key = key_of(use, arguments, node=self.node.name, lineage=self.lineage)
         asked = [self.node.name, use.name, arguments]
         request = self.journal.occurrence("call", asked, once=bool(key))
@@ -254,6 +264,8 @@ class Cell:
             if use.apart or self._still:
                 await self._stand_still(call if use.apart else None)
             entry = await self._made(use, tool, call)
+        if entry.data is not None:
+            self.desk.add(*named_in(entry.data.data))
         self._calls.append(
             {
                 "tool": use.name,
@@ -270,7 +282,9 @@ class Cell:
         self.purse.take_call(use.name)
         run = self.run
         with self._at_work(), _outside():
-            acted = await acting.act(use, tool, Act(plan=run.plan, node=run.node, attempt=run.attempt, call=call))
+            acted = await acting.act(
+                use, tool, Act(plan=run.plan, node=run.node, attempt=run.attempt, call=call), store=self.store
+            )
             assert acted.outcome != "unknown"  # only of effects, which run apart
             entry = Entry(
                 kind="tool",
@@ -286,12 +300,12 @@ class Cell:
     def _same_effect(
         self, use: ToolUse, tool: Tool[..., Any], key: str, request: str, arguments: Json
     ) -> tuple[str, Json]:
-        """The call that was made under a key, if it is the same. Raises `_AnotherEffect` where it is not."""
+        """The call that was made under a key, if it is the same. Raises `_Unfit` where it is not."""
         earlier, before = self._keys.setdefault(key, (request, arguments))
         schema = tool.interface.arguments.schema
         # The same may be written in two ways: 12.5 and 12.50.
         if not canonical.alike(spelled(schema, before), spelled(schema, arguments)):
-            raise _AnotherEffect(f"{use.name} is called twice for one {use.once}, with different arguments")
+            raise _Unfit(f"{use.name} is called twice for one {use.once}, with different arguments")
         return earlier, before
 
     # -- standing still ----------------------------------------------------------------------------

@@ -112,6 +112,40 @@ class PinError(GrantError, NotDone):
     code = "pin"
 
 
+class StoreError(GateworkError):
+    """Content that cannot be had from the store, or cannot be put into it."""
+
+    code = "store"
+
+    @classmethod
+    def none(cls, who: str) -> ConfigError:
+        """There is no store."""
+        return ConfigError(f"{who} needs the store of documents, and there is none here; set GATEWORK_STORE.")
+
+    @classmethod
+    def gone(cls, sha256: str, store: str) -> StoreError:
+        """The content is not there."""
+        return cls(f"{sha256[:12]} is not in the store {store}: it was erased, or was put into another store.")
+
+    @classmethod
+    def changed(cls, sha256: str, store: str) -> StoreError:
+        """The content is another."""
+        return cls(f"{sha256[:12]} in the store {store} is not what was put there; put the original there again.")
+
+    @classmethod
+    def unusable(cls, store: str, why: str) -> StoreError:
+        """The store is not there, or may not be used."""
+        because = f" ({why.lower()})" if why else ""
+        return cls(
+            f"The store {store} cannot be used{because}; make it, or set GATEWORK_STORE to the one that is meant."
+        )
+
+    @classmethod
+    def too_large(cls, max_bytes: int) -> StoreError:
+        """The content is more than a store takes."""
+        return cls(f"More than the {max_bytes} bytes that a document may have; store it in parts.")
+
+
 class ModelError(GateworkError):
     """The model cannot be reached, or cannot answer."""
 

@@ -7,13 +7,14 @@ in an activity of its own, on workers that do nothing else, once the stage has e
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from gatework.answers import Call, Late, answers
 from gatework.canonical import Sealed
-from gatework.errors import ContractError
+from gatework.document import Desk, named_in_bytes
+from gatework.errors import ContractError, StoreError
 from gatework.events import Finished, Given
 from gatework.guard import Guard
 from gatework.logs.emit import say_broke
@@ -21,6 +22,7 @@ from gatework.logs.text import place_of
 from gatework.plan import GuardUse, Work
 from gatework.signature import Signature
 from gatework.state import Run
+from gatework.store import Store
 from gatework.threads import Threads
 from gatework.verdict import ANSWERS, Block, Verdict, short
 
@@ -29,23 +31,35 @@ class Judges:
     """The guards of one attempt. Those that are not async think on `threads`."""
 
     def __init__(
-        self, run: Run, node: Work, declared: Signature, guards: Mapping[str, Guard[Any, Any]], threads: Threads
+        self,
+        run: Run,
+        node: Work,
+        declared: Signature,
+        guards: Mapping[str, Guard[Any, Any]],
+        threads: Threads,
+        store: Callable[[], Store] | None = None,
     ) -> None:
         self._run = run
         self._node = node
         self._declared = declared
         self._guards = guards
         self._threads = threads
+        self._store = store
 
     async def said(
         self, uses: Sequence[GuardUse], inputs: Mapping[str, bytes], digest: str, output: bytes | None = None
     ) -> tuple[Given, ...]:
         """What each guard says of an output, or of inputs alone, which are bytes that kept to their contract."""
-        calls = [
-            Call(self._guards[use.name].function, partial(self._copies, use, inputs, output), use.timeout_seconds)
-            for use in uses
-        ]
+        calls = []
+        desks = [Desk(use.name, self._store) for use in uses]
+        for use, desk in zip(uses, desks, strict=True):
+            for data in (*(inputs[source] for source in use.binds.values()), output or b""):
+                desk.add(*named_in_bytes(data))
+            given = partial(self._copies, use, inputs, output, desk)
+            calls.append(Call(self._guards[use.name].function, given, use.timeout_seconds))
         found = await answers(calls, self._threads)
+        for desk in desks:
+            desk.close()
         return tuple(self._given(use, answer, digest) for use, answer in zip(uses, found, strict=True))
 
     async def one(self, use: GuardUse, output: Sealed) -> Given:
@@ -65,9 +79,10 @@ class Judges:
         return data
 
     def _copies(
-        self, use: GuardUse, inputs: Mapping[str, bytes], output: bytes | None
+        self, use: GuardUse, inputs: Mapping[str, bytes], output: bytes | None, desk: Desk
     ) -> tuple[Sequence[object], dict[str, object]]:
-        """Freshly parsed, so that no guard changes what the next one sees."""
+        """Freshly parsed, so that no guard changes what the next one sees. Called where the guard then runs."""
+        desk.sit()
         others = {
             name: self._declared.params[source].contract.copy(inputs[source]) for name, source in use.binds.items()
         }
@@ -81,7 +96,9 @@ class Judges:
             say_broke(
                 "guard.broke", answer, {"stage": self._node.name, "attempt": self._run.attempt, "guard": use.name}
             )
-            verdict = Block(f"the guard {use.name} broke: {type(answer).__name__} at {place_of(answer)}")
+            # What a store says of a document holds nothing from outside.
+            why = answer.message if isinstance(answer, StoreError) else ""
+            verdict = Block(f"the guard {use.name} broke: {why or f'{type(answer).__name__} at {place_of(answer)}'}")
         if not isinstance(verdict, Verdict) or type(verdict) not in ANSWERS or verdict.word is None:
             verdict = Block(f"the guard {use.name} answered with no verdict")
         assert verdict.word is not None

@@ -21,6 +21,7 @@ from gatework.calls import MAX_ENTRIES, MAX_JOURNAL_BYTES
 from gatework.canonical import Json, Sealed
 from gatework.cell import Cell, Refusal
 from gatework.contract import Contract, first_error
+from gatework.document import named_in_bytes
 from gatework.errors import BudgetError, ContractError, GateworkError, GrantError
 from gatework.events import Failed, FailureKind, Finished, Given, Result, Stopped, Suspended
 from gatework.guard import Guard
@@ -32,6 +33,7 @@ from gatework.models.question import Model
 from gatework.plan import Plan, Work
 from gatework.stage import Definition
 from gatework.state import Run
+from gatework.store import Store
 from gatework.threads import Threads
 from gatework.tool import Tool
 from gatework.verdict import Block, short
@@ -56,13 +58,14 @@ async def perform(
     waited: float = 0.0,
     model: Callable[[], Model] | None = None,
     seed: int = 0,
+    store: Callable[[], Store] | None = None,
     threads: Threads | None = None,
 ) -> Result:
     """Run one attempt, or go on with one. `lineage` names the run across retries and resets.
 
     `tries` is how often Temporal has run this, this time included, and `waited` how many seconds ago it did so first:
-    what earlier tries may have spent counts. `model` gives what `ask` reaches. Guards that are not async think on
-    `threads`.
+    what earlier tries may have spent counts. `model` gives what `ask` reaches, `store` where documents lie. Guards that
+    are not async think on `threads`.
     """
     node = plan.nodes[plan.index[run.node]]
     assert isinstance(node, Work)
@@ -73,6 +76,7 @@ async def perform(
         tries=tries,
         model_source=model,
         seed=seed,
+        store=store,
         granted={use.name: code.tools[use.name] for use in node.tools},
     )
     attempt = _Attempt(run, node, code, cell, threads or Threads(), waited if tries > 1 else 0.0)
@@ -95,7 +99,7 @@ class _Still(Exception):
 
 class _Attempt:
     def __init__(self, run: Run, node: Work, code: Code, cell: Cell, threads: Threads, waited: float) -> None:
-        self._judges = Judges(run, node, code.definition.declared, code.guards, threads)
+        self._judges = Judges(run, node, code.definition.declared, code.guards, threads, cell.store)
         self._run = run
         self._node = node
         self._code = code
@@ -151,6 +155,8 @@ class _Attempt:
     async def _done(self) -> Finished | Stopped:
         run, node = self._run, self._node
         inputs = {param.name: self._bytes(param.name) for param in node.params}
+        for data in inputs.values():
+            self._cell.desk.add(*named_in_bytes(data))
         self._check_limits()
         if run.edited is None:
             # A person who lets these inputs in has seen what the guards said of them.
@@ -262,6 +268,9 @@ class _Attempt:
             data = self._contract.write(self._unlabelled(output))
             if most is not None and len(data) > most:
                 raise ContractError(f"takes {len(data)} bytes, and its budget is {most}")
+            # An endorser answers from our own records; a model makes up what it likes.
+            if self._node.kind == "stage" and self._cell.desk.strange_bytes(data):
+                raise ContractError("names a document that the stage was not handed, and did not store")
         except ContractError as error:
             raise error.at(f"output of {self._node.name}") from None
         return data

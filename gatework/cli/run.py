@@ -13,6 +13,7 @@ from rich.text import Text
 
 from gatework import canonical
 from gatework.canonical import MAX_VALUE_BYTES
+from gatework.cli.attach import attached
 from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.progress import view
@@ -51,6 +52,12 @@ def run(
             help="The run's id, where its workflow has no key; a run that has it is found, not started.",
         ),
     ] = "",
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file", metavar="FIELD=PATH", help="A file for a field that is a document; it goes into GATEWORK_STORE."
+        ),
+    ] = None,
     queue: Queue = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show the stages, and end with the result as JSON.")] = False,
     as_json: AsJson = False,
@@ -60,7 +67,7 @@ def run(
     With --wait it is followed to its end: exit code 0 where it completed, 1 where it did not.
     """
     (found,) = workflows_named([workflow])
-    data = _accepted(found, _read(given))
+    data = _accepted(found, attached(found, _read(given), files or ()))
 
     async def command(client: Client) -> bool:
         return await _run(client, found, data, id=id, queue=queue, wait=wait, as_json=as_json)

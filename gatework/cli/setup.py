@@ -18,6 +18,7 @@ from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.project import root_of, workflows_named
 from gatework.cli.serve import PANEL, Queue
 from gatework.cli.session import REFUSED, ran
+from gatework.document import passes_documents
 from gatework.errors import GateworkError
 from gatework.plan import Work
 from gatework.workflow import Workflow
@@ -125,6 +126,13 @@ async def _notify(ground: Ground) -> Found | None:
     return await checks.hook(ground.client)
 
 
+async def _store(ground: Ground) -> Found | None:
+    from gatework.temporal import checks
+
+    passing = [workflow.name for workflow in ground.workflows if passes_documents(workflow.plan.contracts)]
+    return await checks.store(passing)
+
+
 CHECKS: Sequence[tuple[str, Check]] = (
     ("server", _server),
     ("namespace", _namespace),
@@ -135,6 +143,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("model", _model),
     ("people", _people),
     ("notify", _notify),
+    ("store", _store),
 )
 """In this order. One more is a function above and a line here."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gatework.temporal.plugin import GateworkPlugin
     from gatework.temporal.progress import Progress
     from gatework.temporal.serving import serve
+    from gatework.temporal.storing import documents
 
 __all__ = [
     "Execution",
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "configure_logs",
     "connect",
+    "documents",
     "find",
     "leave",
     "serve",
@@ -36,6 +38,7 @@ _HOMES = {
     "Progress": "progress",
     "configure_logs": "logs",
     "connect": "connection",
+    "documents": "storing",
     "find": "client",
     "leave": "connection",
     "serve": "serving",

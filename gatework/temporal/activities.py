@@ -22,6 +22,7 @@ from gatework.logs import emit
 from gatework.logs.story import short_digest
 from gatework.models.question import Model
 from gatework.perform import perform
+from gatework.store import Store
 from gatework.temporal import acting as asked_for
 from gatework.temporal import attempt as attempted
 from gatework.temporal import isolated
@@ -41,14 +42,16 @@ KEPT_THREADS = 32
 Activity = Callable[[RawValue], Any]
 
 
-def activities(library: Library, *, model: Model | str | None, seed: int) -> Mapping[str, Activity]:
+def activities(
+    library: Library, *, model: Model | str | None, seed: int, store: Callable[[], Store] | None = None
+) -> Mapping[str, Activity]:
     """The activity for each stage, endorser, tool that runs apart and isolated guard, by its type."""
 
     @functools.cache
     def connected() -> Model:
         return models.connect(model) if model is None or isinstance(model, str) else model
 
-    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS))
+    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS), store)
 
     def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[Result | Acted | Given]]) -> Activity:
         async def answered(task: RawValue) -> RawValue:
@@ -70,6 +73,8 @@ class _Served:
     model: Callable[[], Model]
     seed: int
     threads: Threads
+    store: Callable[[], Store] | None
+    """Gives where documents lie; None where the worker has no store."""
 
 
 async def _attempt(served: _Served, task_: RawValue) -> Result:
@@ -102,6 +107,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             waited=(info.current_attempt_scheduled_time - info.scheduled_time).total_seconds(),
             model=served.model,
             seed=served.seed,
+            store=served.store,
             threads=served.threads,
         )
     if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):
@@ -125,7 +131,7 @@ async def _act(served: _Served, task_: RawValue) -> Acted:
             raise application_error(error) from None
         _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
         with beating(info):
-            return await acting.act(use, tool, act)
+            return await acting.act(use, tool, act, store=served.store)
 
 
 async def _judge(served: _Served, task_: RawValue) -> Given:
@@ -141,7 +147,7 @@ async def _judge(served: _Served, task_: RawValue) -> Given:
             raise application_error(error) from None
         _must_be_asked_here(info, isolated.activity_type(use.name), use.queue)
         code = known.code[node.runs]
-        judges = Judges(run, node, code.definition.declared, code.guards, served.threads)
+        judges = Judges(run, node, code.definition.declared, code.guards, served.threads, served.store)
         with beating(info):
             return await judges.one(use, task.output)
 

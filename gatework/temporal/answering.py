@@ -18,7 +18,7 @@ from gatework.ledger import handed_on, length
 from gatework.library import Known, Library
 from gatework.state import Gate, Run, State
 from gatework.temporal import deciding, evidence, movement, pages, resuming
-from gatework.temporal.decisions import Sent, answered, decided, taken, value_named
+from gatework.temporal.decisions import Sent, answered, decided, must_be_held, taken, value_named
 from gatework.temporal.panel import panel
 from gatework.temporal.payloads import data_of, raw, refusal
 from gatework.temporal.pin import unfit
@@ -192,7 +192,9 @@ class Answering(Recorded):
             raise DecisionError("Send one JSON value, or nothing.")
         self._must_be_in_time()
         typed = data_of(data[0]) if data else None
-        return decided(action, typed, known, state.gate, self._salt(f"decision {length(self._ledger)}"))
+        sent = decided(action, typed, known, state.gate, self._salt(f"decision {length(self._ledger)}"))
+        must_be_held(sent.event, state, self._refused.values())
+        return sent
 
     def _decided(self, event: Decided) -> str:
         known, state = self._now

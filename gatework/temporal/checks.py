@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -24,7 +24,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import notify
-from gatework.temporal import search
+from gatework.store import VARIABLE
+from gatework.temporal import search, storing
 from gatework.temporal.connection import connect
 from gatework.temporal.operate import MARKER_DIGITS, address, plan_of
 from gatework.temporal.pages import ui_of
@@ -212,6 +213,21 @@ async def hook(client: Client | None) -> Found:
         todo = "set GATEWORK_UI for the workers, or messages hold no link to the run"
         return Found(mark="note", said=said, todo=todo)
     return Found(mark="ok", said=said)
+
+
+async def store(passing: Sequence[str]) -> Found:
+    """Where documents lie, as far as it can be seen here, for the workflows that pass some on.
+
+    Something is written there, and removed. Raises `ConfigError` where the store cannot be used.
+    """
+    if not storing.configured():
+        if not passing:
+            return Found(mark="ok", said=f"no plan passes documents on; {VARIABLE} names no store")
+        todo = f"set {VARIABLE} for workers and clients to a folder that they share, or to s3://BUCKET/PREFIX"
+        return Found(mark="missing", said=f"{', '.join(passing)} passes documents on, and there is no store", todo=todo)
+    documents = storing.documents()
+    await documents.ready()
+    return Found(mark="ok", said=f"{documents.said} can be written to")
 
 
 def _refused(error: RPCError, wanted: str) -> Found:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gatework import canonical
 from gatework.admission import one_of
 from gatework.canonical import Json, Sealed
+from gatework.document import named_in
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
 from gatework.ledger import Entry
 from gatework.library import Known
 from gatework.signing import salt_of
-from gatework.state import ALLOWED, Gate, Receipt, digits
+from gatework.state import ALLOWED, Gate, Receipt, State, digits
 
 MAX_NAME = 120
 MAX_NOTE = 2_000
@@ -164,6 +165,18 @@ def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Sent:
     signed_with = salt_of(_text(fields.get("signature"), "signature", MAX_SIGNATURE))
     value = Sealed.of(fields["value"], signed_with or salt)
     return _with_common(Decided(action="edit", place=place, value=value), fields)
+
+
+def must_be_held(event: Decided, state: State, refused: Iterable[Json]) -> None:
+    """Raise `DecisionError` for an edit that names a document which the run does not hold: it would open another's."""
+    wanted = set(named_in(event.value.data)) if event.value is not None else set()
+    if not wanted:
+        return
+    candidate = state.gate.candidate if state.gate is not None else None
+    values = [held.sealed.data for held in state.values.values()]
+    values += [sealed.data for sealed in (candidate, state.edited) if sealed is not None]
+    if wanted.difference(*(named_in(value) for value in (*values, *refused))):
+        raise DecisionError("An edit names only documents that the run holds already; start a new run with a new one.")
 
 
 def _with_common(decided: Decided, fields: Mapping[str, Json]) -> Sent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import activity
@@ -33,6 +34,7 @@ from gatework.temporal.recalling import recall
 from gatework.temporal.salting import Salting
 from gatework.temporal.search import Namespaces
 from gatework.temporal.showing import Showing
+from gatework.temporal.storing import configured, documents
 from gatework.workflow import Workflow
 
 
@@ -42,6 +44,7 @@ class GateworkPlugin(SimplePlugin):
     A worker on a task queue that a stage or a tool names by `on=` serves what is on that queue and no workflow of the
     plugin; every other worker serves the workflows, and the stages and tools that are `on` no queue.
     `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
+    `store` is where documents lie: a folder, or a bucket as `s3://bucket/prefix`; GATEWORK_STORE where left out.
     `heartbeat_timeout` is how soon a dead worker is noticed. A stage whose worker is silent for as long is given to
     another: shorter goes on sooner after a crash, and takes a busy machine for a dead one sooner.
     Raises `PlanError` where two definitions share a name, `ConfigError` where a lock file has been changed.
@@ -52,6 +55,7 @@ class GateworkPlugin(SimplePlugin):
         *workflows: Workflow[Any, Any],
         model: Model | str | None = None,
         seed: int = 0,
+        store: str = "",
         continue_after_events: int = Interpreter.continue_after_events,
         heartbeat_timeout: timedelta = Interpreter.heartbeat_timeout,
     ) -> None:
@@ -66,7 +70,11 @@ class GateworkPlugin(SimplePlugin):
             cls.findable_in = self._findable_in
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
         taking = {resuming.activity_type(name): rebuilding(self.library, name) for name in self.library.workflows}
-        self._activities = {**activities(self.library, model=model, seed=seed), **taking}
+        place = store or configured()
+        if place:
+            documents(place)  # which refuses what is no place
+        lying = partial(documents, place) if place else None
+        self._activities = {**activities(self.library, model=model, seed=seed, store=lying), **taking}
         self._notices = Notices()
         super().__init__(
             "gatework.GateworkPlugin",

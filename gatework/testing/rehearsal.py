@@ -20,6 +20,7 @@ from gatework.models.question import Model
 from gatework.perform import Code, perform
 from gatework.plan import Approval, Plan, Work
 from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
+from gatework.store import Store
 from gatework.testing.driver import Driver
 from gatework.threads import Threads
 from gatework.workflow import Workflow
@@ -29,14 +30,21 @@ O = TypeVar("O")  # noqa: E741  # the output
 
 
 async def rehearse(
-    workflow: Workflow[I, O], data: I, *, model: Model | None = None, lineage: str = "rehearsal", seed: int = 0
+    workflow: Workflow[I, O],
+    data: I,
+    *,
+    model: Model | None = None,
+    lineage: str = "rehearsal",
+    seed: int = 0,
+    store: Store | None = None,
 ) -> Rehearsal[O]:
     """Run a workflow from an input to its first gate, or to its end.
 
     `data` is what the workflow's parameter holds, without its label. `model` is what `ask` reaches. `lineage` stands
-    for the run in the keys of its effects. Raises `ContractError` where the input breaks its contract.
+    for the run in the keys of its effects. `store` is where documents lie. Raises `ContractError` where the input
+    breaks its contract.
     """
-    rehearsal = Rehearsal(workflow, model=model, lineage=lineage, seed=seed)
+    rehearsal = Rehearsal(workflow, model=model, lineage=lineage, seed=seed, store=store)
     rehearsal.begin(data)
     await rehearsal.go_on()
     return rehearsal
@@ -55,6 +63,7 @@ class Rehearsal(Generic[O]):
         model: Model | None = None,
         lineage: str = "rehearsal",
         seed: int = 0,
+        store: Store | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.workflow = workflow
@@ -63,6 +72,7 @@ class Rehearsal(Generic[O]):
         self._model = model
         self._lineage = lineage
         self._seed = seed
+        self._store: Callable[[], Store] | None = None if store is None else lambda kept=store: kept
 
     # -- where the run stands ----------------------------------------------------------------------
 
@@ -223,12 +233,14 @@ class Rehearsal(Generic[O]):
         if isinstance(due, Act):
             use = node.tool(due.call.tool)
             assert use is not None  # the machine asks for no call that the plan does not grant
-            return await act(use, code.tools[use.name], due)
+            return await act(use, code.tools[use.name], due, store=self._store)
         reach = None if model is None else lambda: model
-        event = await perform(due, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed)
+        event = await perform(
+            due, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed, store=self._store
+        )
         if not isinstance(event, Finished):
             return event
-        judges = Judges(due, node, definition.declared, code.guards, Threads())
+        judges = Judges(due, node, definition.declared, code.guards, Threads(), self._store)
         return joined(node, event, [await judges.one(use, event.output) for use in isolated(node)])
 
     def _contract(self, place: str) -> Contract[Any]:

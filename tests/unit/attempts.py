@@ -26,6 +26,7 @@ from gatework.perform import Code, perform
 from gatework.plan import DEFAULT_BUDGET, Budget, Input, Param, Plan, Work
 from gatework.stage import Endorser, Stage
 from gatework.state import Act, Run
+from gatework.store import Store
 from tests.unit.hostile import MARK
 
 SALT = bytes(16)
@@ -70,6 +71,7 @@ async def attempt(
     journal: tuple[Entry, ...] = (),
     stands: list[Suspended] | None = None,
     acted: Acting | None = None,
+    store: Store | None = None,
     **changes: Any,
 ) -> Result:
     """Run one attempt to its end; `changes` are made to the node, such as a shorter `timeout_seconds`.
@@ -91,14 +93,14 @@ async def attempt(
     )
     stands = [] if stands is None else stands
     while True:
-        event = await once(run, plan, definition, model=model, tries=tries, waited=waited, lineage=lineage)
+        event = await once(run, plan, definition, model=model, tries=tries, waited=waited, lineage=lineage, store=store)
         if not isinstance(event, Suspended):
             return event
         assert event.turn == len(run.journal)
         assert event.entries or event.calls
         stands.append(event)
         assert len(stands) < 50, "it stands still again and again"
-        answered = [await (acted or act_of(definition))(call) for call in event.calls]
+        answered = [await (acted or act_of(definition, store))(call) for call in event.calls]
         run = dataclasses.replace(
             run,
             journal=(*run.journal, *event.entries, *answered),
@@ -119,6 +121,7 @@ async def once(
     tries: int = 1,
     waited: float = 0.0,
     lineage: str = "lineage",
+    store: Store | None = None,
 ) -> Result:
     """What one activity makes of an attempt."""
     code = Code(
@@ -127,7 +130,16 @@ async def once(
         tools={tool.name: tool for tool in definition.tools},
     )
     reach = None if model is None else lambda: model
-    event = await perform(run, plan, code, lineage=lineage, tries=tries, waited=waited, model=reach)
+    event = await perform(
+        run,
+        plan,
+        code,
+        lineage=lineage,
+        tries=tries,
+        waited=waited,
+        model=reach,
+        store=None if store is None else lambda: store,
+    )
     found = (event.plan, event.node, event.attempt, event.inputs)
     assert found == (plan.digest, run.node, run.attempt, run.inputs_digest)
     if isinstance(event, Failed):
@@ -135,13 +147,15 @@ async def once(
     return wire.decode(type(event), wire.encode(event), what="event")  # type: ignore[no-any-return]
 
 
-def act_of(definition: Stage[Any, Any] | Endorser) -> Acting:
+def act_of(definition: Stage[Any, Any] | Endorser, store: Store | None = None) -> Acting:
     """Makes the calls of a stage as the activities of its tools do."""
+
+    stored: Callable[[], Store] | None = None if store is None else lambda kept=store: kept
 
     async def acted(call: Call) -> Entry:
         [granted] = [one for one in definition.grants if one.tool.name == call.tool]
         due = Act(plan="", node=definition.name, attempt=1, call=call)
-        event = await act(granted.use, granted.tool, due)
+        event = await act(granted.use, granted.tool, due, store=stored)
         assert event.outcome != "unknown", event.reason
         return Entry(
             kind="tool", id=call.id, outcome=event.outcome, data=event.result, reason=event.reason, tool=call.tool

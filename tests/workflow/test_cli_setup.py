@@ -75,6 +75,7 @@ async def test_setup_without_a_server_says_so_and_what_it_can_say_besides(projec
         "model": "ok",
         "people": "ok",
         "notify": "note",
+        "store": "ok",
     }
     assert "127.0.0.1:1" in found["server"]["said"]
     assert "gatework plan lock" in found["plans"]["todo"]
@@ -137,7 +138,7 @@ async def test_setup_is_content_with_a_locked_project_that_a_worker_serves(
         more={"GATEWORK_NOTIFY": "true", "GATEWORK_UI": "https://ui.example"},
     )
     marks = {name: check["mark"] for name, check in found.items() if name not in ("namespace", "search")}
-    checks = ("server", "plans", "worker", "runs in flight", "model", "people", "notify")
+    checks = ("server", "plans", "worker", "runs in flight", "model", "people", "notify", "store")
     assert marks == dict.fromkeys(checks, "ok")
     assert (code, "letter" in found["plans"]["said"]) == (0, True)
 
@@ -185,6 +186,18 @@ async def test_setup_looks_whether_people_could_be_told(
         assert code == 1  # no worker, and no lock
         assert "s3cret" not in str(found)
     assert not sent.exists()
+
+
+async def test_setup_looks_whether_documents_can_be_stored(
+    project: Path, deployments: Deployments, tmp_path: Path
+) -> None:
+    """A store that is set and cannot be used is missing; one that can holds nothing afterwards."""
+    (folder := tmp_path / "store").mkdir()
+    for place, mark in ((folder, "ok"), (tmp_path / "none", "missing"), (Path("relative"), "missing")):
+        more = {"GATEWORK_STORE": str(place)}
+        _, found, _ = await gatework(project, "setup", "--json", address=deployments.address, more=more)
+        assert found["store"]["mark"] == mark, found["store"]
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 async def test_setup_of_a_broken_project_says_where_it_breaks(project: Path, deployments: Deployments) -> None:

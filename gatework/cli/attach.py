@@ -1,0 +1,78 @@
+"""`--file FIELD=PATH`: files that go into the store, and into the input of a run as documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gatework import canonical
+from gatework.canonical import Json
+from gatework.cli.session import USAGE, fail, ran
+from gatework.document import Document
+from gatework.errors import ContractError
+from gatework.workflow import Workflow
+
+
+def attached(workflow: Workflow[Any, Any], data: bytes, files: Sequence[str]) -> bytes:
+    """The input with documents in the fields that are named; the files are stored first."""
+    if not files:
+        return data
+    if workflow.input.annotation is Document:
+        if len(files) > 1 or data.strip():
+            raise fail(f"{workflow.name} starts from one document; give one --file PATH and nothing else.", USAGE)
+        return canonical.dumps(_stored(files[0]))
+    try:
+        value = canonical.loads(data) if data.strip() else {}
+    except ContractError as error:
+        raise fail(f"The input cannot be read: {error}; give it as JSON in single quotes.", USAGE) from None
+    if not isinstance(value, dict):
+        raise fail(f"{workflow.name} has no fields that could hold a document in this input.", USAGE)
+    places = [_place(workflow, file) for file in files]
+    for names, path, many in places:
+        _put(value, names, _stored(path), many)
+    return canonical.dumps(value)
+
+
+def _place(workflow: Workflow[Any, Any], file: str) -> tuple[Sequence[str], str, bool]:
+    """Where a file goes: the names on the way, its path, and whether a list of documents is there."""
+    field, _, path = file.partition("=")
+    names = field.split(".")
+    schema: Json = workflow.input.schema
+    for name in names:
+        properties = _followed(workflow, schema).get("properties", {})
+        if name not in properties or not path:
+            known = ", ".join(f"{one}=PATH" for one in properties) or "nothing"
+            raise fail(f"--file is written FIELD=PATH, and {workflow.name} takes {known} there.", USAGE)
+        schema = properties[name]
+    return names, path, _followed(workflow, schema).get("type") == "array"
+
+
+def _followed(workflow: Workflow[Any, Any], schema: Json) -> Mapping[str, Json]:
+    while isinstance(schema, dict) and (ref := schema.get("$ref", "")).startswith("#/$defs/"):
+        schema = workflow.input.schema["$defs"][ref.removeprefix("#/$defs/")]
+    return schema if isinstance(schema, dict) else {}
+
+
+def _put(value: dict[str, Json], names: Sequence[str], document: Json, many: bool) -> None:
+    for name in names[:-1]:
+        inner = value.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise fail(f"What the input has as {name} has no fields; leave it out, or give it as an object.", USAGE)
+        value = inner
+    last = names[-1]
+    if many:
+        found = value.setdefault(last, [])
+        if isinstance(found, list):
+            found.append(document)
+            return
+    elif last not in value:
+        value[last] = document
+        return
+    raise fail(f"{'.'.join(names)} is given twice; give it by --file or in the input, and once.", USAGE)
+
+
+def _stored(path: str) -> Json:
+    from gatework.temporal.storing import documents
+
+    return ran(documents().put(Path(path))).model_dump()
