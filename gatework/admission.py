@@ -16,8 +16,23 @@ from gatework.errors import ContractError, OrderError
 from gatework.events import Failed, Finished, Given
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.flow import is_private, leak, reads_outside, steering, vouched
+from gatework.hands import by_hand
 from gatework.labels import Label, combined
-from gatework.plan import DEFAULT_BUDGET, Approval, Budget, Call, GuardUse, Node, Param, Plan, Work
+from gatework.plan import (
+    DEFAULT_BUDGET,
+    Approval,
+    Budget,
+    Call,
+    Choice,
+    GuardUse,
+    Join,
+    Loop,
+    Node,
+    Param,
+    Part,
+    Plan,
+    Work,
+)
 from gatework.state import Run, State
 from gatework.verdict import Word
 
@@ -34,8 +49,31 @@ def check_order(plan: Plan) -> None:
         if node.name in known or any(ref.node not in known for ref in node.reads):
             raise OrderError(f"The plan is out of order at {node.name}.")
         known.add(node.name)
+        if not _fits(plan, node, known):
+            raise OrderError(f"The plan is out of order at {node.name}.")
     if plan.result not in plan.index or plan.index[plan.result] >= len(plan.nodes):
         raise OrderError("The result of the plan is the output of none of its nodes.")
+
+
+def _fits(plan: Plan, node: Node, known: set[str]) -> bool:
+    """Whether the other nodes that a node names are there, each where it belongs: before it, and an undo at the end."""
+
+    def is_a(name: str, *kinds: type) -> bool:
+        return name in known and name in plan.index and isinstance(plan.node(name), kinds)
+
+    if node.arm is not None and not is_a(node.arm.choice, Choice):
+        return False
+    match node:
+        case Join():
+            return is_a(node.choice, Choice)
+        case Part():
+            call = plan.node(node.call) if is_a(node.call, Call) else None
+            return isinstance(call, Call) and 0 <= node.child < len(call.children)
+        case Work():
+            undone = not node.undo or plan.index.get(node.undo, -1) >= len(plan.nodes)
+            return undone and (node.until is None or is_a(node.until.loop, Loop))
+        case _:
+            return True
 
 
 def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
@@ -60,12 +98,18 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
                 raise OrderError(f"{use.name} of {node.name} may not be limited by the untrusted {ref.node}.")
     steers = steering(plan, node)
     private = bool({ref.node for ref in (*node.reads, *steers)} & _private(state))
-    steered = any(state.values[ref.node].label is Label.UNTRUSTED for ref in steers)
-    if node.effects and steered and not vouched(plan, node):
-        raise OrderError(f"{node.name} holds an effect that outside text would pick, and nobody vouches for it there.")
+    steered = check_steering(plan, node, state)
     if found := leak(node.tools, plan.contracts, outside=untrusted or steered, private=private):
         raise OrderError(f"Outside text could make {node.name} send what is private through {found[0].name}.")
     return inputs
+
+
+def check_steering(plan: Plan, node: Work | Call, state: State) -> bool:
+    """Whether outside text picked the way in which a node stands. Raises `OrderError` where it would pick an effect."""
+    steered = any(state.values[ref.node].label is Label.UNTRUSTED for ref in steering(plan, node))
+    if node.effects and steered and not vouched(plan, node):
+        raise OrderError(f"{node.name} holds an effect that outside text would pick, and nobody vouches for it there.")
+    return steered
 
 
 def _may_give(node: Work, made: Label) -> bool:
@@ -96,7 +140,9 @@ def allowance(plan: Plan, node: Work, state: State) -> Budget:
 
 
 def run_budget(plan: Plan, state: State) -> Budget | None:
-    """What the run may spend over all its stages; None where nothing limits it."""
+    """What the run may spend over all its stages; None where nothing limits it, as while it is being undone."""
+    if state.ending is not None:
+        return None
     if plan.budget is None or state.allowance is None:
         return plan.budget or state.allowance
     return smaller(plan.budget, state.allowance)
@@ -178,26 +224,14 @@ def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:
         return "the plan asks always"
     if any(state.values[ref.node].label is Label.UNTRUSTED for ref in (node.value, *refs(node.when))):
         return "outside text has no say in whether a person is asked"
-    by_hand = _by_hand(plan, state)
-    if any(ref.node in by_hand for ref in (node.value, *refs(node.when))):
+    given = by_hand(plan, state)
+    if any(ref.node in given for ref in (node.value, *refs(node.when))):
         return "a person changed what the rule looks at"
     try:
         asks = holds(node.when, lambda name: state.values[name].sealed.data)
     except ExprError as error:
         return f"the rule cannot be answered: {error.message}"
     return render(node.when) if asks else ""
-
-
-def _by_hand(plan: Plan, state: State) -> set[str]:
-    """The values that a person gave, and what was made of them.
-
-    It ends at an endorser, whose value comes from our own records, and at what a person approved or answered.
-    """
-    found = {name for name, held in state.values.items() if held.by_hand}
-    for node in plan.steps[: state.at]:
-        if node.kind not in ("endorse", "approve", "ask") and any(ref.node in found for ref in node.reads):
-            found.add(node.name)
-    return found
 
 
 def one_of(words: Sequence[str]) -> str:

@@ -11,12 +11,13 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from gatework import canonical
-from gatework.admission import read, run_budget
+from gatework.admission import check_steering, private, read, run_budget
 from gatework.budget import left, share, total, without
 from gatework.canonical import Json, Sealed
 from gatework.errors import OrderError
 from gatework.events import Returned
 from gatework.expr import Const
+from gatework.hands import taken_along
 from gatework.held import Held
 from gatework.labels import Label
 from gatework.plan import Budget, Call, Child, Param, Part, Plan
@@ -24,6 +25,9 @@ from gatework.state import Branch, ChildRun, Done, Receipt, Spawn, State, Undoab
 
 MAX_CHILDREN = 20_000
 """Most child runs of one node."""
+
+MAX_TOLD = 20
+"""Of how many child runs that ended without a value a person is told one by one."""
 
 
 def count(node: Call, state: State) -> int:
@@ -43,7 +47,7 @@ def spawned(plan: Plan, node: Call, state: State) -> Spawn:
     if state.ending is not None:
         return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=(_undoing(node, state),))
     running = () if stopping(node, state) else sorted(state.running.items())
-    runs = tuple(_run(node, state, child, room) for child, room in running)
+    runs = tuple(_run(plan, node, state, child, room) for child, room in running)
     return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=runs)
 
 
@@ -57,13 +61,13 @@ def under_way(state: State) -> frozenset[int]:
     return frozenset(state.running) if state.ending is None else frozenset({state.undoable[-1].child})
 
 
-def _run(node: Call, state: State, number: int, room: Budget) -> ChildRun:
+def _run(plan: Plan, node: Call, state: State, number: int, room: Budget) -> ChildRun:
     child = _child(node, number)
     return ChildRun(
         child=number,
         workflow=child.workflow,
         plan=child.plan,
-        inputs=_inputs(node, child, number, state),
+        inputs=_inputs(plan, node, child, number, state),
         asks=state.asks and node.failed == "ask",
         allowance=room,
     )
@@ -87,8 +91,8 @@ def _child(node: Call, number: int) -> Child:
     return node.children[0] if node.kind == "each" else node.children[number]
 
 
-def _inputs(node: Call, child: Child, number: int, state: State) -> Mapping[str, Held]:
-    inputs = {param.name: _given(node, param, number, state) for param in child.params}
+def _inputs(plan: Plan, node: Call, child: Child, number: int, state: State) -> Mapping[str, Held]:
+    inputs = {param.name: _given(plan, node, param, number, state) for param in child.params}
     for param in child.params:
         label = inputs[param.name].label
         if not label.meets(param.label):
@@ -96,18 +100,18 @@ def _inputs(node: Call, child: Child, number: int, state: State) -> Mapping[str,
     return inputs
 
 
-def _given(node: Call, param: Param, number: int, state: State) -> Held:
-    """One input of a child run, with all that is known of it."""
+def _given(plan: Plan, node: Call, param: Param, number: int, state: State) -> Held:
+    """One input of a child run, with all that is known of it, and of whose hands it has been in."""
     if isinstance(param.source, Const):
         return Held(sealed=read(param, state)[0], label=Label.PLAIN)
-    held = state.values[param.source.node]
+    held = taken_along(plan, state, param.source.node)
     if param.name == node.item:
         items = held.sealed.data
         assert isinstance(items, list)
         salt = bytes.fromhex(canonical.digest("item", [held.sealed.salt, number]))[:16]
         return replace(held, sealed=Sealed.of(items[number], salt))
     if param.source.path:
-        return replace(held, sealed=read(param, state)[0], by=())
+        return replace(held, sealed=read(param, state)[0])
     return held
 
 
@@ -119,11 +123,12 @@ def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt
 
     What a child run may spend is set aside here, so that all together never spend more than the run may.
     """
+    check_steering(plan, node, state)
     free = list(islice(_waiting(count(node, state), state), max(0, node.at_most - len(state.running))))
     room = _room(plan, state)
     many, each = share(room, len(free)) if room is not None else (len(free), Budget())
     started = free[:many]
-    receipts = tuple(_called(node, state, number) for number in started)
+    receipts = tuple(_called(plan, node, state, number) for number in started)
     return replace(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
 
 
@@ -146,9 +151,9 @@ def _room(plan: Plan, state: State) -> Budget | None:
     return room
 
 
-def _called(node: Call, state: State, number: int) -> Receipt:
+def _called(plan: Plan, node: Call, state: State, number: int) -> Receipt:
     child = _child(node, number)
-    inputs = _inputs(node, child, number, state)
+    inputs = _inputs(plan, node, child, number, state)
     return Receipt(
         kind="called",
         node=node.name,
@@ -170,7 +175,7 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
         raise OrderError(f"The digest of what a run of {node.name} gave is not that of its data.")
     acts = dict(state.acts)
     if event.acted:
-        acts[f"run: {node.name} {event.child}"] = Done(node=node.name, tool="", arguments="", outcome="done")
+        acts[_act(node, event.child)] = Done(node=node.name, tool="", arguments="", outcome="done")
     branch = Branch(outcome=event.outcome, held=held, reason=event.reason)
     receipt = receipt_of(event)
     running = {child: room for child, room in state.running.items() if child != event.child}
@@ -179,6 +184,22 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
         undoable = (*undoable, Undoable(undo=node.name, child=event.child, run=event.run))
     state = replace(state, acts=acts, running=running, undoable=undoable)
     return replace(state, branches={**state.branches, event.child: branch}), receipt
+
+
+def in_doubt(plan: Plan, state: State) -> dict[str, Done]:
+    """What has been done in a run, or may have been, where its child runs that are under way are left alone."""
+    node = plan.steps[state.at] if state.at < len(plan.steps) else None
+    acts = dict(state.acts)
+    if isinstance(node, Call):
+        for number in state.running:
+            if _child(node, number).effects:
+                acts.setdefault(_act(node, number), Done(node=node.name, tool="", arguments="", outcome="unknown"))
+    return acts
+
+
+def _act(node: Call, number: int) -> str:
+    """Under what name `State.acts` has that a child run changed the outside world."""
+    return f"run: {node.name} {number}"
 
 
 def receipt_of(event: Returned) -> Receipt:
@@ -198,26 +219,28 @@ def receipt_of(event: Returned) -> Receipt:
 
 def failures(state: State) -> tuple[str, ...]:
     """Which child runs ended without a value, and how, in words."""
-    ended = sorted((number, branch) for number, branch in state.branches.items() if branch.held is None)
-    return tuple(
-        f"run {number + 1} {_TOLD.get(branch.outcome, branch.outcome)}"
-        + (f": {branch.reason}" if branch.reason else "")
-        for number, branch in ended
-    )
+    ended = sorted(number for number, branch in state.branches.items() if branch.held is None)
+    told = tuple(f"run {number + 1} {_ended(state.branches[number])}" for number in ended[:MAX_TOLD])
+    more = len(ended) - len(told)
+    return (*told, f"and {more} more") if more else told
+
+
+def _ended(branch: Branch) -> str:
+    return _TOLD.get(branch.outcome, branch.outcome) + (f": {branch.reason}" if branch.reason else "")
 
 
 _TOLD = {"rejected": "was rejected", "aborted": "was aborted", "cancelled": "was cancelled"}
 
 
-def gathered(node: Call, state: State) -> Held:
+def gathered(plan: Plan, node: Call, state: State) -> Held:
     """What all child runs gave together, in their order. Raises `OrderError` where one gave too little known of."""
     held = [branch.held for _, branch in sorted(state.branches.items()) if branch.held is not None]
     if node.kind == "call":
-        return part_of(node, held[0])
+        return part_of(plan, node, held[0], state)
     data: Json = [one.sealed.data for one in held]
     if node.failed == "collect":
         failed: Json = [
-            {"index": number, "reason": branch.reason or branch.outcome}
+            {"index": number, "reason": _told(node, branch)}
             for number, branch in sorted(state.branches.items())
             if branch.held is None
         ]
@@ -231,15 +254,27 @@ def gathered(node: Call, state: State) -> Held:
         sealed=Sealed.of(data, bytes.fromhex(salt)[:16]),
         label=node.label,
         by_hand=any(one.by_hand for one in held),
-        private=any(one.private for one in (items, *held)),
-        editor=tuple(dict.fromkeys(name for one in held for name in one.editor)),
+        private=private(plan, node, state) or any(one.private for one in held),
+        by=tuple(dict.fromkeys(name for one in held for name in one.by)) if node.label is Label.APPROVED else (),
+        editor=tuple(dict.fromkeys(name for one in held for name in one.hands)),
     )
 
 
-def part_of(node: Call | Part, held: Held) -> Held:
+def _told(node: Call, branch: Branch) -> str:
+    """Why a run gave nothing, in a value: outside text may have a hand in the words, and then in what has them."""
+    return branch.reason or branch.outcome if node.label is Label.UNTRUSTED else branch.outcome
+
+
+def part_of(plan: Plan, node: Call | Part, held: Held, state: State) -> Held:
     """What a node gives that gives on what one child run gave. Raises `OrderError`."""
     _must_be_known(node, held)
-    return replace(held, label=node.label, by=held.by if node.label is Label.APPROVED else ())
+    kept = held.private or private(plan, node, state)
+    return replace(held, label=node.label, private=kept, by=held.by if node.label is Label.APPROVED else ())
+
+
+def given_by(plan: Plan, state: State) -> Held:
+    """What a run gave that has completed, as it is for the run that started it: with all whose hands were in it."""
+    return taken_along(plan, state, plan.result)
 
 
 def _must_be_known(node: Call | Part, held: Held) -> None:
@@ -254,6 +289,8 @@ __all__ = [
     "count",
     "failures",
     "gathered",
+    "given_by",
+    "in_doubt",
     "part_of",
     "receipt_of",
     "returned",

@@ -70,7 +70,10 @@ def expire(plan: Plan, state: State, event: Expired) -> Step:
     node = plan.steps[state.at]
     if isinstance(node, Approval | Question) and node.otherwise is not None and not gate.handed_on:
         return ask(plan, state, node, gate.kind, (*gate.reasons, nobody), (), handed_on=True)
-    return end(plan, state, Outcome(kind="expired", node=gate.node, reason=nobody))
+    ended = Outcome(kind="expired", node=gate.node, reason=nobody)
+    # Where an undo waits it is left, and the run has ended already: no other receipt says so.
+    left = Receipt(kind="undoing", node=gate.node, action="expired", reason=nobody)
+    return end(plan, state, ended, *((left,) if state.ending is not None else ()))
 
 
 # -- what a person decided -------------------------------------------------------------------------

@@ -14,14 +14,14 @@ from typing import get_args
 
 from gatework.events import Decided
 from gatework.expr import ExprError, Ref, resolve
+from gatework.flow import end_of
+from gatework.hands import editors
+from gatework.held import UNNAMED
 from gatework.labels import Label
-from gatework.plan import Approval, By, Call, Identity, Node, Plan, Work
+from gatework.plan import Approval, By, Call, Identity, Loop, Node, Plan, Work
 from gatework.state import Gate, State
 
 _LEVELS: tuple[Identity, ...] = get_args(Identity)
-UNNAMED = ""
-"""Stands among those who may not approve for somebody of whom it is not known who they are."""
-
 _NO = ("reject", "abort")
 """What stops things. Anyone who can send an update can also terminate the run, so a claim is enough for it."""
 
@@ -98,9 +98,12 @@ def to_edit(plan: Plan, position: int) -> Identity:
     """How surely it must be known who edits the value of a node; those after it may rest on it.
 
     Whoever edits a value may not approve what rests on it, where people are told from each other. That holds only if
-    the name of the one is known as surely as that of the other.
+    the name of the one is known as surely as that of the other. Inside a loop the next round rests on it as well.
     """
     needed: Identity = "none"
+    for loop in plan.nodes:
+        if isinstance(loop, Loop) and plan.index[loop.name] < position <= plan.index[end_of(plan, loop).name]:
+            position = plan.index[loop.name]
     for node in plan.steps[max(position, 0) :]:
         for identity in _told_apart(node):
             needed = needed if surely(needed, identity) else identity
@@ -135,9 +138,7 @@ def excluded(plan: Plan, state: State, node: Node, by: By) -> tuple[str, ...]:
             names += state.values[ref.node].by
         else:
             names.append(_named(ref, state))
-    for held in state.values.values():
-        if held.by_hand:
-            names += held.editor or (UNNAMED,)
+    names += editors(state)
     if state.edited is not None:
         names += state.editor or (UNNAMED,)
     return tuple(dict.fromkeys(names))

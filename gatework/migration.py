@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatework.admission import check_order
+from gatework.children import in_doubt
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Migrated
 from gatework.onward import enter
-from gatework.plan import Plan
+from gatework.plan import Part, Plan
 from gatework.state import Receipt, State, Step
 from gatework.ways import back_to, settled
 
@@ -25,6 +26,9 @@ def kept(plan: Plan, to: Plan, state: State) -> tuple[str, ...]:
         if here != there or not settled(state, here):
             break
         names.append(here.name)
+    # What the runs side by side gave is given on to all their parts, or to none.
+    while isinstance(to.nodes[len(names)] if len(names) < len(to.nodes) else None, Part):
+        names.pop()
     return tuple(names)
 
 
@@ -49,7 +53,7 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
     except OrderError as error:
         raise DecisionError(error.message) from None
     taken = kept(plan, to, state)
-    for done in state.acts.values():
+    for done in in_doubt(plan, state).values():
         if done.happened and done.node not in taken:
             raise DecisionError(
                 f"The effect of {done.node} has happened or may have, and the other plan would do it again or does not "
@@ -63,9 +67,9 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
         how={"kept": list(taken)},
     )
     kept_state = back_to(plan, state, len(taken))
-    if any(work.undo not in to.index for work in state.undoable):
+    if any(undo not in to.index or to.node(undo) != plan.node(undo) for undo in {one.undo for one in state.undoable}):
         raise DecisionError("The other plan cannot undo what the run has done; finish this run on its own plan.")
     # An effect that is known not to have happened leaves nothing behind.
-    acts = {key: done for key, done in state.acts.items() if done.happened}
+    acts = {key: done for key, done in in_doubt(plan, state).items() if done.happened}
     moved = replace(kept_state, plan=to.digest, acts=acts)
     return enter(to, moved, len(taken), (receipt,))

@@ -74,9 +74,7 @@ def _arrived(
         case Part():
             source = state.branches[node.child].held
             assert source is not None
-            of = plan.node(node.call)
-            assert isinstance(of, Call)
-            return given(state, node, children.part_of(node, source))
+            return given(state, node, children.part_of(plan, node, source, state))
         case _:
             assert_never(node)
 
@@ -151,7 +149,7 @@ def call(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step | tup
     if node.kind == "parallel":
         done = replace(state, marks={**state.marks, node.name: 1})
         return done, (*called, Receipt(kind="gathered", node=node.name))
-    held = children.gathered(node, state)
+    held = children.gathered(plan, node, state)
     receipt = Receipt(kind="gathered", node=node.name, output=held.sealed.digest, label=held.label)
     return with_value(state, node, held), (*called, receipt)
 

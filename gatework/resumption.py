@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gatework.children import in_doubt
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Recalled, Remembered, Resumed
 from gatework.gates import digest_of
 from gatework.onward import anew, call_again, end, enter, start, unwind
-from gatework.plan import Approval, Call, Plan, Question, Work
+from gatework.plan import Approval, Call, Part, Plan, Question, Work
 from gatework.state import Done, Outcome, Receipt, State, Step
 from gatework.ways import back_to, passed_over
 
@@ -40,14 +41,14 @@ def outlook(plan: Plan, state: State, place: str = "") -> Outlook:
     later = plan.steps[position:]
     return Outlook(
         place=plan.steps[position].name,
-        kept=_kept(plan, position),
+        kept=_kept(plan, state, position),
         again=tuple(node.name for node in later if isinstance(node, Work | Call) and node.name in state.attempts),
         void=tuple(node.name for node in later if isinstance(node, Approval | Question) and node.name in state.values),
     )
 
 
-def _kept(plan: Plan, position: int) -> tuple[str, ...]:
-    return tuple(node.name for node in plan.nodes[:position])
+def _kept(plan: Plan, state: State, position: int) -> tuple[str, ...]:
+    return tuple(node.name for node in plan.nodes[:position] if not passed_over(state, node))
 
 
 def resume(plan: Plan, state: State, event: Resumed) -> Step:
@@ -63,7 +64,7 @@ def resume(plan: Plan, state: State, event: Resumed) -> Step:
         action=event.ended,
         by=event.by,
         reason=event.note,
-        how={"run": event.run, "kept": list(_kept(plan, position))},
+        how={"run": event.run, "kept": list(_kept(plan, state, position))},
     )
     taken = replace(taken, outcome=None, at=position, acts=_in_doubt(taken.acts))
     if taken.ending is not None:
@@ -138,7 +139,8 @@ def shed(plan: Plan, state: State, place: str = "") -> State:
     """
     position = _position(plan, state, place)
     at = state.at
-    state = replace(back_to(plan, anew(state), position), feedback=(), let_in="", gate=None, running={})
+    acts = in_doubt(plan, state)
+    state = replace(back_to(plan, anew(state), position), acts=acts, feedback=(), let_in="", gate=None, running={})
     return state if position == at else replace(state, edited=None, editor=(), branches={})
 
 
@@ -165,7 +167,14 @@ def _position(plan: Plan, state: State, place: str) -> int:
         at = plan.nodes[state.at].name
         raise DecisionError(f"The run did not come as far as {place}; resume it from {at}, where it ended, or before.")
     # The node at which it ended may run once more: the record of its effects answers for them, or they are in doubt.
-    acted = {done.node: plan.index.get(done.node, len(plan.nodes)) for done in state.acts.values() if done.happened}
+    while isinstance(plan.nodes[position], Part):
+        # What the runs side by side gave is not kept beside its parts.
+        position -= 1
+    acted = {
+        done.node: plan.index.get(done.node, len(plan.nodes))
+        for done in in_doubt(plan, state).values()
+        if done.happened
+    }
     if position < state.at and any(at >= position for at in acted.values()):
         last = max(acted, key=lambda name: acted[name])
         after = plan.nodes[min(acted[last] + 1, state.at)].name

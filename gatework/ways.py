@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gatework.errors import OrderError
 from gatework.expr import ExprError, holds, render, resolve
+from gatework.hands import taken_along
 from gatework.held import Held
 from gatework.labels import Label
 from gatework.plan import Choice, Join, Loop, Node, Plan, Work
@@ -97,7 +98,7 @@ def next_round(plan: Plan, state: State, node: Work) -> tuple[State, Receipt]:
     """The state at the beginning of another round, which starts from what the last one gave."""
     assert node.until is not None
     loop, number = node.until.loop, state.marks[node.until.loop] + 1
-    given = state.values[node.reads[0].node]
+    given = taken_along(plan, state, node.reads[0].node)
     at = plan.index[loop]
     start = plan.nodes[at]
     assert isinstance(start, Loop)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gatework import identity
 from gatework.events import Decided
+from gatework.held import UNNAMED
 from gatework.labels import Label
 from gatework.plan import By, Identity
 from gatework.state import Gate, Vote, digits
@@ -159,7 +160,7 @@ SENTENCES: dict[str, tuple[Gate, dict[str, Any], str]] = {
         "No list of people says who is in the role finance; the worker needs one, see GATEWORK_PEOPLE.",
     ),
     "nobody known": (
-        gate(by=ASKED, not_by=(identity.UNNAMED,)),
+        gate(by=ASKED, not_by=(UNNAMED,)),
         {},
         "It is not known who may not approve this, so nobody can: a value was edited without a name, or one that is to "
         "name somebody does not; edit it, by name.",
@@ -219,7 +220,7 @@ def test_whoever_may_decide_is_told_nothing() -> None:
 def test_gate_at_which_nobody_may_approve_says_so() -> None:
     """Where somebody is held off of whom it is not known who they are, everybody is."""
     assert identity.held_off(gate(not_by=("Ana", "Ben"))) == ("Ana", "Ben")
-    assert identity.held_off(gate(not_by=("Ana", identity.UNNAMED))) == ("anybody before an edit by name",)
+    assert identity.held_off(gate(not_by=("Ana", UNNAMED))) == ("anybody before an edit by name",)
     assert identity.held_off(gate()) == ()
 
 
