@@ -2,7 +2,20 @@
 
 from gatework.adopted import labelled
 from gatework.ask import ask
-from gatework.constructs import all_of, any_of, approve, endorse, not_, present
+from gatework.constructs import (
+    all_of,
+    any_of,
+    approve,
+    ask_person,
+    case,
+    choose,
+    endorse,
+    not_,
+    pause,
+    present,
+    repeat,
+    when,
+)
 from gatework.document import Document
 from gatework.errors import GateworkError, NotDone, PlanError
 from gatework.guard import guard
@@ -38,9 +51,12 @@ __all__ = [
     "any_of",
     "approve",
     "ask",
+    "ask_person",
     "at_least",
     "at_most",
     "between",
+    "case",
+    "choose",
     "effect",
     "endorse",
     "guard",
@@ -48,10 +64,13 @@ __all__ = [
     "matches",
     "not_",
     "one_of",
+    "pause",
     "present",
+    "repeat",
     "role",
     "secret",
     "stage",
     "tool",
+    "when",
     "workflow",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from gatework.canonical import Json
 from gatework.expr import Ref
 from gatework.grant import pins
-from gatework.labels import Label
+from gatework.labels import Label, combined
 from gatework.plan import (
     Approval,
     Arm,
@@ -121,6 +121,18 @@ def _vouched_in(plan: Plan, node: Work | Call, arm: Arm) -> bool:
     return any(ref.node in found for ref in node.reads)
 
 
+def label_joined(labels: Sequence[Label], decides: Label) -> Label | None:
+    """The label of what a choice gives, of which its ways give these; None where some are labelled and some are not.
+
+    What outside text picked is outside text, whoever vouches for each thing that it could pick.
+    """
+    if len({label is Label.PLAIN for label in labels}) > 1:
+        return None
+    if decides is Label.UNTRUSTED:
+        return Label.UNTRUSTED
+    return Label.APPROVED if set(labels) == {Label.APPROVED} else combined(labels)
+
+
 def end_of(plan: Plan, loop: Loop) -> Work:
     """The guard that ends a loop."""
     return next(node for node in plan.nodes if isinstance(node, Work) and node.until and node.until.loop == loop.name)
@@ -167,6 +179,7 @@ __all__ = [
     "arms",
     "end_of",
     "is_private",
+    "label_joined",
     "leak",
     "private_nodes",
     "reads_outside",

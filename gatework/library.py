@@ -16,9 +16,9 @@ from gatework.journal import Call, key_of
 from gatework.judging import isolated
 from gatework.lock import Locked
 from gatework.perform import Code
-from gatework.plan import GuardUse, Plan, ToolUse, Work
+from gatework.plan import GuardUse, Node, Plan, ToolUse, Work
 from gatework.schema import Schema
-from gatework.stage import Definition, Endorser, Stage
+from gatework.stage import Definition, Ending, Endorser, Stage
 from gatework.tool import Tool
 from gatework.workflow import Workflow
 
@@ -59,7 +59,7 @@ class Known:
         The key of an effect must be the one that a run of this lineage has for it. A workflow cannot hold a worker to
         that: where its history is replayed, its namespace is another.
         """
-        node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
+        node = self._node(name)
         if not isinstance(node, Work):
             raise ContractError("a call for a stage that the plan does not have")
         use = self.check_call(node, call)
@@ -69,15 +69,18 @@ class Known:
 
     def guard(self, name: str, guard: str) -> tuple[Work, GuardUse]:
         """An isolated guard of a node. Raises `ContractError` where the plan has none such there."""
-        node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
+        node = self._node(name)
         for use in isolated(node) if isinstance(node, Work) else ():
             if use.name == guard and isinstance(node, Work):
                 return node, use
         raise ContractError("a verdict of a guard that the plan does not have there")
 
+    def _node(self, name: str) -> Node | None:
+        return self.plan.node(name) if name in self.plan.index else None
+
     def runs(self, name: str) -> tuple[str, str]:
         """What a node runs, and on which task queue; empty where there is no such node, or a person decides there."""
-        node = self.plan.nodes[self.plan.index[name]] if name in self.plan.index else None
+        node = self._node(name)
         return (node.runs, node.queue) if isinstance(node, Work) else ("", "")
 
 
@@ -158,7 +161,7 @@ class Library:
 
     @functools.cached_property
     def _work(self) -> tuple[Work, ...]:
-        nodes = (node for plans in self._plans.values() for known in plans for node in known.plan.nodes)
+        nodes = (node for plans in self._plans.values() for known in plans for node in known.plan.steps)
         return tuple(node for node in nodes if isinstance(node, Work))
 
     @property
@@ -200,12 +203,15 @@ class _Unfit(Exception):
 def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str, Code]:
     """The code for a locked plan, which must keep to the contracts sealed in it."""
     code = {}
-    for node in locked.plan.nodes:
+    for node in locked.plan.steps:
         if not isinstance(node, Work):
             continue
         definition = definitions.get(node.runs) or _imported(locked, node)
         declared = definition.declared
-        contracts = {name: param.contract.digest for name, param in declared.params.items()}
+        try:
+            contracts = {name: param.contract.digest for name, param in declared.params.items()}
+        except TypeError:
+            raise _Unfit(f"{node.runs} looks at more than one type") from None
         if contracts != {param.name: param.contract for param in node.params}:
             raise _Unfit(f"{node.runs} takes other inputs than when the plan was sealed")
         if declared.result.contract.digest != node.contract:
@@ -221,6 +227,9 @@ def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str,
 
 
 def _imported(locked: Locked, node: Work) -> Definition:
+    if node.kind == "until":
+        guard = _guard(locked, node.runs)
+        return Ending(guard, guard.output.type)
     found = _declared(locked, node.runs) or _find(locked, f"stage:{node.runs}")
     if node.kind == "endorse" and not isinstance(found, Stage):
         return Endorser(found)

@@ -31,7 +31,7 @@ from gatework.logs.emit import say_broke
 from gatework.logs.text import place_of
 from gatework.models.question import Model
 from gatework.plan import Plan, Work
-from gatework.stage import Definition
+from gatework.stage import Definition, Ending
 from gatework.state import Run
 from gatework.store import Store
 from gatework.threads import Threads
@@ -67,7 +67,7 @@ async def perform(
     what earlier tries may have spent counts. `model` gives what `ask` reaches, `store` where documents lie. Guards that
     are not async think on `threads`.
     """
-    node = plan.nodes[plan.index[run.node]]
+    node = plan.node(run.node)
     assert isinstance(node, Work)
     cell = Cell(
         run=run,
@@ -179,7 +179,7 @@ class _Attempt:
             try:
                 data = self._contract.accept(canonical.dumps(output.data))
             except ContractError as error:
-                raise error.at(f"edited output of {node.name}") from None
+                raise error.at(f"{'value' if node.until else 'edited output'} of {node.name}") from None
         # Those that are isolated look elsewhere, at what leaves here.
         near = tuple(use for use in node.guards if not use.queue)
         verdicts = await self._judges.said(near, inputs, output.digest, data)
@@ -304,7 +304,9 @@ class _Attempt:
     async def _contained(self, values: Mapping[str, Any]) -> tuple[object, BaseException | None]:
         self._cell.enter()
         try:
-            return await self._code.definition.function(**values), None
+            definition = self._code.definition
+            assert not isinstance(definition, Ending)  # nothing works at the end of a loop: its guard looks
+            return await definition.function(**values), None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # asyncio would let an exit end the worker

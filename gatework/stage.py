@@ -15,7 +15,7 @@ from gatework.guard import Guard, as_guard
 from gatework.labels import Endorsed, Label, Untrusted
 from gatework.plan import Budget, Limit, ToolUse, Work
 from gatework.roles import Role
-from gatework.signature import caller, calling_module, must_be_async, read
+from gatework.signature import Declared, caller, calling_module, must_be_async, read
 from gatework.tool import Granted, Tool
 from gatework.verdict import Block, Verdict
 
@@ -243,7 +243,27 @@ class Endorser:
         return builder.add(node, self.declared.result.type)
 
 
-Definition = Stage[Any, Any] | Endorser
+class Ending:
+    """The end of a loop: nothing works there, a guard says of what a round gave whether there is another."""
+
+    before: tuple[()] = ()
+    guards: tuple[()] = ()
+    tools: tuple[()] = ()
+    grants: tuple[()] = ()
+    on = ""
+
+    def __init__(self, guard: Guard[Any, Any], type_: Any) -> None:
+        self.guard = guard
+        self.function = guard.function
+        self.name = guard.name
+        self.checks = (guard,)
+        self.value = Declared("value", Label.PLAIN, type_)
+        self.declared = replace(
+            guard.declared, params={"value": self.value}, result=Declared("output", Label.PLAIN, type_)
+        )
+
+
+Definition = Stage[Any, Any] | Endorser | Ending
 """What a node can run."""
 
 

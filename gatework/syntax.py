@@ -2,7 +2,8 @@
 
 Tracing sees calls and comparisons. It cannot see `is`, `in`, `if`, `match` or a call of another function
 with a traced value: those would quietly take one branch. So everything that touches a traced value must be
-in the language: assignment, calls of stages and constructs, attributes, comparisons, `return`.
+in the language: assignment, calls of stages and constructs, attributes, comparisons, `return`. Ways and bodies, which
+are lambdas handed to a construct or functions defined in the plan, are in the same language.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, NoReturn
 
+from gatework.builder import Position
 from gatework.errors import PlanError
 from gatework.limit import limits_of
 from gatework.signature import caller, shown_path
 from gatework.tool import Granted, Tool
-from gatework.trace import Position
 
 _FIXES: Mapping[type[ast.AST], tuple[str, str]] = {
-    ast.If: ("an `if`", "Use when= of approve, or let a stage return what differs."),
-    ast.IfExp: ("a conditional expression", "Use when= of approve, or let a stage return what differs."),
-    ast.For: ("a `for` loop", "Let one stage handle the list."),
-    ast.AsyncFor: ("an `async for` loop", "Let one stage handle the list."),
-    ast.While: ("a `while` loop", "Use attempts= of a stage."),
-    ast.Match: ("a `match`", "Let a stage return what differs."),
+    ast.If: ("an `if`", "Use when(…), or choose(…) on the type of a value."),
+    ast.IfExp: ("a conditional expression", "Use when(…), or choose(…) on the type of a value."),
+    ast.For: ("a `for` loop", "Use each(…)."),
+    ast.AsyncFor: ("an `async for` loop", "Use each(…)."),
+    ast.While: ("a `while` loop", "Use repeat(…)."),
+    ast.Match: ("a `match`", "Use choose(…) with a case(…) for each type."),
     ast.BoolOp: ("`and` or `or`", "Use all_of(…) or any_of(…)."),
     ast.BinOp: ("arithmetic", "Compute in a stage."),
     ast.JoinedStr: ("an f-string", "Write text in a stage."),
     ast.Subscript: ("a subscript", "Use fields of models."),
-    ast.Lambda: ("a lambda", "Use a stage."),
-    ast.ListComp: ("a comprehension", "Let one stage handle the list."),
-    ast.SetComp: ("a comprehension", "Let one stage handle the list."),
-    ast.DictComp: ("a comprehension", "Let one stage handle the list."),
-    ast.GeneratorExp: ("a generator", "Let one stage handle the list."),
+    ast.Lambda: ("a lambda", "Hand it to choose, when, parallel, each or repeat where it stands, or use a stage."),
+    ast.ListComp: ("a comprehension", "Use each(…), or let one stage handle the list."),
+    ast.SetComp: ("a comprehension", "Use each(…), or let one stage handle the list."),
+    ast.DictComp: ("a comprehension", "Use each(…), or let one stage handle the list."),
+    ast.GeneratorExp: ("a generator", "Use each(…), or let one stage handle the list."),
     ast.NamedExpr: ("an assignment expression", "Assign on a line of its own."),
     ast.Starred: ("a starred argument", "Name each argument."),
     ast.Dict: ("a dict", "Pass values one by one."),
@@ -49,7 +50,6 @@ _FIXES: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.Delete: ("a `del`", "Leave the variable be."),
     ast.Global: ("a `global`", "Hand values on as inputs of stages."),
     ast.Nonlocal: ("a `nonlocal`", "Hand values on as inputs of stages."),
-    ast.FunctionDef: ("a definition", "Define it at the top of the module."),
     ast.AsyncFunctionDef: ("a definition", "Define it at the top of the module."),
     ast.ClassDef: ("a definition", "Define it at the top of the module."),
     ast.Import: ("an import", "Import at the top of the module."),
@@ -70,27 +70,51 @@ class Names:
 
     of: dict[Position, str] = field(default_factory=dict)
     """Each call of a stage or construct, with the variable it is assigned to; empty where there is none."""
+    unpacked: dict[Position, tuple[str, ...]] = field(default_factory=dict)
+    """Calls whose outputs are assigned one by one, with the variables."""
     acknowledged: set[Position] = field(default_factory=set)
     """Calls assigned to `_`: their output is left unused on purpose."""
     result: str = ""
     """`file:line` of the last `return`."""
 
 
-def check(function: Callable[..., Any], callable_in_plan: Callable[[object], bool]) -> Names:
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """What a plan may call, and how."""
+
+    callable: Callable[[object], bool]
+    """Whether it may be called with values of the plan."""
+    with_ways: tuple[object, ...] = ()
+    """Of these, those that take ways or bodies: lambdas, and functions defined in the plan."""
+    bare: tuple[object, ...] = ()
+    """Those that may stand alone, since they may give nothing."""
+    several: tuple[object, ...] = ()
+    """Those that give several values, which are assigned one by one."""
+
+    def takes_ways(self, target: object) -> bool:
+        return any(target is construct for construct in self.with_ways)
+
+
+def check(function: Callable[..., Any], language: Language) -> Names:
     """Check a plan's function. Raises `PlanError` with line and fix."""
     if not isinstance(function, FunctionType) or function.__name__ == "<lambda>":
         raise PlanError("@workflow needs a plain function.", fix="Define the plan with def.", where=caller())
-    checker = _Checker(function, callable_in_plan)
+    checker = _Checker(function, language)
     checker.run()
     return checker.names
 
 
 class _Checker:
-    def __init__(self, function: FunctionType, callable_in_plan: Callable[[object], bool]) -> None:
+    def __init__(self, function: FunctionType, language: Language) -> None:
         self._function = function
-        self._callable_in_plan = callable_in_plan
+        self._language = language
         self._file = shown_path(function.__code__.co_filename)
         self._traced: set[str] = set(inspect.signature(function).parameters)
+        """Variables that hold values of the plan, or its functions, at the place that is looked at."""
+        self._ever: set[str] = set(self._traced)
+        """Those that do so anywhere: a function of the plan sees its variables as they are when it is called."""
+        self._inner: set[str] = set()
+        """Variables of the functions and lambdas around that place, inside the plan."""
         self._scopes = _scopes(function)
         self.names = Names()
 
@@ -100,13 +124,46 @@ class _Checker:
             self._refuse(definition, "the plan is async.", "Write `def`: a plan is read once, not run.")
         if inspect.isgeneratorfunction(self._function):
             self._refuse(definition, "`yield` in a plan.", "Return what the last stage gave.")
+        self._lambdas(definition)
+        body = self._body(definition)
+        if not body or not isinstance(body[-1], ast.Return):
+            self._refuse(definition, "the plan returns nothing.", "Return what the last stage gave.")
+        self.names.result = f"{self._file}:{body[-1].lineno}"
+
+    def _lambdas(self, definition: ast.FunctionDef) -> None:
+        """Refuse each lambda that is not handed to a construct: nothing would look at what is inside."""
+        handed = {
+            id(argument)
+            for call in ast.walk(definition)
+            if isinstance(call, ast.Call) and self._language.takes_ways(self._target(call.func))
+            for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        }
+        for node in ast.walk(definition):
+            if isinstance(node, ast.Lambda) and id(node) not in handed:
+                problem, fix = _FIXES[ast.Lambda]
+                self._refuse(node, f"{problem} in a plan.", fix)
+
+    def _body(self, definition: ast.FunctionDef) -> list[ast.stmt]:
+        """Check the statements of the plan or of a function in it; those of functions inside come last."""
         body = definition.body
         if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             body = body[1:]
         for statement in body:
             self._statement(statement)
-        if not body or not isinstance(body[-1], ast.Return):
-            self._refuse(definition, "the plan returns nothing.", "Return what the last stage gave.")
+        for inner in body:
+            if isinstance(inner, ast.FunctionDef):
+                around = self._traced, self._inner
+                taken = {argument.arg for argument in inner.args.args}
+                assigned = {
+                    node.id
+                    for node in ast.walk(inner)
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+                }
+                self._ever |= taken
+                self._traced, self._inner = set(self._ever), self._inner | taken | assigned
+                self._body(inner)
+                self._traced, self._inner = around
+        return body
 
     def _definition(self) -> ast.FunctionDef | ast.AsyncFunctionDef:
         code = self._function.__code__
@@ -140,8 +197,14 @@ class _Checker:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 self._assignment(name, value)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Call() as call) if self._gives_several(call):
+                self._unpacking(names, call)
             case ast.Assign(targets=[ast.Tuple() | ast.List()]):
-                self._refuse(statement, "an output is unpacked.", "A stage gives one value; name its fields.")
+                self._refuse(
+                    statement,
+                    "an output is unpacked.",
+                    "A stage gives one value; name its fields. Only parallel(…) gives several.",
+                )
             case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]) | ast.AnnAssign():
                 self._refuse(statement, "an assignment to something else than a name.", "Assign to a name.")
             case ast.Assign():
@@ -150,9 +213,12 @@ class _Checker:
                 if value is None:
                     self._refuse(statement, "the plan returns nothing.", "Return what the last stage gave.")
                 self._expression(value)
-                self.names.result = f"{self._file}:{statement.lineno}"
+            case ast.FunctionDef():
+                self._function_of_the_plan(statement)
             case ast.Expr(value=ast.Call() as call):
                 self._expression(call)
+                if any(self._target(call.func) is construct for construct in self._language.bare):
+                    return
                 self._refuse(
                     statement,
                     "nothing uses the output of this call.",
@@ -174,9 +240,42 @@ class _Checker:
             else:
                 self.names.of[_position(value)] = name
         if self._touches(value):
-            self._traced.add(name)
+            self._holds(name)
         else:
             self._traced.discard(name)
+
+    def _holds(self, name: str) -> None:
+        self._traced.add(name)
+        self._ever.add(name)
+
+    def _gives_several(self, call: ast.Call) -> bool:
+        target = self._target(call.func)
+        return any(target is construct for construct in self._language.several)
+
+    def _unpacking(self, targets: list[ast.expr], call: ast.Call) -> None:
+        self._expression(call)
+        names = []
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                self._refuse(target, "an output is assigned to something else than a name.", "Assign to names.")
+            names.append(target.id)
+            if target.id != "_":
+                self._holds(target.id)
+        self.names.unpacked[_position(call)] = tuple(names)
+
+    def _function_of_the_plan(self, definition: ast.FunctionDef) -> None:
+        """A function defined in the plan, whose body is checked once it is known what its variables may hold."""
+        if definition.decorator_list:
+            self._refuse(definition, f"{definition.name} is decorated.", "Functions in a plan stand by themselves.")
+        self._parameters(definition, definition.args, definition.name)
+        annotations = [argument.annotation for argument in definition.args.args]
+        if any(written is not None and self._touches(written) for written in (*annotations, definition.returns)):
+            self._refuse(definition, f"{definition.name} is annotated with a value.", "Annotate it with types.")
+        self._holds(definition.name)
+
+    def _parameters(self, node: ast.AST, arguments: ast.arguments, what: str) -> None:
+        if arguments.posonlyargs or arguments.kwonlyargs or arguments.vararg or arguments.kwarg or arguments.defaults:
+            self._refuse(node, f"{what} takes more than plain parameters.", "Name each, without a default.")
 
     def _expression(self, node: ast.expr) -> None:
         """Check an expression; what touches no traced value is ordinary Python and is left alone."""
@@ -206,7 +305,7 @@ class _Checker:
 
     def _call(self, node: ast.Call) -> None:
         target = self._target(node.func)
-        if not self._callable_in_plan(target):
+        if not self._language.callable(target):
             self._refuse(
                 node,
                 f"`{ast.unparse(node.func)}` is called with a value of the plan.",
@@ -214,12 +313,22 @@ class _Checker:
             )
         self.names.of[_position(node)] = ""
         self._limits(node.func)
-        for argument in node.args:
-            self._expression(argument)
         for keyword in node.keywords:
             if keyword.arg is None:
                 self._refuse(node, "a starred argument.", "Name each argument.")
-            self._expression(keyword.value)
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+            if isinstance(argument, ast.Lambda) and self._language.takes_ways(target):
+                self._lambda(argument)
+            else:
+                self._expression(argument)
+
+    def _lambda(self, node: ast.Lambda) -> None:
+        self._parameters(node, node.args, "a lambda")
+        taken = {argument.arg for argument in node.args.args}
+        around = self._traced, self._inner
+        self._traced, self._inner = self._traced | taken, self._inner | taken
+        self._expression(node.body)
+        self._traced, self._inner = around
 
     def _limits(self, node: ast.expr) -> None:
         """What stands between a stage and its call, as in `pay.limited(refund.only(order=…))(owed)`."""
@@ -244,7 +353,7 @@ class _Checker:
         match node:
             case ast.Name(id=name):
                 code = self._function.__code__
-                if name in code.co_varnames or name in code.co_cellvars:
+                if name in code.co_varnames or name in code.co_cellvars or name in self._inner:
                     return None  # what a variable of the plan holds is known only when it runs
                 return next((scope[name] for scope in self._scopes if name in scope), None)
             case ast.Attribute(value=value, attr=attribute):
@@ -263,7 +372,8 @@ class _Checker:
     def _touches(self, node: ast.AST) -> bool:
         return any(
             (isinstance(inner, ast.Name) and inner.id in self._traced)
-            or (isinstance(inner, ast.Call) and self._callable_in_plan(self._target(inner.func)))
+            or isinstance(inner, ast.Lambda)
+            or (isinstance(inner, ast.Call) and self._language.callable(self._target(inner.func)))
             for inner in ast.walk(node)
         )
 

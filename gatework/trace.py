@@ -7,31 +7,28 @@ content for (truth, iteration, arithmetic, text) is a `PlanError` that names the
 from __future__ import annotations
 
 import enum
-import sys
-from collections.abc import Generator, Mapping, Set
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
-from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import BaseModel
 
 from gatework import canonical, expr
 from gatework.canonical import Json
-from gatework.contract import Contract, JsonContract, name_of
+from gatework.contract import name_of
 from gatework.errors import ContractError, PlanError
 from gatework.expr import Const, Ref, Source
 from gatework.kinds import choices_of, kind_of
 from gatework.labels import Label, members
-from gatework.plan import Choice, Node, Param, Pause, Valued
-from gatework.signature import MISSING, Declared, accepts, caller, shown_path
+from gatework.signature import MISSING, Declared, accepts, caller
+
+if TYPE_CHECKING:
+    from gatework.builder import Builder
 
 _building: ContextVar[Builder] = ContextVar("gatework_building")
-
-Position = tuple[int, int]
-"""Where a call ends in its file: line and column. No two calls share the bracket that closes them."""
 
 
 class Traced:
@@ -92,7 +89,7 @@ class Traced:
     def _unusable(self, *_: object) -> NoReturn:
         _refuse(
             f"{_show(self)} has no content while the plan is traced.",
-            "Compute in a stage; choose with when=, all_of, any_of, not_, present.",
+            "Compute in a stage; choose with when(…), all_of, any_of, not_, present.",
         )
 
     __bool__ = __iter__ = __len__ = __contains__ = __str__ = __format__ = __int__ = __float__ = _unusable
@@ -114,122 +111,21 @@ class TracedCondition:
     def _unusable(self, *_: object) -> NoReturn:
         _refuse(
             f"`{expr.render(self.condition)}` is not known while the plan is traced.",
-            "Hand it to when=, and join conditions with all_of, any_of, not_.",
+            "Hand it to when(…) or when=, and join conditions with all_of, any_of, not_.",
         )
 
     __bool__ = __and__ = __or__ = __invert__ = __eq__ = __ne__ = _unusable
     __hash__ = None  # type: ignore[assignment]
 
 
-class Builder:
-    """What is being written down while one plan's function runs."""
-
-    def __init__(self, code: Any, start: Declared, calls: Mapping[Position, str], acknowledged: Set[Position]) -> None:
-        self._code = code
-        self._start = start
-        self._calls = calls
-        """Each call of a stage or construct that stands in the body, with the variable it is assigned to."""
-        self._acknowledged = acknowledged
-        self.nodes: list[Node] = []
-        self.lines: dict[str, str] = {}
-        """Node name → `file:line` of its call."""
-        self.acknowledged: list[str] = []
-        self.contracts: dict[str, Json] = {}
-        self.definitions: dict[str, Any] = {}
-        """Stage or endorser by its name."""
-        self._parts: dict[tuple[str, str], tuple[Any, str]] = {}
-        """Guard or tool by what it is and its name, with its place."""
-
-    @contextmanager
-    def tracing(self) -> Generator[Builder]:
-        token = _building.set(self)
-        try:
-            yield self
-        finally:
-            _building.reset(token)
-
-    def here(self) -> tuple[str, Position | None]:
-        """`file:line` and exact position of the call in the plan's function that is running now."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code is not self._code:
-            frame = frame.f_back
-        if frame is None:
-            return "", None
-        positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
-        place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
-        _line, end_line, _column, end_column = positions
-        if end_line is None or end_column is None:
-            raise PlanError(
-                "the plan was compiled without positions, by which its nodes are named.",
-                fix="Run Python without -X no_debug_ranges.",
-                where=place,
-            )
-        return place, (end_line, end_column)
-
-    def name(self, default: str, given: str = "") -> str:
-        """The name of the node that is being called: given, or of its variable, or of what it runs."""
-        place, position = self.here()
-        if position is None or position not in self._calls:
-            raise PlanError(
-                f"{default} is not called by the plan itself.",
-                fix="Call it in the body of the plan, under its own name.",
-                where=place or caller(),
-            )
-        return given or self._calls[position] or default
-
-    def add(self, node: Valued, annotation: Any) -> Traced:
-        """Write a node down; its stand-in."""
-        place, position = self.here()
-        if node.name in self.lines:
-            raise PlanError(
-                f"two nodes are named {node.name}.",
-                fix="Rename the variable, or use stage.as_('other')(…).",
-                where=place,
-            )
-        self.nodes.append(node)
-        self.lines[node.name] = place
-        if position in self._acknowledged:
-            self.acknowledged.append(node.name)
-        return Traced(Ref(node.name), node.label, annotation, stripped=node.label is Label.PLAIN)
-
-    def contract_of(self, name: str) -> str:
-        """The contract digest of a node's output, or of the input."""
-        if name == self._start.name:
-            return self.seal(self._start.contract)
-        return next(node.contract for node in self.nodes if node.name == name and not isinstance(node, Choice | Pause))
-
-    def define(self, definition: Any) -> None:
-        """Remember what a node runs. Raises `PlanError` where another definition has the name."""
-        known = self.definitions.setdefault(definition.name, definition)
-        if (type(known), known.function) != (type(definition), definition.function):
-            self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
-        if (known.before, known.guards, known.grants) != (definition.before, definition.guards, definition.grants):
-            # The same function, declared a stage twice: runs would be held to one of the two.
-            self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
-        for kind, part, where in (
-            *(("guard", g, g.declared.where) for g in definition.checks),
-            *((t.kind, t, t.where) for t in definition.tools),
-        ):
-            other, there = self._parts.setdefault(("guard" if kind == "guard" else "tool", part.name), (part, where))
-            if other.function is not part.function:
-                self._refuse_twice(f"the {kind} {part.name}", there, where)
-
-    def _refuse_twice(self, name: str, one: str, other: str) -> NoReturn:
-        raise PlanError(
-            f"two definitions are named {name}: at {one} and at {other}.",
-            fix="Rename one of them, or define it once.",
-            where=self.here()[0],
-        )
-
-    def seal(self, sealed: Contract[Any] | JsonContract) -> str:
-        """Keep a contract's schema in the plan; its digest."""
-        self.contracts[sealed.digest] = sealed.schema
-        return sealed.digest
-
-    def param(self, declared: Declared, value: object, what: str) -> Param:
-        """One input of a node from what the plan passes."""
-        digest = self.seal(declared.contract)
-        return Param(name=declared.name, label=declared.label, contract=digest, source=_source(declared, value, what))
+@contextmanager
+def tracing(builder: Builder) -> Generator[Builder]:
+    """While a plan, or a part of one, is written down."""
+    token = _building.set(builder)
+    try:
+        yield builder
+    finally:
+        _building.reset(token)
 
 
 def building() -> Builder | None:
@@ -256,7 +152,8 @@ def traced(value: object, what: str, *, where: str = "") -> Traced:
     return value
 
 
-def _source(declared: Declared, value: object, what: str) -> Source:
+def source_of(declared: Declared, value: object, what: str) -> Source:
+    """Where an input of a node comes from. Raises `PlanError` where the plan may not pass it there."""
     if not isinstance(value, Traced):
         return _constant(declared, value, what)
     if value._stripped and value._label is not Label.PLAIN:
@@ -349,9 +246,14 @@ def reference(value: object, what: str) -> Ref:
     return value._ref
 
 
-def input_of(declared: Declared) -> Traced:
-    """The stand-in for what a run starts from."""
-    return Traced(Ref(declared.name), declared.label, declared.type, stripped=declared.label is Label.PLAIN)
+def stand_in(name: str, label: Label, type_: Any) -> Traced:
+    """The stand-in for a value by the name of its node or input."""
+    return Traced(Ref(name), label, type_, stripped=label is Label.PLAIN)
+
+
+def narrowed(value: Traced, type_: Any) -> Traced:
+    """The same value, of which it is known that it is of a narrower type."""
+    return Traced(value._ref, value._label, type_, stripped=value._stripped)
 
 
 def type_of(value: Traced) -> Any:

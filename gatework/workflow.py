@@ -8,21 +8,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast, overload
 
 from gatework import canonical, constructs, limit, syntax, trace
+from gatework.builder import Builder, Written
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError, PlanError
 from gatework.faults import faults
 from gatework.labels import Endorsed, Label, Labelled, Untrusted
-from gatework.plan import Budget, Input, Plan
+from gatework.plan import Budget, Plan
 from gatework.signature import Declared, accepts, read, where
 from gatework.stage import Definition, Stage
-from gatework.trace import Builder
 
 I = TypeVar("I")  # noqa: E741  # the input
 O = TypeVar("O")  # noqa: E741  # the output
 
 _CONSTRUCTS = (
     constructs.approve,
+    constructs.ask_person,
+    constructs.case,
+    constructs.choose,
     constructs.endorse,
+    constructs.pause,
+    constructs.repeat,
+    constructs.when,
     constructs.present,
     constructs.all_of,
     constructs.any_of,
@@ -45,7 +51,7 @@ class Workflow(Generic[I, O]):
     def __init__(
         self, function: Callable[..., Any], *, key: Callable[[I], str] | None = None, budget: Budget | None = None
     ) -> None:
-        names = syntax.check(function, _callable_in_plan)
+        names = syntax.check(function, _LANGUAGE)
         self.function = function
         self.name = function.__name__
         self.where = where(function)
@@ -63,18 +69,11 @@ class Workflow(Generic[I, O]):
         self.key = key
         if key is not None:
             _check_key(key, start)
-        builder = Builder(function.__code__, start, names.of, names.acknowledged)
-        with builder.tracing():
-            last = trace.traced(function(trace.input_of(start)), f"what {self.name} returns", where=names.result)
-        self.plan = Plan(
-            name=self.name,
-            inputs=(Input(name=start.name, label=start.label, contract=builder.seal(start.contract)),),
-            nodes=tuple(builder.nodes),
-            result=trace.ref_of(last).node,
-            contracts=dict(sorted(builder.contracts.items())),
-            budget=budget,
-            acknowledged=tuple(builder.acknowledged),
-        )
+        written = Written(function.__code__, names.of, names.unpacked, names.acknowledged)
+        builder = Builder(self.name, written)
+        with trace.tracing(builder):
+            last = trace.traced(function(builder.start(start)), f"what {self.name} returns", where=names.result)
+        self.plan: Plan = builder.sealed(last, budget=budget)
         self.definitions: Mapping[str, Definition] = builder.definitions
         for node, problem, fix in faults(self.plan):
             raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
@@ -152,8 +151,16 @@ def _check_key(key: Callable[..., Any], start: Declared) -> None:
         )
 
 
-def _callable_in_plan(target: object) -> bool:
+def _in_plans(target: object) -> bool:
     return type(target) is Stage or any(target is construct for construct in _CONSTRUCTS)
+
+
+_LANGUAGE = syntax.Language(
+    callable=_in_plans,
+    with_ways=(constructs.case, constructs.when, constructs.repeat),
+    bare=(constructs.choose, constructs.when, constructs.pause),
+    several=(),
+)
 
 
 class _Keyed(Generic[I]):

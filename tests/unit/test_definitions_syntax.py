@@ -12,12 +12,12 @@ OWED = "claim = extract(mail)\nowed = endorse(claim, by=look_up)\n"
 END = "agreed = approve(owed, by=role('finance'))\nreturn send(draft(owed), pay(agreed))\n"
 
 REFUSED = {
-    "if": ("if claim.value.amount > 3:  # here\n    pass", "an `if`", "when="),
-    "if of a constant": ("if True:  # here\n    pass", "an `if`", "when="),
-    "conditional expression": ("x = claim if claim.value.amount > 3 else owed  # here", "conditional", "when="),
-    "for": ("for item in owed.value.tags:  # here\n    pass", "a `for` loop", "one stage"),
-    "while": ("while owed.value.gift:  # here\n    pass", "a `while` loop", "attempts="),
-    "match": ("match claim:  # here\n    case _:\n        pass", "a `match`", "Let a stage"),
+    "if": ("if claim.value.amount > 3:  # here\n    pass", "an `if`", "when"),
+    "if of a constant": ("if True:  # here\n    pass", "an `if`", "when"),
+    "conditional expression": ("x = claim if claim.value.amount > 3 else owed  # here", "conditional", "when"),
+    "for": ("for item in owed.value.tags:  # here\n    pass", "a `for` loop", "each"),
+    "while": ("while owed.value.gift:  # here\n    pass", "a `while` loop", "repeat"),
+    "match": ("match claim:  # here\n    case _:\n        pass", "a `match`", "choose"),
     "is": ("x = owed.value.friend is None  # here", "`is`", "present"),
     "is not": ("x = owed.value.friend is not None  # here", "`is`", "present"),
     "in": ("x = owed.value.level in ('low', 'high')  # here", "`in`", "any_of"),
@@ -67,7 +67,6 @@ REFUSED = {
     "subscript": ("x = owed.value.tags[0]  # here", "subscript", "fields of models"),
     "del": ("del claim  # here", "`del`", "Leave"),
     "global": ("global leak  # here", "`global`", "inputs of stages"),
-    "nested function": ("def inner():  # here\n    return claim", "a definition", "top of the module"),
     "nested class": ("class Inner:  # here\n    pass", "a definition", "top of the module"),
     "try": ("try:  # here\n    pass\nexcept ValueError:\n    pass", "a `try`", "Block"),
     "with": ("with open('x') as f:  # here\n    pass", "a `with`", "in the stage"),

@@ -72,10 +72,10 @@ EMPTY = {"parts": [], "op": "all"}
 BROKEN: dict[str, tuple[Change, str]] = {
     "a name that is none": (put("nodes", CLAIM, "name", to="the claim"), "'the claim' is no name"),
     "a plan's name that is none": (put("name", to="../etc"), "'../etc' is no name"),
-    "an empty name": (put("input", "name", to=""), "'' is no name"),
+    "an empty name": (put("inputs", 0, "name", to=""), "'' is no name"),
     "two nodes of one name": (put("nodes", LETTER, "name", to="claim"), "two nodes are named claim"),
     "a node named as the input": (put("nodes", LETTER, "name", to="mail"), "two nodes are named mail"),
-    "an input that is approved": (put("input", "label", to="approved"), "nobody has approved"),
+    "an input that is approved": (put("inputs", 0, "label", to="approved"), "nobody has approved"),
     "a value from later": (swap(LETTER, SENT), "send uses letter, which does not come before it"),
     "a value from nowhere": (put("nodes", SENT, "params", 0, "source", to=ref("gone")), "send uses gone"),
     "an approval after its use": (swap(AGREED, RECEIPT), "receipt uses agreed"),

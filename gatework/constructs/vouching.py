@@ -1,4 +1,4 @@
-"""What a plan may say besides calling stages: endorse, approve, and conditions."""
+"""Who vouches for a value: our own records, or a person, who approves it or is asked for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from types import NoneType
 from typing import Any, TypeVar, cast, overload
 
 from gatework import expr, trace
+from gatework.contract import contract, name_of
 from gatework.errors import PlanError
 from gatework.kinds import kind_of
 from gatework.labels import Approved, Endorsed, Label, Labelled, Untrusted, members
-from gatework.plan import Approval
+from gatework.plan import Approval, Question
 from gatework.roles import Role
 from gatework.stage import EXPIRY, TIMEOUT, Endorser
 from gatework.verdict import Block
@@ -135,27 +136,46 @@ def _named(item: object, place: str) -> expr.Ref:
     return ref
 
 
-def present(value: object) -> bool:
-    """Whether an optional value of the plan is there."""
-    return cast(bool, trace.TracedCondition(expr.Present(trace.reference(value, "what present asks about"))))
+def ask_person(
+    model: type[T],
+    prompt: str,
+    *,
+    by: Role,
+    show: Sequence[object] = (),
+    within: timedelta = EXPIRY,
+    otherwise: Role | None = None,
+) -> Approved[T]:
+    """Ask a person of a role for a value, in a sentence; they send it as JSON, seeing what is in `show`.
 
-
-def all_of(*conditions: bool) -> bool:
-    """Every condition holds."""
-    return cast(bool, trace.TracedCondition(expr.All(_parts("all_of", conditions))))
-
-
-def any_of(*conditions: bool) -> bool:
-    """At least one condition holds."""
-    return cast(bool, trace.TracedCondition(expr.AnyOf(_parts("any_of", conditions))))
-
-
-def not_(condition: bool) -> bool:
-    """The condition does not hold."""
-    return cast(bool, trace.TracedCondition(expr.Not(trace.condition(condition, "what not_ turns round"))))
-
-
-def _parts(name: str, conditions: tuple[bool, ...]) -> tuple[expr.Condition, ...]:
-    if not conditions:
-        raise PlanError(f"{name} of nothing.", fix="Give it conditions.", where=trace.required(name).here()[0])
-    return tuple(trace.condition(condition, f"a part of {name}") for condition in conditions)
+    `within` is how long the run waits before it ends, or `otherwise` is asked, for as long again. Raises `PlanError`.
+    """
+    builder = trace.required("ask_person")
+    place = builder.here()[0]
+    if not prompt.strip():
+        raise PlanError("ask_person asks nothing.", fix="Write the question in a sentence.", where=place)
+    asked: tuple[object, ...] = (by,) if otherwise is None else (by, otherwise)
+    for who in asked:
+        if not isinstance(who, Role):
+            raise PlanError("ask_person does not say who answers.", fix="Write by=role('…').", where=place)
+        if who.quorum > 1:
+            raise PlanError(
+                f"ask_person asks {who.quorum} of {who.name} for one answer.",
+                fix="Ask one, and let approve(…) ask several.",
+                where=place,
+            )
+    if within <= timedelta():
+        raise PlanError("ask_person waits no time.", fix="Give within= a timedelta longer than nothing.", where=place)
+    try:
+        sealed = contract(model)
+    except TypeError as error:
+        raise PlanError(f"the answer is no contract: {error}.", fix="Ask for a model.", where=place) from None
+    node = Question(
+        name=builder.name(f"ask_{name_of(model).lower()}"),
+        prompt=prompt.strip(),
+        contract=builder.seal(sealed),
+        by=by.sealed(),
+        show=tuple(trace.ref_of(trace.traced(item, "what is shown")) for item in show),
+        expires_seconds=within.total_seconds(),
+        otherwise=otherwise.sealed() if otherwise else None,
+    )
+    return cast("Approved[T]", builder.add(node, model))

@@ -1,0 +1,251 @@
+"""Writing a plan down while its function runs: nodes with their names, places, contracts and definitions.
+
+What runs side by side is written by a builder of its own, inside that of the plan around it. A value of the plan around
+it that is used there becomes one of the inputs from which its runs start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Generator, Iterable, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any, NoReturn
+
+from gatework import trace
+from gatework.canonical import Json
+from gatework.contract import Contract, JsonContract
+from gatework.errors import PlanError
+from gatework.labels import Label
+from gatework.plan import Arm, Choice, Input, Node, Param, Pause, Plan, Valued, Work
+from gatework.signature import Declared, caller, shown_path
+from gatework.trace import Traced
+
+Position = tuple[int, int]
+"""Where a call ends in its file: line and column. No two calls share the bracket that closes them."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the source of a plan's function says, for the plan and for all that is written in it."""
+
+    code: CodeType
+    calls: Mapping[Position, str]
+    """Each call of a stage or construct that stands in the body, with the variable it is assigned to."""
+    unpacked: Mapping[Position, tuple[str, ...]]
+    """Calls that give several values, with the variables."""
+    acknowledged: Set[Position]
+    """Calls whose output is left unused on purpose."""
+
+    @property
+    def codes(self) -> frozenset[CodeType]:
+        """The code of the plan's function and of those inside it."""
+        return frozenset(_inside(self.code))
+
+
+def _inside(code: CodeType) -> Iterable[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _inside(constant)
+
+
+class Builder:
+    """What is being written down while the function of a plan, or of a part of one, runs."""
+
+    def __init__(self, name: str, written: Written, *, around: Builder | None = None) -> None:
+        self.plan_name = name
+        self.written = written
+        self.around = around
+        """The builder of the plan in which this part is written."""
+        self._codes = written.codes
+        self._arm: Arm | None = None
+        self.inputs: dict[str, Input] = {}
+        self.nodes: list[Node] = []
+        self._values: dict[str, Valued] = {}
+        self.undos: list[Work] = []
+        self.lines: dict[str, str] = {}
+        """Node name → `file:line` of its call."""
+        self.acknowledged: list[str] = []
+        self.contracts: dict[str, Json] = {}
+        self.definitions: dict[str, Any] = {}
+        """Stage, endorser or guard of a loop by its name."""
+        self._parts: dict[tuple[str, str], tuple[Any, str]] = {}
+        """Guard or tool by what it is and its name, with its place."""
+
+    # -- where the plan's function is now ----------------------------------------------------------
+
+    def here(self) -> tuple[str, Position | None]:
+        """`file:line` and exact position of the call in the plan's function that is running now."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code not in self._codes:
+            frame = frame.f_back
+        if frame is None:
+            return "", None
+        positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+        place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
+        _line, end_line, _column, end_column = positions
+        if end_line is None or end_column is None:
+            raise PlanError(
+                "the plan was compiled without positions, by which its nodes are named.",
+                fix="Run Python without -X no_debug_ranges.",
+                where=place,
+            )
+        return place, (end_line, end_column)
+
+    def holds(self, function: object) -> bool:
+        """Whether a function is written in the plan, so that its syntax was checked."""
+        return getattr(function, "__code__", None) in self._codes - {self.written.code}
+
+    def called(self, what: str) -> tuple[str, Position]:
+        """Where the call stands that is running now. Raises `PlanError` unless it is one in the body of the plan."""
+        place, position = self.here()
+        if position is None or position not in self.written.calls:
+            raise PlanError(
+                f"{what} is not called by the plan itself.",
+                fix="Call it in the body of the plan, under its own name.",
+                where=place or caller(),
+            )
+        return place, position
+
+    # -- names -------------------------------------------------------------------------------------
+
+    def name(self, default: str, given: str = "") -> str:
+        """The name of the node that is being called: given, or of its variable, or of what it runs."""
+        _, position = self.called(default)
+        return given or self.written.calls[position] or default
+
+    def free(self, name: str) -> str:
+        """A name for what no variable names: this one, with a number where it is taken."""
+        names = (name, *(f"{name}_{number}" for number in range(2, len(self.lines) + len(self.inputs) + 3)))
+        return next(one for one in names if not self._taken(one))
+
+    def _taken(self, name: str) -> bool:
+        # A part has no node of a name from around it: what it uses from there keeps its name.
+        return name in self.lines or name in self.inputs or (self.around is not None and self.around._taken(name))
+
+    # -- nodes -------------------------------------------------------------------------------------
+
+    def start(self, declared: Declared) -> Traced:
+        """Write down something that a run starts from; its stand-in."""
+        self.inputs[declared.name] = Input(
+            name=declared.name, label=declared.label, contract=self.seal(declared.contract)
+        )
+        return trace.stand_in(declared.name, declared.label, declared.type)
+
+    def write(self, node: Node) -> None:
+        """Write a node down."""
+        place, _ = self.here()
+        if self._taken(node.name):
+            raise PlanError(
+                f"two nodes are named {node.name}.",
+                fix="Rename the variable, or use stage.as_('other')(…).",
+                where=place,
+            )
+        for ref in node.reads:
+            self.known(ref.node)
+        node = dataclasses.replace(node, arm=self._arm)
+        self.nodes.append(node)
+        if not isinstance(node, Choice | Pause):
+            self._values[node.name] = node
+        self.lines[node.name] = place
+
+    def add(self, node: Valued, annotation: Any) -> Traced:
+        """Write down a node that gives a value; its stand-in."""
+        self.write(node)
+        if self.here()[1] in self.written.acknowledged:
+            self.unused(node.name)
+        return trace.stand_in(node.name, node.label, annotation)
+
+    @contextmanager
+    def inside(self, arm: Arm) -> Generator[None]:
+        """While a way of a choice is written down."""
+        around, self._arm = self._arm, arm
+        try:
+            yield
+        finally:
+            self._arm = around
+
+    def unused(self, name: str) -> None:
+        """The output of a node is left unused on purpose."""
+        if name not in self.acknowledged:
+            self.acknowledged.append(name)
+
+    def known(self, name: str) -> tuple[Label, str]:
+        """Label and contract digest of a value by its name; one of the plan around becomes an input of this part."""
+        if name in self.inputs:
+            return self.inputs[name].label, self.inputs[name].contract
+        if name in self._values:
+            return self._values[name].label, self._values[name].contract
+        if self.around is None:
+            return Label.PLAIN, ""  # a value of another plan, which the rules of plans refuse
+        label, digest = self.around.known(name)
+        if digest:
+            self.inputs[name] = Input(name=name, label=label, contract=digest)
+            self.contracts[digest] = self.around.contracts[digest]
+        return label, digest
+
+    def contract_of(self, name: str) -> str:
+        """The contract digest of a node's output, or of an input."""
+        return self.known(name)[1]
+
+    # -- what nodes run ----------------------------------------------------------------------------
+
+    def define(self, definition: Any) -> None:
+        """Remember what a node runs. Raises `PlanError` where another definition has the name."""
+        known = self.definitions.setdefault(definition.name, definition)
+        if (type(known), known.function) != (type(definition), definition.function):
+            self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
+        if (known.before, known.guards, known.grants) != (definition.before, definition.guards, definition.grants):
+            # The same function, declared a stage twice: runs would be held to one of the two.
+            self._refuse_twice(definition.name, known.declared.where, definition.declared.where)
+        for kind, part, where in (
+            *(("guard", g, g.declared.where) for g in definition.checks),
+            *((t.kind, t, t.where) for t in definition.tools),
+        ):
+            other, there = self._parts.setdefault(("guard" if kind == "guard" else "tool", part.name), (part, where))
+            if other.function is not part.function:
+                self._refuse_twice(f"the {kind} {part.name}", there, where)
+        if known.declared.result.type != definition.declared.result.type:
+            raise PlanError(
+                f"{definition.name} looks at values of two types.",
+                fix="Write a guard for each type.",
+                where=self.here()[0],
+            )
+        if self.around is not None:
+            self.around.define(definition)
+
+    def _refuse_twice(self, name: str, one: str, other: str) -> NoReturn:
+        raise PlanError(
+            f"two definitions are named {name}: at {one} and at {other}.",
+            fix="Rename one of them, or define it once.",
+            where=self.here()[0],
+        )
+
+    def seal(self, sealed: Contract[Any] | JsonContract) -> str:
+        """Keep a contract's schema in the plan; its digest."""
+        self.contracts[sealed.digest] = sealed.schema
+        return sealed.digest
+
+    def param(self, declared: Declared, value: object, what: str) -> Param:
+        """One input of a node from what the plan passes."""
+        digest = self.seal(declared.contract)
+        source = trace.source_of(declared, value, what)
+        return Param(name=declared.name, label=declared.label, contract=digest, source=source)
+
+    # -- the plan ----------------------------------------------------------------------------------
+
+    def sealed(self, result: Traced, **more: Any) -> Plan:
+        """The plan as it was written down."""
+        return Plan(
+            name=self.plan_name,
+            inputs=tuple(self.inputs.values()),
+            nodes=tuple(self.nodes),
+            result=trace.ref_of(result).node,
+            undos=tuple(self.undos),
+            contracts=dict(sorted(self.contracts.items())),
+            acknowledged=tuple(self.acknowledged),
+            **more,
+        )
