@@ -29,7 +29,7 @@ def enter(plan: Plan, state: State, at: int, receipts: Receipts, *, feedback: tu
     while True:
         while at < len(plan.nodes) and ways.passed_over(state, plan.nodes[at]):
             at += 1
-        state = replace(anew(state), at=at, feedback=(), let_in="", edited=None, editor=())
+        state = replace(anew(state), at=at, gate=None, feedback=(), let_in="", edited=None, editor=())
         if at == len(plan.nodes):
             return end(plan, state, Outcome(kind="completed", node=plan.result), *receipts)
         node = plan.nodes[at]

@@ -57,7 +57,7 @@ ROUNDS = (
 
 EQUIVALENT: dict[tuple[str, str], str] = {
     (
-        'state = replace(anew(state), at=at, feedback=(), let_in="", edited=None, editor=())',
+        'state = replace(anew(state), at=at, gate=None, feedback=(), let_in="", edited=None, editor=())',
         "without editor=",
     ): "who gave a value is looked at only where there is one",
     (
