@@ -43,7 +43,7 @@ class Statement:
     note: str = ""
     place: str = ""
     value: str = ""
-    """For `edit`: the salted digest of the new value, as the receipt has it."""
+    """For `edit` and `answer`: the salted digest of the value, as the receipt has it."""
 
     @property
     def data(self) -> Mapping[str, Json]:
@@ -86,13 +86,13 @@ def statement(run: str, workflow: str, gate: Gate, event: Decided) -> Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A signature as it is sent: `ed25519:KEY:BASE64`, and for an `edit` a salt more."""
+    """A signature as it is sent: `ed25519:KEY:BASE64`, and for an `edit` or an `answer` a salt more."""
 
     key: str
     """Id of the key."""
     data: bytes
     salt: str = ""
-    """For `edit`: the salt of the new value, 16 bytes as hex, with which its digest was signed."""
+    """For `edit` and `answer`: the salt of the value, 16 bytes as hex, with which its digest was signed."""
 
     @classmethod
     def read(cls, text: str) -> Signature:
@@ -124,7 +124,7 @@ def verify(key: PublicKey, signature: Signature, statement: Statement) -> bool:
 
 
 def salt_of(signature: str) -> bytes:
-    """The salt of the value of a signed `edit`, with which it is to be sealed; empty where none is sent.
+    """The salt of the value of a signed `edit` or `answer`, with which it is to be sealed; empty where none is sent.
 
     Raises `DecisionError`.
     """

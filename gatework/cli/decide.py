@@ -1,4 +1,4 @@
-"""A person's decisions: approve, reject, retry, edit and abort, sent as the same updates that the UI sends."""
+"""A person's decisions: approve, reject, answer, retry, edit and abort, sent as the same updates that the UI sends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Number = Annotated[str, typer.Option("--number", help="The number shown, to deci
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (approve, reject, retry, edit, abort):
+    for command in (approve, reject, answer, retry, edit, abort):
         app.command(rich_help_panel="Decide")(command)
 
 
@@ -68,6 +68,21 @@ def reject(
 ) -> None:
     """Say no: to an approval, and the run ends; to a call, which is not made, and the run does not end."""
     _send(run, "reject", {"number": number, "by": name_of(by), "note": why}, key, yes, as_json)
+
+
+def answer(
+    run: Run,
+    value: Annotated[str, typer.Argument(metavar="JSON", help="The answer; - reads it from the input.")],
+    by: By = None,
+    note: Note = "",
+    number: Number = "",
+    key: Key = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer what a run asks, with a value of the form that `gatework show` shows."""
+    fields = {"value": corrected(value), "by": name_of(by), "note": note, "number": number}
+    _send(run, "answer", fields, key, yes, as_json)
 
 
 def retry(

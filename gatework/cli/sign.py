@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 def sign(
     run: Run,
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="approve, reject, retry, edit or abort.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="approve, reject, retry, edit, answer or abort.")],
     what: Annotated[
         str, typer.Argument(metavar="[WHAT]", help="What that command takes: the number, WHY, NOTE or JSON.")
     ] = "",
@@ -52,14 +52,14 @@ def sign(
     from gatework.events import Action
 
     if action not in get_args(Action):
-        raise UsageError("ACTION is approve, reject, retry, edit or abort.")
+        raise UsageError("ACTION is approve, reject, retry, edit, answer or abort.")
     if key is None:
         raise UsageError("Name your private key with --key FILE; `gatework keys new NAME` makes one.")
     fields: dict[str, Json] = {"by": name_of(by), "note": note, "number": number, "place": place}
     match action:
         case "approve":
             fields["number"] = what or number
-        case "edit":
+        case "edit" | "answer":
             fields["value"] = corrected(what)
         case _:
             fields["note"] = what or note
@@ -116,7 +116,7 @@ def _signature(action: Action, sent: Mapping[str, Json], progress: Progress, wai
     from gatework.signing import sign as signature_of
 
     salt, value = "", ""
-    if action == "edit":
+    if action in ("edit", "answer"):
         sealed = canonical.Sealed.of(sent["value"], os.urandom(16))
         salt, value = sealed.salt, sealed.digest
     statement = Statement(

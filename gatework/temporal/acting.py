@@ -42,7 +42,7 @@ async def acted(
     `idle` is told in a sentence that no worker of the tool's own task queue takes it.
     """
     plan = known.plan
-    node = plan.nodes[plan.index[due.node]]
+    node = plan.node(due.node)
     assert isinstance(node, Work)
     use = node.tool(due.call.tool)
     assert use is not None  # the machine asks for no call that the plan does not grant

@@ -16,7 +16,7 @@ from gatework.errors import ContractError, DecisionError, GateworkError
 from gatework.events import Action, Decided, Migrated
 from gatework.ledger import handed_on, length
 from gatework.library import Known, Library
-from gatework.state import Gate, Run, State
+from gatework.state import Gate, Run, Spawn, State
 from gatework.temporal import deciding, evidence, movement, pages, resuming
 from gatework.temporal.decisions import Sent, answered, decided, must_be_held, taken, value_named
 from gatework.temporal.panel import panel
@@ -45,6 +45,8 @@ class Answering(Recorded):
         """Update → the decision with what was found out when it came; for the moment until it is taken."""
         self._heard: dict[str, int] = {}
         """Signal → how many came in this run."""
+        self._child = False
+        """Whether another run of ours started this one, and is told what it comes to."""
 
     def _note(self, sentence: str) -> None:
         self._noted = sentence
@@ -95,7 +97,7 @@ class Answering(Recorded):
 
     @question("What resuming the run would do, once it has ended.")
     def resume(self, *data: RawValue) -> RawValue:
-        return raw(canonical.dumps(resuming.preview(self._known, self._state, data)))
+        return raw(canonical.dumps(resuming.preview(self._known, self._state, data, child=self._child)))
 
     def look_at_move(self, data: tuple[RawValue, ...]) -> Migrated:
         """The move that was asked for. Raises the refusal that the person is to read; changes nothing."""
@@ -107,6 +109,8 @@ class Answering(Recorded):
         known, state = self._now
         due = machine.due(known.plan, state)
         when = f" once {due.node} has ended" if isinstance(due, Run) else ""
+        if isinstance(due, Spawn):
+            when = f" once the runs of {due.node} that are under way have ended"
         return f"migrate taken: the run goes on with plan {event.to[:12]}{when}."
 
     def _said(self, answer: Callable[[Library, Known, State, bytes | None], T], data: tuple[RawValue, ...]) -> T:
@@ -214,11 +218,13 @@ class Answering(Recorded):
             raise DecisionError("The run has gone on just now and asks something else; look at it, and send it again.")
 
     approve = decision("approve")
+    answer = decision("answer")
     reject = decision("reject")
     retry = decision("retry")
     edit = decision("edit")
     abort = decision("abort")
     approve_heard = heard("approve")
+    answer_heard = heard("answer")
     reject_heard = heard("reject")
     retry_heard = heard("retry")
     edit_heard = heard("edit")

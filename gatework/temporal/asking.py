@@ -12,7 +12,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
-from gatework.temporal.payloads import OURS, raw
+from gatework.temporal.payloads import OURS, OwnPayloads, raw
 
 GRACE = timedelta(seconds=15)
 """What an activity gets beyond its own timeout before Temporal gives it up."""
@@ -72,7 +72,7 @@ async def done(job: Job, *, heartbeat_timeout: timedelta, idle: Callable[[str], 
         try:
             return await _settled(_started(job, heartbeat_timeout, patience))
         except ActivityError as error:
-            cancelled = workflow.cancellation_reason() is not None
+            cancelled = is_cancelled()
             if job.queue and _not_taken(error) and not cancelled:
                 seconds = f"{patience.total_seconds():.0f} s"
                 idle(f"No worker of the task queue {job.queue} has taken {job.what} for {seconds}; start one there.")
@@ -82,6 +82,12 @@ async def done(job: Job, *, heartbeat_timeout: timedelta, idle: Callable[[str], 
             if not (job.once and _not_begun(error)) or cancelled or tried == TRIES:
                 raise
         await workflow.sleep(timedelta(seconds=2**tried), summary=f"{job.summary}, again soon")
+
+
+def is_cancelled() -> bool:
+    """Whether the run is cancelled and ends what is under way. One that undoes what it did ends nothing."""
+    run = workflow.instance()
+    return workflow.cancellation_reason() is not None and not (isinstance(run, OwnPayloads) and run.undoing)
 
 
 def _started(job: Job, heartbeat_timeout: timedelta, patience: timedelta) -> workflow.ActivityHandle[RawValue]:

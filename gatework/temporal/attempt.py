@@ -48,7 +48,7 @@ async def performed(
     `idle` is told in a sentence that no worker of the stage's own task queue takes it.
     """
     plan = known.plan
-    node = plan.nodes[plan.index[due.node]]
+    node = plan.node(due.node)
     assert isinstance(node, Work)
     task = wire.encode(Task(lineage=lineage, run=due))
     if len(task) > wire.MAX_MESSAGE_BYTES:
@@ -87,7 +87,7 @@ async def performed(
 
 def not_taken(known: Known, due: Run, event: Result, reason: str) -> Failed:
     """An attempt whose result the machine refuses. What it says that it spent is charged all the same."""
-    node = known.plan.nodes[known.plan.index[due.node]]
+    node = known.plan.node(due.node)
     assert isinstance(node, Work)
     return failed(due, "refused", reason, spent=_reported(node, event))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from gatework.plan import Plan
+from gatework.plan import Call, Plan
+from gatework.state import ChildRun
 from gatework.workflow import Workflow
 
 SUMMARY_BYTES = 380
@@ -27,6 +28,13 @@ def at_stage(plan: Plan, node: str, what: str = "") -> str:
     """What an activity or a timer is for, on the timeline: `stage 5/8 agreed, waits for finance`."""
     told = f"stage {plan.index[node] + 1}/{len(plan.nodes)} {node}"
     return _cut(f"{told}, {what}" if what else told, SUMMARY_BYTES)
+
+
+def child(plan: Plan, node: Call, run: ChildRun) -> str:
+    """What a child run is for: `run 3 of stage 2/5 found of brief`."""
+    which = "takes back what it did for" if run.undoes else "for"
+    told = f"run {run.child + 1} " if node.kind != "call" else ""
+    return _cut(f"{run.workflow}, {told}{which} {at_stage(plan, node.name)} of {plan.name}", SUMMARY_BYTES)
 
 
 def summary(workflow: Workflow[Any, Any]) -> str:

@@ -118,6 +118,11 @@ class Execution(Generic[O]):
         data = canonical.loads(contract(type(value)).write(value)) if hasattr(value, "model_dump") else value
         return await self._decide("edit", value=data, place=place, by=by, note=note, number=number)
 
+    async def answer(self, value: Any, *, by: str = "", note: str = "", number: int | str | None = None) -> str:
+        """Answer what the run asks, with a model or with JSON. Raises `DecisionError`."""
+        data = canonical.loads(contract(type(value)).write(value)) if hasattr(value, "model_dump") else value
+        return await self._decide("answer", value=data, by=by, note=note, number=number)
+
     async def abort(self, note: str, *, by: str = "") -> str:
         """End the run. Raises `DecisionError`."""
         return await self._decide("abort", note=note, by=by)

@@ -32,6 +32,7 @@ DESCRIPTIONS: Mapping[Action, str] = {
     ),
     "retry": 'Nothing, or the four digits if the panel asks; or {"note": "for the model", "by": "your name"}.',
     "edit": 'The corrected value as JSON; or {"place": "…", "value": …, "by": "your name", "note": "…"}.',
+    "answer": 'The answer as JSON, as the panel says; or {"value": …, "by": "your name", "note": "…", "number": 4821}.',
     "abort": 'Why, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
 }
 """What to type for each update, as the UI shows it."""
@@ -51,13 +52,13 @@ class Sent:
 
 
 def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None, salt: bytes) -> Sent:
-    """The decision in what was sent; only `edit` looks at the gate, for its contract, and needs the salt.
+    """The decision in what was sent; only `edit` and `answer` look at the gate, for its contract, and need the salt.
 
     Raises `ContractError` for what is no JSON, `DecisionError` for what is no decision.
     """
     typed = None if data is None else canonical.loads(data, max_values=canonical.MAX_VALUES)
-    if action == "edit":
-        return _edit(typed, known, gate, salt)
+    if action in ("edit", "answer"):
+        return _valued(action, typed, known, gate, salt)
     bare = "number" if action == "approve" or isinstance(typed, int) else "note"
     words = _TYPED.fullmatch(typed.strip()) if action == "approve" and isinstance(typed, str) else None
     fields = typed if isinstance(typed, dict) else words.groupdict() if words else {bare: typed}
@@ -145,26 +146,33 @@ def answered(ledger: Sequence[Entry], number: str, gate: Gate | None) -> str:
     return ""
 
 
-def _edit(typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Sent:
+def _valued(action: Action, typed: Json, known: Known, gate: Gate | None, salt: bytes) -> Sent:
+    """A decision that gives a value: as it stands, or as one field of several."""
     if gate is None:
         raise DecisionError("Nothing waits for a decision now.")
-    if "edit" not in ALLOWED[gate.kind]:  # before the value is looked at, which matters to nobody here
-        raise DecisionError(f"edit does not answer this; send {one_of(ALLOWED[gate.kind])}.")
+    if action not in ALLOWED[gate.kind]:  # before the value is looked at, which matters to nobody here
+        raise DecisionError(f"{action} does not answer this; send {one_of(ALLOWED[gate.kind])}.")
     plan = known.plan
     wrapped = isinstance(typed, dict) and "value" in typed and set(typed) <= _FIELDS | {"place", "value"}
     fields: Mapping[str, Json] = typed if wrapped else {"value": typed}
     if fields.get("value") is None:
-        raise DecisionError(f"Send the corrected value: {DESCRIPTIONS['edit']}")
-    place = _text(fields.get("place"), "place", MAX_NAME) or gate.place
-    if place != plan.input.name and place not in plan.index:
-        raise DecisionError(f"There is no place of that name; it has {', '.join((plan.input.name, *plan.index))}.")
+        what = "corrected value" if action == "edit" else "answer"
+        raise DecisionError(f"Send the {what}: {DESCRIPTIONS[action]}")
+    named = _text(fields.get("place"), "place", MAX_NAME)
+    place = named or (gate.place if action == "edit" else gate.node)
+    if place not in plan.starts and place not in plan.index:
+        raise DecisionError(f"There is no place of that name; it has {', '.join((*plan.starts, *plan.index))}.")
+    if not plan.contract(place):
+        raise DecisionError(f"{place} has no value of its own; edit one that it rests on.")
     try:
         known.check(place, fields["value"])
     except ContractError as error:
-        raise DecisionError(f"The value breaks the contract of {place}: {error.message}.") from None
+        what = f"The value breaks the contract of {place}" if action == "edit" else f"That does not answer {place}"
+        raise DecisionError(f"{what}: {error.message}.") from None
     signed_with = salt_of(_text(fields.get("signature"), "signature", MAX_SIGNATURE))
     value = Sealed.of(fields["value"], signed_with or salt)
-    return _with_common(Decided(action="edit", place=place, value=value), fields)
+    # What is asked is the only place of an answer; one that names it says no more, and is signed as it was sent.
+    return _with_common(Decided(action=action, place=place if action == "edit" else named, value=value), fields)
 
 
 def must_be_held(event: Decided, state: State, refused: Iterable[Json]) -> None:

@@ -26,8 +26,9 @@ from gatework.ledger import Entry
 from gatework.library import Library
 from gatework.plan import Plan
 from gatework.state import State
+from gatework.temporal.beginning import Carried
 from gatework.temporal.definition import workflow_class
-from gatework.temporal.interpreter import Carried, Interpreter
+from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import data_converter, data_of
 from gatework.temporal.restarting import never_began
 from gatework.temporal.resuming import request_in
@@ -53,6 +54,11 @@ class Leg:
     def started(self) -> WorkflowExecutionStartedEventAttributes:
         """With what it was started, and by which run before it."""
         return self.events[0].workflow_execution_started_event_attributes
+
+    @property
+    def parent(self) -> str:
+        """The id of the run that started it; empty for one that somebody else did."""
+        return self.started.parent_workflow_execution.workflow_id
 
     @property
     def workflow(self) -> str:
@@ -138,7 +144,9 @@ class Rebuilt:
     state: State | None = None
     """Where it stands at last; None for one that did not begin, and where a worker told its ledger."""
     lineage: str = ""
-    """That of the run that was resumed; empty where none was."""
+    """That of the run that was resumed, or which the run that started this one gave it; empty where there is none."""
+    child: bool = False
+    """Whether it is a child run."""
 
     @property
     def ledger(self) -> list[Entry]:
@@ -192,6 +200,7 @@ def _recording(found: Rebuilt) -> type[Interpreter]:
     class Recording(Interpreter):
         def _tell(self, entries: Sequence[Entry]) -> None:
             plan, found.state = self._now[0].plan, self._now[1]
+            found.lineage, found.child = self._first, self._child
             found.first_plan, found.last_plan = found.first_plan or plan.digest, plan.digest
             event_id = workflow.info().get_current_history_length()
             found.steps.append(Accepted(event_id=event_id, plan=plan, entries=tuple(entries)))
@@ -199,6 +208,7 @@ def _recording(found: Rebuilt) -> type[Interpreter]:
         def _carry(self, carried: Carried) -> None:
             super()._carry(carried)
             found.carried, found.state, found.lineage = carried.ledger, carried.state, carried.lineage
+            found.child = self._child
             found.first_plan = found.last_plan = carried.state.plan
 
     return Recording

@@ -7,60 +7,43 @@ nothing here decides it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, machine, migration, wire
-from gatework.canonical import Sealed
-from gatework.errors import ContractError, DecisionError, OrderError, ResumeError
-from gatework.events import Begun, Cancelled, Elapsed, Expired, Failed, Migrated
-from gatework.held import Held
-from gatework.ledger import Entry, extended, handed_on, length
+from gatework.errors import ContractError, DecisionError, OrderError
+from gatework.events import Cancelled, Elapsed, Expired, Failed, Migrated, Returned
+from gatework.ledger import extended, length
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
-from gatework.plan import Work
-from gatework.state import Act, Gate, Outcome, Run, Spawn, State, Wait
+from gatework.plan import Call, Work
+from gatework.returning import broken, report
+from gatework.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
-from gatework.temporal.answering import Answering
-from gatework.temporal.asking import HEARTBEAT_TIMEOUT
+from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
 from gatework.temporal.attempt import not_taken, performed
+from gatework.temporal.beginning import Beginning, Pausing
 from gatework.temporal.captions import at_stage
+from gatework.temporal.children import Children, Parent, taken
 from gatework.temporal.notify import Telling, notice_of
-from gatework.temporal.payloads import OURS, application_error, data_of, raw
-from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
-from gatework.temporal.salting import salt_of
+from gatework.temporal.payloads import OURS, application_error, raw
+from gatework.temporal.pin import unfit
 from gatework.verdict import short
-
-T = TypeVar("T")
-
 
 LOOK_AGAIN = timedelta(minutes=2)
 """How soon a run whose plan a deploy cannot run looks whether the next one can."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Carried:
-    """What a run hands to the run that continues it."""
-
-    state: State
-    ledger: tuple[Entry, ...]
-    expires: str
-    """When the open gate expires, as UTC in ISO 8601; empty without one."""
-    secret: str
-    """As in `Beginning`."""
-    lineage: str = ""
-    """That of the run that was resumed, before this one or further back; empty where none was."""
-
-
-class Interpreter(Answering):
+class Interpreter(Beginning):
     """One run of a plan. Subclasses, made by `workflow_class`, say of which workflow."""
 
     continue_after_events: ClassVar[int] = 4_000
@@ -74,92 +57,59 @@ class Interpreter(Answering):
         super().__init__()
         self._looked = 0
         self._telling = Telling()
+        self._children = Children()
+        self._drains = False
+        """Whether no more child runs are started before this run continues as new."""
+        self._drained = 0
+        """How often it was looked whether none are to be started."""
+        self._too_large = False
+        """Whether what the run holds was too large to be handed on."""
         self._asked = 0
         self._measured = (-1, 0)
         self._recalled = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
-        started = workflow.info().workflow_start_time
         self._saying.look()
         try:
-            if (wanted := resuming.requested(inputs)) is not None:
-                await self._take_over(wanted)
-            else:
-                await self._from(self._given(inputs), inputs, started)
+            await self._begun(inputs)
         except ContractError as error:
             raise application_error(error.at(f"input of {self.name}")) from None
-        try:
-            outcome = await self._to_the_end()
-        except asyncio.CancelledError:
-            self._take(Cancelled(reason=short(workflow.cancellation_reason() or "")))
-            # Temporal cancels what runs here also where it only takes the run out of memory.
-            if workflow.cancellation_reason() is not None:
-                self._saying.say(self._now[0].plan, self._now[1])
-                await self._telling.over()
-            raise
-        return self._result(outcome)
-
-    # -- the beginning -----------------------------------------------------------------------------
-
-    async def _from(self, given: bytes, inputs: tuple[object, ...], started: datetime) -> None:
-        if self._continues:
-            self._go_on(given)
-            return
-        # Where Temporal starts a run again, what was decided in the one before must not hold.
-        secret = salt_of(*inputs) if workflow.info().attempt == 1 else ""
-        self._begin(given, *await begun(self.library, self.name, secret=secret), started)
-
-    def _given(self, inputs: tuple[object, ...]) -> bytes:
-        """The one JSON value that the run was started with. Raises `ContractError`."""
-        if len(inputs) != 1 or not isinstance(inputs[0], RawValue):
-            raise ContractError(f"start it with one JSON value; {len(inputs)} were given")
-        if workflow.info().cron_schedule:
-            raise ContractError("started with a cron string; use a Schedule")
-        return data_of(inputs[0]) or b""
+        while True:
+            try:
+                return self._result(await self._to_the_end())
+            except asyncio.CancelledError:
+                # Temporal cancels what runs here also where it only takes the run out of memory.
+                if workflow.cancellation_reason() is None:
+                    raise
+                _, state = self._now
+                if state.outcome is not None and state.outcome.kind == "cancelled":
+                    raise
+            if self._is_to_end:
+                await self._cancel()
 
     @property
-    def _continues(self) -> bool:
-        """Whether the run before handed its state on to this one.
+    def _is_to_end(self) -> bool:
+        """Whether the run was cancelled, and has still to take it. One that is ending already goes on to its end."""
+        state = self._now[1]
+        return workflow.cancellation_reason() is not None and state.ending is None and state.outcome is None
 
-        A caller who sends such a state is not believed: the server alone names the run that is continued, and it
-        names one for a retry and for a cron run, too, whose input is still the caller's.
-        """
-        info = workflow.info()
-        return info.continued_run_id is not None and info.attempt == 1
+    async def _cancel(self) -> None:
+        """Take that the run is cancelled, once its child runs have ended, whose undos come before its own."""
+        await self._without_children()
+        returned = [event for event in map(self._acceptable, self._come_in()) if event is not None]
+        self._take(Cancelled(reason=short(workflow.cancellation_reason() or ""), returned=tuple(returned)))
+        known, state = self._now
+        self._saying.say(known.plan, state)
+        self._telling.call_back()
 
-    def _begin(self, given: bytes, known: Known, secret: str, at: datetime) -> None:
-        value = canonical.loads(given, max_values=canonical.MAX_VALUES)
-        known.check(known.plan.input.name, value)
-        self._known, self._state, self._secret = known, machine.new(known.plan), secret
-        # The clock of a workflow task is another where the task is done again; that of the start is the same.
-        start = known.plan.input
-        held = Held(sealed=Sealed.of(value, self._salt("input")), label=start.label)
-        self._take(Begun(plan=known.plan.digest, inputs={start.name: held}), at)
-
-    def _go_on(self, given: bytes) -> None:
-        try:
-            carried: Carried = wire.decode(Carried, given, what="carried state")
-        except ContractError as error:
-            raise UnknownPlan(f"This deploy cannot read what the run before handed on: {error.reason}.") from None
-        self._carry(carried)
-
-    async def _take_over(self, wanted: resuming.Wanted) -> None:
-        """Go on where a run ended, as a worker finds it in the server's history of it."""
-        taken = await resuming.taken(self.name, wanted)
-        state, ledger = taken.state, taken.ledger
-        self._carry(Carried(state=state, ledger=ledger, expires="", secret=taken.secret, lineage=taken.lineage))
-        try:
-            self._accept(resuming.went_on(self._now[0], taken), workflow.now())
-        except DecisionError as error:  # which the worker was to look for
-            raise application_error(ResumeError(error.message)) from None
-
-    def _carry(self, carried: Carried) -> None:
-        self._known = continued(self.library, self.name, carried.state.plan)
-        self._state, self._ledger, self._secret = carried.state, carried.ledger, carried.secret
-        self._first = carried.lineage
-        self._expires = datetime.fromisoformat(carried.expires) if carried.expires else None
-        # A gate may have been opened just before: a second click is not for it here, either.
-        self._opened = workflow.info().workflow_start_time if carried.state.gate else None
+    def _acceptable(self, event: Returned) -> Returned | None:
+        """What is to be taken of a child run at a cancellation; None for one of which nothing is to be heard."""
+        known, state = self._now
+        for told in (event, broken(event, "what it says of itself cannot be", charged=False)):
+            with suppress(OrderError):
+                machine.step(known.plan, state, Cancelled(returned=(told,)))
+                return told
+        return None
 
     # -- from the first event to the last ----------------------------------------------------------
 
@@ -170,31 +120,38 @@ class Interpreter(Answering):
             self._saying.say(known.plan, state)
             if isinstance(due, Outcome):
                 await self._telling.over()
+                await self._without_children()
                 return due
             # A stage that swallows the cancellation ends well; the run is cancelled all the same.
-            if workflow.cancellation_reason() is not None:
+            if self._is_to_end:
                 raise asyncio.CancelledError
-            if await self._recall(known):
-                continue
-            if self._moving is not None:
-                await self._telling.over()
-                self._move(self._moving)
-                continue
-            self._continue_as_new_if_long()
-            if isinstance(due, Gate):
-                await self._answer(due)
-                continue
-            if await self._without_code(known):
-                continue
-            match due:
-                case Run():
-                    await self._attempt(due)
-                case Act():
-                    await self._act(due)
-                case Wait():
-                    await self._wait(due)
-                case Spawn():
-                    raise UnknownPlan("This deploy cannot run plans that start child runs.")
+            self._children.only(due if isinstance(due, Spawn) else None)
+            doing = self._do(known, due)
+            await (_undisturbed(doing) if self.undoing else doing)
+
+    async def _do(self, known: Known, due: Due) -> None:
+        """One thing: what is due, or what comes before it."""
+        if await self._recall(known):
+            return
+        if self._moving is not None and not self._children.any:
+            await self._telling.over()
+            self._move(self._moving)
+            return
+        self._continue_as_new_if_long()
+        if isinstance(due, Gate):
+            await self._answer(due)
+            return
+        if await self._without_code(known):
+            return
+        match due:
+            case Run():
+                await self._attempt(due)
+            case Act():
+                await self._act(due)
+            case Wait():
+                await self._wait(due)
+            case Spawn():
+                await self._spawn(known, due)
 
     async def _answer(self, gate: Gate) -> None:
         """Wait until a person has answered the gate, or its time is up."""
@@ -240,14 +197,15 @@ class Interpreter(Answering):
         return True
 
     async def _recall(self, known: Known) -> bool:
-        """Hear of the effects that had followed where the run was reset; False where there is nothing to hear."""
-        if not any(node.effects for node in known.plan.nodes if isinstance(node, Work)):
+        """Hear of the effects of other runs of this lineage, such as had followed where the run was reset; False where
+        there is nothing to hear.
+        """
+        if not any(node.effects for node in known.plan.steps if isinstance(node, Work)):
             return False
         self._asked += 1
         # Who was reset, and when, is in no history that is read from a file; that it was looked up is.
         marker = f"gatework-recall-{self._asked}"
-        info = workflow.info()
-        cut = info.run_id not in (info.original_execution_run_id, self._recalled)
+        cut = self._not_the_first and workflow.info().run_id != self._recalled
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else cut):
             return False
         workflow.patched(marker)
@@ -267,7 +225,7 @@ class Interpreter(Answering):
             idle=self._note,
         )
         self._noted = ""
-        if workflow.cancellation_reason() is not None and isinstance(event, Failed):
+        if self._is_to_end and isinstance(event, Failed):
             return
         try:
             self._take(event)
@@ -275,15 +233,67 @@ class Interpreter(Answering):
             self._take(not_taken(self._now[0], due, event, error.message))
 
     async def _wait(self, due: Wait) -> None:
-        """Let the time of a pause pass; a move to another plan ends it early, and begins it anew."""
+        """Let the time of a pause pass. A move to another plan is looked at meanwhile, and changes nothing of it."""
+        known, now = self._now[0], workflow.now()
+        began = self._pausing
+        if began is None or (began.node, began.attempt) != (due.node, due.attempt):
+            self._pausing = began = Pausing(node=due.node, attempt=due.attempt, since=now.isoformat())
+        until = datetime.fromisoformat(began.since) + span(due.seconds)
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._moving is not None,
-                timeout=timedelta(seconds=due.seconds),
-                timeout_summary=at_stage(self._now[0].plan, due.node, "pause"),
+                timeout=max(until - now, timedelta(milliseconds=1)),
+                timeout_summary=at_stage(known.plan, due.node, f"waits until {until:%Y-%m-%d %H:%M} UTC"),
             )
         if self._moving is None:
+            self._pausing = None
             self._take(Elapsed(plan=due.plan, node=due.node, attempt=due.attempt))
+
+    # -- child runs --------------------------------------------------------------------------------
+
+    async def _spawn(self, known: Known, due: Spawn) -> None:
+        """Have child runs under way, and take what those came to that have ended."""
+        parent = Parent(plan=known.plan, lineage=self._lineage, secret=self._secret, again=self._not_the_first)
+        node = known.plan.node(due.node)
+        assert isinstance(node, Call)
+        all_started = not self._children.missing(node, due) or self._drain() or self._children.start(node, due, parent)
+        await workflow.wait_condition(
+            lambda: (
+                bool(self._children.ended)
+                or not (all_started or self._children.starting)
+                or (self._moving is not None and not self._children.any)
+            )
+        )
+        for event in self._come_in():
+            try:
+                self._take(event)
+            except OrderError as error:
+                with suppress(OrderError):  # of one of which nothing is to be heard any more
+                    self._take(broken(event, error.message, charged=False))
+
+    def _come_in(self) -> list[Returned]:
+        """What child runs came to that have ended since."""
+        heard, self._children.ended = self._children.ended, []
+        return [taken(self._now[0], one, told) for one, told in heard]
+
+    async def _without_children(self) -> None:
+        """Stop child runs that are under way, and wait until they have ended."""
+        self._children.only(None)
+        if self._children.under_way:
+            await workflow.wait_condition(lambda: not self._children.under_way)
+
+    def _drain(self) -> bool:
+        """Whether child runs are only waited for: they do not outlive a run that continues as new."""
+        if self._moving is not None:
+            return True
+        if self._drains and self._children.any:
+            return True
+        self._drained += 1
+        marker = f"gatework-drain-{self._drained}"
+        replayed = workflow.unsafe.is_replaying()
+        wanted = self._long and self._children.under_way > 0 and not self._too_large
+        self._drains = (workflow.patched(marker) if replayed else wanted) and workflow.patched(marker)
+        return self._drains
 
     async def _act(self, due: Act) -> None:
         try:
@@ -312,20 +322,16 @@ class Interpreter(Answering):
         marker = f"gatework-continued-{at}" + (f"-{times}" if times > 1 else "")
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else self._long):
             return
+        if self._children.any or self._telling.under_way or not workflow.all_handlers_finished():
+            return
         carried = self._carried(self._now[1], self._ledger)
         # A longer history is better than a run that cannot go on.
-        free = workflow.all_handlers_finished() and not self._telling.under_way
-        if len(carried) <= wire.MAX_MESSAGE_BYTES and free:
+        self._too_large = len(carried) > wire.MAX_MESSAGE_BYTES
+        if not self._too_large:
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
             workflow.patched(marker)
             workflow.continue_as_new(raw(carried))
-
-    def _carried(self, state: State, ledger: tuple[Entry, ...]) -> bytes:
-        expires = self._expires.isoformat() if self._expires else ""
-        return wire.encode(
-            Carried(state=state, ledger=handed_on(ledger), expires=expires, secret=self._secret, lineage=self._first)
-        )
 
     def _move(self, event: Migrated) -> None:
         """Go on as new on another plan, so that the run's marker names it; or stay, and say why."""
@@ -341,8 +347,13 @@ class Interpreter(Answering):
         if len(self._carried(step.state, extended(self._ledger, step.receipts, now))) > wire.MAX_MESSAGE_BYTES:
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
+        at = step.state.at
         self._known = to
         self._accept(step, now)
+        began = self._pausing
+        if began is not None and at < len(to.plan.nodes) and to.plan.nodes[at].name == began.node:
+            # What has passed of a pause has passed, though the plan may say another time by now.
+            self._pausing = replace(began, attempt=step.state.attempts[began.node])
         if step.state.outcome is None:
             workflow.continue_as_new(raw(self._carried(step.state, self._ledger)))
 
@@ -353,10 +364,30 @@ class Interpreter(Answering):
 
     def _result(self, outcome: Outcome) -> RawValue:
         known, state = self._now
-        if outcome.kind == "completed":
+        told = report(known.plan, state, self._ledger, run=workflow.info().run_id, before=self._before)
+        if outcome.kind in ("completed", "undone"):
+            if self._child:
+                return raw(wire.encode(told))
             return raw(canonical.dumps(state.values[known.plan.result].sealed.data))
-        ended = "The run expired" if outcome.kind == "expired" else f"The run was {outcome.kind}"
+        if outcome.kind == "cancelled":
+            raise asyncio.CancelledError
+        ended = "The run expired" if outcome.kind == "expired" else f"The run {_TOLD[outcome.kind]}"
         by = f" by {outcome.by}" if outcome.by else ""
         at = f" at {outcome.node}" if outcome.node else ""
         reason = f": {outcome.reason}" if outcome.reason else ""
-        raise ApplicationError(f"{ended}{by}{at}{reason}.", type=f"{OURS}{outcome.kind}", non_retryable=True)
+        details = (wire.data(told),) if self._child else ()
+        raise ApplicationError(f"{ended}{by}{at}{reason}.", *details, type=f"{OURS}{outcome.kind}", non_retryable=True)
+
+
+_TOLD = {"rejected": "was rejected", "aborted": "was aborted", "failed": "failed"}
+
+
+async def _undisturbed(doing: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end, though the run is cancelled meanwhile: what it did is undone all the same."""
+    task = asyncio.create_task(doing)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if workflow.cancellation_reason() is None or task.cancelled():
+                raise

@@ -40,7 +40,7 @@ async def judged(
     known: Known, due: Run, event: Finished, *, heartbeat_timeout: timedelta, idle: Callable[[str], None]
 ) -> Finished:
     """A result with the verdicts of the isolated guards, each asked where the plan says. One that gives none blocks."""
-    node = known.plan.nodes[known.plan.index[due.node]]
+    node = known.plan.node(due.node)
     assert isinstance(node, Work)
 
     async def asked(use: GuardUse) -> Given:

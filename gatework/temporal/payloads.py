@@ -51,6 +51,9 @@ def refusal(reason: str) -> ApplicationError:
 class OwnPayloads:
     """Base of workflows that read their payloads themselves."""
 
+    undoing: bool = False
+    """Whether the run is undoing what it did: then it goes on, though it has been cancelled."""
+
 
 class FailureConverter(DefaultFailureConverter):
     """Temporal's own, but an error of ours carries its sentence and no stack: the UI shows it to a person."""

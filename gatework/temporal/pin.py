@@ -48,20 +48,43 @@ async def begun(library: Library, name: str, *, secret: str) -> tuple[Known, str
 
     Raises `UnknownPlan`, which fails the workflow task and not the run, where this deploy cannot run it.
     """
-    info = workflow.info()
-    # A replay from a file does not know the run's own id; the history says whether it was reset.
-    reset = workflow.unsafe.is_replaying() or info.run_id != info.original_execution_run_id
-    if reset and workflow.patched("gatework-reset"):
-        # No local one: the marker that comes after it would not be found at a replay.
-        told = await _told(workflow.execute_activity, info.original_execution_run_id)
-        secret = told.secret  # a new one: what was decided before the reset must not hold after it
+    if (told := await _after_reset()) is not None:
+        secret = told.secret
         if told.marker:
-            known = next((known for known in library.plans(name) if _marker(known) == told.marker), None)
-            return _marked(name, known, told.marker.removeprefix(_PREFIX)[:12]), told.secret
+            return _of_marker(library, name, told.marker), secret
     for known in library.plans(name):
         if workflow.patched(_marker(known)):
             return known, secret or (await _told(_execute(known.plan), "")).secret
     raise UnknownPlan(f"This deploy of {name} has not the plan that the run is held to; deploy it again.")
+
+
+async def begun_as_child(library: Library, name: str, digest: str, *, secret: str) -> tuple[Known, str]:
+    """The plan to which a child run is held by the run that starts it, and the secret that it was given.
+
+    Raises `UnknownPlan` as `begun` does.
+    """
+    if (told := await _after_reset()) is not None:
+        secret = told.secret
+        if told.marker:  # it may have been moved to another plan
+            return _of_marker(library, name, told.marker), secret
+    return continued(library, name, digest), secret
+
+
+async def _after_reset() -> Beginning | None:
+    """What a run begins with that was reset; None for one that was not."""
+    info = workflow.info()
+    # A replay from a file does not know the run's own id; the history says whether it was reset.
+    reset = workflow.unsafe.is_replaying() or info.run_id != info.original_execution_run_id
+    if not (reset and workflow.patched("gatework-reset")):
+        return None
+    # No local one: the marker that comes after it would not be found at a replay. It brings a new secret: what was
+    # decided before the reset must not hold after it.
+    return await _told(workflow.execute_activity, info.original_execution_run_id)
+
+
+def _of_marker(library: Library, name: str, marker: str) -> Known:
+    known = next((known for known in library.plans(name) if _marker(known) == marker), None)
+    return _marked(name, known, marker.removeprefix(_PREFIX)[:12])
 
 
 def _execute(plan: Plan) -> Callable[..., Awaitable[RawValue]]:

@@ -23,15 +23,16 @@ from gatework import canonical, resumption, wire
 from gatework.errors import ContractError, DecisionError, ResumeError
 from gatework.events import Resumed
 from gatework.held import Held
+from gatework.ledger import handed_on
 from gatework.library import Library
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.client import input_of
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, rebuilt
 from gatework.temporal.payloads import application_error, data_of, raw
-from gatework.temporal.recalling import effects_of
+from gatework.temporal.recalling import Source, effects_of
 from gatework.temporal.record import lineage
 from gatework.temporal.restarting import ends, events_of, never_began
-from gatework.temporal.resuming import NOT_BEGUN, Asked, Taken, activity_type, went_on
+from gatework.temporal.resuming import CHILD, NOT_BEGUN, Asked, Taken, activity_type, taken_back, went_on
 
 _ENDED: Mapping[int, str] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
@@ -94,11 +95,15 @@ class _Looking:
         if not old.closed:
             raise ResumeError("The run that is to be resumed has not ended; answer where it waits, or cancel it first.")
         ended = _ENDED.get(old.events[-1].event_type)
+        if self.asked.of:
+            return await self._taken_back(old)
         if ended is None:
             raise ResumeError(f"The run {_OTHERWISE.get(old.events[-1].event_type, 'cannot be resumed.')}")
         others = await self._others(id, run)
         begun = any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for event in old.events)
         found = await self._rebuilt(old) if begun else Rebuilt()
+        if found.child:
+            raise ResumeError(CHILD)
         state = found.state
         if state is None:
             raise ResumeError(NOT_BEGUN)
@@ -118,7 +123,7 @@ class _Looking:
         )
         taken = Taken(
             state=state,
-            ledger=tuple(found.ledger),
+            ledger=handed_on(found.ledger),
             lineage=found.lineage or lineage(info.namespace, id, first),
             secret=os.urandom(32).hex(),
             effects=await effects_of(self.client, id, others),
@@ -126,6 +131,29 @@ class _Looking:
         )
         went_on(known, taken)
         return replace(taken, state=resumption.shed(known.plan, state, request.place))
+
+    async def _taken_back(self, old: Leg) -> Taken:
+        """What a child run takes back, which an earlier run of it did. Raises `ResumeError` and `DecisionError`."""
+        info = activity.info()
+        found = await self._rebuilt(old)
+        state = found.state
+        if state is None or not found.child or old.parent != self.asked.of:
+            raise ResumeError("The run that is to be taken back is no child run of the one that asks.")
+        known = self.library.find(info.workflow_type or "", state.plan)
+        assert known is not None  # it was rebuilt with it
+        id = info.workflow_id or ""
+        others = await ends(self.client, id, info.workflow_run_id or "")
+        source = Source(parent=self.asked.of, queue=info.task_queue)
+        taken = Taken(
+            state=state,
+            ledger=handed_on(found.ledger),
+            lineage=found.lineage,
+            secret=os.urandom(32).hex(),
+            effects=await effects_of(self.client, id, others.keys() - {old.run_id}, source),
+            event=Resumed(plan=state.plan, run=old.run_id, ended="completed"),
+        )
+        taken_back(known, taken)
+        return taken
 
     async def _old(self, id: str, run: str) -> Leg:
         try:

@@ -25,7 +25,7 @@ from gatework.events import Acted, Remembered
 from gatework.state import Act
 from gatework.temporal.acting import ActTask
 from gatework.temporal.acting import activity_type as tool_type
-from gatework.temporal.asking import UNREADY
+from gatework.temporal.asking import UNREADY, is_cancelled
 from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.restarting import ends, events_of
 
@@ -52,7 +52,7 @@ async def past() -> Past:
             summary="effects of the run that was reset",
         )
     except ActivityError as error:
-        if workflow.cancellation_reason() is None:
+        if not is_cancelled():
             raise
         raise asyncio.CancelledError from error
     found: Past = wire.decode(Past, data_of(answer) or b"", what="effects of other runs")
@@ -65,7 +65,9 @@ async def recall() -> RawValue:
     info = activity.info()
     id, mine = info.workflow_id or "", info.workflow_run_id or ""
     client = activity.client()
-    effects = await effects_of(client, id, await ends(client, id, mine))
+    described = await client.get_workflow_handle(id, run_id=mine).describe()
+    source = Source(parent=described.parent_id, queue=info.task_queue) if described.parent_id else None
+    effects = await effects_of(client, id, await ends(client, id, mine), source)
     message = wire.encode(Past(run=mine, effects=effects))
     if len(message) > wire.MAX_MESSAGE_BYTES:
         # Without their results a probe is asked what they came to, or a person.
@@ -73,23 +75,37 @@ async def recall() -> RawValue:
     return raw(message)
 
 
-async def effects_of(client: Client, id: str, runs: Iterable[str]) -> tuple[Remembered, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Whose child runs count: anybody may have started a run under the id that a child is to have."""
+
+    parent: str
+    queue: str
+
+
+async def effects_of(
+    client: Client, id: str, runs: Iterable[str], source: Source | None = None
+) -> tuple[Remembered, ...]:
     """The effects that runs of an id were asked for, save those that are known not to have happened."""
     found: dict[str, Remembered] = {}
     for run in runs:
-        for key, effect in (await _effects(client, id, run)).items():
+        for key, effect in (await _effects(client, id, run, source)).items():
             if key not in found or found[key].result is None:
                 found[key] = effect
     return tuple(found.values())
 
 
-async def _effects(client: Client, id: str, run: str) -> Mapping[str, Remembered]:
+async def _effects(client: Client, id: str, run: str, source: Source | None) -> Mapping[str, Remembered]:
     try:
         events = await events_of(client, id, run)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return {}
         raise
+    started = events[0].workflow_execution_started_event_attributes
+    by = Source(parent=started.parent_workflow_execution.workflow_id, queue=started.task_queue.name)
+    if source is not None and by != source:
+        return {}
     found: dict[str, Remembered] = {}
     for event in events:
         if event.activity_task_scheduled_event_attributes.activity_type.name.startswith(tool_type("")):

@@ -57,6 +57,11 @@ class Recorded(OwnPayloads):
         self._saying = Saying(self.findable_in)
 
     @property
+    def undoing(self) -> bool:  # type: ignore[override]  # nobody sets it
+        """Whether the run undoes what it did: it ends otherwise than it should."""
+        return self._state is not None and self._state.ending is not None
+
+    @property
     def _now(self) -> tuple[Known, State]:
         if self._known is None or self._state is None:
             raise DecisionError(NOT_BEGUN)

@@ -35,6 +35,12 @@ REFUSED = f"{OURS}{ResumeError.code}"
 
 NOT_BEGUN = "The run ended before it began; start a new one."
 
+CHILD = (
+    "It is a child run, for which the run that started it answers: retry it where that one waits, or resume that one, "
+    "which starts its child runs again."
+)
+"""Why a child run is not resumed by itself."""
+
 TRIES = 5
 """How often a worker looks: another one may have the plan, and the server may be behind with its lists."""
 
@@ -63,6 +69,8 @@ class Asked:
     """Canonical JSON of the input that came with it, by which the run is found again."""
     first: str
     """The first run of the new run's own chain: what is reset keeps it."""
+    of: str = ""
+    """The id of the run whose child takes back what an earlier run of it did; empty where a run is resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +146,10 @@ def _data(value: object) -> bytes:
     return data_of(value) or b"" if isinstance(value, RawValue) else canonical.dumps(value)
 
 
-async def taken(name: str, given: Wanted) -> Taken:
+async def taken(name: str, given: Wanted, *, of: str = "") -> Taken:
     """Have a worker look what there is to take over. Raises `ApplicationError` where it may not be taken over."""
-    asked = Asked(request=given.request, input=given.input.decode(), first=workflow.info().first_execution_run_id)
+    first = workflow.info().first_execution_run_id
+    asked = Asked(request=given.request, input=given.input.decode(), first=first, of=of)
     try:
         answer = await workflow.execute_activity(
             activity_type(name),
@@ -170,7 +179,7 @@ def recalled(known: Known, state: State, effects: Sequence[Remembered]) -> Step:
 
 
 def _keeps(known: Known, effect: Remembered) -> bool:
-    node = known.plan.nodes[known.plan.index[effect.node]] if effect.node in known.plan.index else None
+    node = known.plan.node(effect.node) if effect.node in known.plan.index else None
     use = node.tool(effect.call.tool) if isinstance(node, Work) else None
     if use is None or effect.result is None:
         return use is not None
@@ -187,7 +196,14 @@ def went_on(known: Known, taken: Taken) -> Step:
     return replace(step, receipts=(*before.receipts, *step.receipts))
 
 
-def preview(known: Known | None, state: State | None, data: tuple[RawValue, ...]) -> Json:
+def taken_back(known: Known, taken: Taken) -> Step:
+    """The state in which a child run takes back what an earlier one did. Raises `DecisionError` where it may not."""
+    before = recalled(known, taken.state, taken.effects)
+    step = resumption.undo(known.plan, before.state, taken.event)
+    return replace(step, receipts=(*before.receipts, *step.receipts))
+
+
+def preview(known: Known | None, state: State | None, data: tuple[RawValue, ...], *, child: bool = False) -> Json:
     """What resuming a run would do, as JSON, and why it would be refused, if it would. Raises a refusal."""
     if known is None or state is None:
         raise refusal(NOT_BEGUN)
@@ -211,5 +227,5 @@ def preview(known: Known | None, state: State | None, data: tuple[RawValue, ...]
         "again": list(found.again),
         "void": list(found.void),
         "note": unfit(known),
-        "refused": refused,
+        "refused": CHILD if child else refused,
     }

@@ -22,7 +22,7 @@ def said(plan: Plan, state: State) -> Said:
     status = outcome.kind if outcome else "waiting" if gate else "running"
     stage = gate.node if gate else ""
     if outcome and outcome.kind != "completed":
-        stage = outcome.node or plan.nodes[min(state.at, len(plan.nodes) - 1)].name
+        stage = outcome.node or plan.steps[min(state.at, len(plan.steps) - 1)].name
     digest = f" {plan.digest[:12]}"
     return plan.name[: LONGEST - len(digest)] + digest, status, keyword(stage), keyword(gate.role if gate else "")
 
