@@ -44,19 +44,13 @@ def report(plan: Plan, state: State, ledger: Sequence[Entry], *, run: str, befor
     return Report(
         outcome=outcome.kind,
         output=state.values[plan.result] if completed else None,
-        reason="" if completed else _reason(outcome),
+        reason="" if completed else outcome.reason,
         spent=minus(total(state.spent.values()), before or Spent()),
         acted=any(done.happened for done in state.acts.values()),
         undoable=completed and bool(state.undoable),
         run=run,
         ledger=ledger[-1].digest if ledger else "",
     )
-
-
-def _reason(outcome: Outcome) -> str:
-    """Why a run ended other than well, in words: `too dear (at pay, by Ana)`."""
-    where = ", ".join(filter(None, (outcome.node and f"at {outcome.node}", outcome.by and f"by {outcome.by}")))
-    return short(f"{outcome.reason} ({where})".strip() if where else outcome.reason)
 
 
 def unheard(node: Call, run: ChildRun, reason: str, *, outcome: OutcomeKind = "failed", began: bool = True) -> Report:
