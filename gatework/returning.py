@@ -39,7 +39,7 @@ class Report:
 
 def report(plan: Plan, state: State, ledger: Sequence[Entry], *, run: str, before: Spent | None = None) -> Report:
     """What a run came to that has ended, or was ended. `before` is what had been spent when it took over."""
-    outcome = state.outcome or Outcome(kind="failed", reason="it was ended from outside")
+    outcome = state.outcome or Outcome(kind="failed")
     completed = outcome.kind == "completed"
     return Report(
         outcome=outcome.kind,

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import (
+    ActivityError,
     ApplicationError,
     ChildWorkflowError,
     TerminatedError,
@@ -24,6 +27,7 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as RunTimeoutError
 
 from gatework import canonical, wire
+from gatework.budget import Spent
 from gatework.errors import ContractError
 from gatework.events import Returned
 from gatework.held import Held
@@ -32,7 +36,7 @@ from gatework.plan import Budget, Call, Plan
 from gatework.returning import Report, broken, name_of, place_of, returned, unheard
 from gatework.state import ChildRun, Spawn
 from gatework.temporal import captions
-from gatework.temporal.payloads import OURS, data_of
+from gatework.temporal.payloads import OURS, data_of, raw
 
 MOST_UNDER_WAY = 1_000
 """How many a run has under way at once, whatever its plan says: the server takes no more than 2,000."""
@@ -45,6 +49,9 @@ MOST_STARTED = 100
 
 MAX_ID_BYTES = 1_000
 """Longest id of a run that servers take."""
+
+TRIES = 4
+"""How often a worker looks at a child run that said nothing at its end."""
 
 _FIELD = "gatework-child"
 
@@ -75,7 +82,9 @@ def start_in(value: object) -> Start | None:
     if not isinstance(value, RawValue) or _FIELD not in value.payload.metadata:
         return None
     parent = workflow.info().parent
-    if parent is None or parent.namespace != workflow.info().namespace:
+    # A replay from a file has a namespace of its own.
+    abroad = parent and not workflow.unsafe.is_replaying() and parent.namespace != workflow.info().namespace
+    if parent is None or abroad:
         raise ContractError("only a run starts a child run")
     start: Start = wire.decode(Start, data_of(value) or b"", what="message to a child run")
     return start
@@ -217,7 +226,7 @@ class Children:
         except WorkflowAlreadyStartedError:
             report = unheard(node, one.run, "another run of its id is under way; end that, and retry", began=False)
         except ChildWorkflowError as error:
-            report = _of_failure(node, one.run, error)
+            report = _said(error) or await _found(one.run.workflow, id, one.handle, _unsaid(node, one.run, error))
         except ContractError:
             report = unheard(node, one.run, "what it gave is not what a child run gives")
         except (asyncio.CancelledError, RuntimeError):  # in the moment in which it ended, or the server knows no such
@@ -248,17 +257,20 @@ def _read(answer: RawValue) -> Report:
     return report
 
 
-def _of_failure(node: Call, run: ChildRun, error: ChildWorkflowError) -> Report:
-    """What a child run came to that did not give a result."""
+def _said(error: ChildWorkflowError) -> Report | None:
+    """What a child run said that did not give a result; None for one that could not say anything, or that said."""
     cause = error.cause
-    if isinstance(cause, ApplicationError) and (cause.type or "").startswith(OURS):
-        if cause.details:
-            try:
-                report: Report = wire.decode(Report, canonical.dumps(cause.details[0]), what="end of a child run")
-            except ContractError:
-                return unheard(node, run, "what it said at its end cannot be read")
-            # It gave no value, whatever it says.
-            return report if report.outcome != "completed" else unheard(node, run, "it said two things at its end")
+    if isinstance(cause, ApplicationError) and (cause.type or "").startswith(OURS) and cause.details:
+        with suppress(ContractError):
+            said: Report = wire.decode(Report, canonical.dumps(cause.details[0]), what="end of a child run")
+            return said if said.outcome != "completed" else None  # it gave no value, whatever it says
+    return None
+
+
+def _unsaid(node: Call, run: ChildRun, error: ChildWorkflowError) -> Report:
+    """What counts of a child run that said nothing, unless its history says more."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and (cause.type or "").startswith(OURS) and not cause.details:
         return unheard(node, run, cause.message.rstrip("."), began=False)
     if is_cancelled_exception(error):
         return unheard(node, run, "", outcome="cancelled")
@@ -266,6 +278,42 @@ def _of_failure(node: Call, run: ChildRun, error: ChildWorkflowError) -> Report:
         return unheard(node, run, "it was terminated")
     late = isinstance(cause, RunTimeoutError)
     return unheard(node, run, "it ran out of Temporal's own time" if late else "it failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a worker is asked to look at: a child run that has ended and said nothing."""
+
+    id: str
+    first: str
+    """The first run of its chain."""
+
+
+def activity_type(name: str) -> str:
+    """The activity type of looking at runs of a workflow that have ended."""
+    return f"gatework.ended.{name}"
+
+
+async def _found(
+    name: str, id: str, handle: workflow.ChildWorkflowHandle[object, RawValue] | None, unsaid: Report
+) -> Report:
+    """What a worker finds in the history of a child run that said nothing; what counts without it, where none can."""
+    first = handle.first_execution_run_id if handle is not None else None
+    if not first or not (unsaid.acted or unsaid.outcome == "cancelled" or unsaid.spent != Spent()):
+        return unsaid
+    try:
+        answer = await workflow.execute_activity(
+            activity_type(name),
+            raw(wire.encode(Ended(id=id, first=first))),
+            result_type=RawValue,
+            start_to_close_timeout=timedelta(minutes=1),
+            retry_policy=RetryPolicy(maximum_attempts=TRIES),
+            summary=f"what {name} had come to",
+        )
+        found = _read(answer)
+    except (ActivityError, ContractError):
+        return unsaid
+    return replace(found, outcome=unsaid.outcome, output=None, undoable=False, reason=found.reason or unsaid.reason)
 
 
 def taken(known: Known, one: Following, report: Report) -> Returned:

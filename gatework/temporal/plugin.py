@@ -19,7 +19,7 @@ from gatework.errors import ConfigError
 from gatework.library import Library
 from gatework.models.question import Model
 from gatework.roster import Roster
-from gatework.temporal import acting, attempt, isolated, resuming
+from gatework.temporal import acting, attempt, children, isolated, resuming
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
 from gatework.temporal.definition import workflow_class
@@ -29,7 +29,7 @@ from gatework.temporal.notify import Notices
 from gatework.temporal.payloads import FailureConverter, data_converter
 from gatework.temporal.pin import begin
 from gatework.temporal.principal import principal
-from gatework.temporal.rebuilding import rebuilding
+from gatework.temporal.rebuilding import ending, rebuilding
 from gatework.temporal.recalling import recall
 from gatework.temporal.salting import Salting
 from gatework.temporal.search import Namespaces
@@ -69,12 +69,16 @@ class GateworkPlugin(SimplePlugin):
             cls.heartbeat_timeout = heartbeat_timeout
             cls.findable_in = self._findable_in
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
-        taking = {resuming.activity_type(name): rebuilding(self.library, name) for name in self.library.workflows}
+        names = self.library.workflows
+        self._reading = {
+            **{resuming.activity_type(name): rebuilding(self.library, name) for name in names},
+            **{children.activity_type(name): ending(self.library, name) for name in names},
+        }
         place = store or configured()
         if place:
             documents(place)  # which refuses what is no place
         lying = partial(documents, place) if place else None
-        self._activities = {**activities(self.library, model=model, seed=seed, store=lying), **taking}
+        self._activities = {**activities(self.library, model=model, seed=seed, store=lying), **self._reading}
         self._notices = Notices()
         super().__init__(
             "gatework.GateworkPlugin",
@@ -114,7 +118,7 @@ class GateworkPlugin(SimplePlugin):
             # Its workers hold what others must not: they do what the plans put there, and no more.
             config["workflows"] = [cls for cls in config.get("workflows", ()) if cls not in self._classes]
         else:
-            served += [self._activities[resuming.activity_type(name)] for name in self.library.workflows]
+            served += self._reading.values()
             ours: tuple[Callable[..., Any], ...] = (begin, principal, recall)
             served += [own for own in ours if own not in others]
             if NOTIFY not in map(_name, others):

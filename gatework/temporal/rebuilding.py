@@ -25,6 +25,8 @@ from gatework.events import Resumed
 from gatework.held import Held
 from gatework.ledger import handed_on
 from gatework.library import Library
+from gatework.returning import Report, report
+from gatework.temporal import children
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.client import input_of
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, rebuilt
@@ -71,6 +73,34 @@ def rebuilding(library: Library, name: str) -> Callable[[RawValue], Any]:
         return raw(message)
 
     return take
+
+
+def ending(library: Library, name: str) -> Callable[[RawValue], Any]:
+    """The activity that looks what a child run of one workflow had come to that could not say so itself."""
+
+    @activity.defn(name=children.activity_type(name))
+    async def look(asked: RawValue) -> RawValue:
+        info, client = activity.info(), activity.client()
+        try:
+            ended: children.Ended = wire.decode(children.Ended, data_of(asked) or b"", what="child run")
+        except ContractError as error:
+            raise application_error(error) from None
+        described = await client.get_workflow_handle(ended.id).describe()
+        first = described.raw_description.workflow_execution_info.first_run_id
+        if ended.first not in (first, described.run_id) or described.parent_id != info.workflow_id:
+            raise application_error(ResumeError("That run is none that this one has started."))
+        events = await events_of(client, ended.id, described.run_id)
+        try:
+            leg = Leg(id=ended.id, run_id=described.run_id, events=events)
+            found = await rebuilt(leg, library, client.data_converter)
+        except HistoryError as error:
+            raise ApplicationError(error.message, type=UNREADY) from None
+        known = library.find(name, found.last_plan)
+        if known is None or found.state is None:  # it ended before it began
+            return raw(wire.encode(Report(outcome="failed")))
+        return raw(wire.encode(report(known.plan, found.state, found.ledger, run=described.run_id)))
+
+    return look
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 from temporalio.common import RawValue
+from temporalio.service import RPCError
 
 from gatework import canonical
 from gatework.canonical import Json
@@ -16,7 +18,7 @@ from gatework.labels import Label
 from gatework.plan import Budget, Call, Child, Input, Param, Pause, Plan, Work
 from gatework.temporal import Execution
 from gatework.workflow import Workflow
-from tests.workflow.deployment import Deployed, payload
+from tests.workflow.deployment import Deployed, payload, until
 
 ANY: Json = {"$comment": "any JSON"}
 ANY_DIGEST = canonical.digest("contract", ANY)
@@ -80,9 +82,16 @@ async def started(deployed: Deployed, outer: Workflow[Any, Any], data: Json, id:
 
 
 async def child(run: Execution[Any], name: str, of: Workflow[Any, Any]) -> Execution[Any]:
-    """A child run, by its name: `found/1`."""
-    client = run.handle._client
-    return Execution(client.get_workflow_handle(f"{run.id}/{name}", result_type=RawValue), of)
+    """A child run, by its name: `found/1`, once it has begun."""
+    found = Execution(run.handle._client.get_workflow_handle(f"{run.id}/{name}", result_type=RawValue), of)
+
+    async def begun() -> bool:
+        with suppress(RPCError):
+            return bool((await found.state()).plan)
+        return False
+
+    await until(begun, f"the run {name}")
+    return found
 
 
 async def result(run: Execution[Any]) -> Any:
