@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gatework.budget import Spent, minus, total
+from gatework.children import given_by
 from gatework.events import OutcomeKind, Returned
 from gatework.held import Held
 from gatework.ledger import Entry
@@ -43,7 +44,7 @@ def report(plan: Plan, state: State, ledger: Sequence[Entry], *, run: str, befor
     completed = outcome.kind == "completed"
     return Report(
         outcome=outcome.kind,
-        output=state.values[plan.result] if completed else None,
+        output=given_by(plan, state) if completed else None,
         reason="" if completed else outcome.reason,
         spent=minus(total(state.spent.values()), before or Spent()),
         acted=any(done.happened for done in state.acts.values()),
