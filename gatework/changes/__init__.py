@@ -8,14 +8,29 @@ again; every other node that is gone is removed, and every other that has come i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from gatework.changes import approval, words, work
+from gatework.changes import approval, control, words, work
 from gatework.changes.bearing import Bearing, Change
+from gatework.changes.inputs import label_of, lowered
 from gatework.changes.pair import Pair, Rules, Said, by_field, renamed
 from gatework.expr import Ref
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, Call, Input, Node, Plan, Work
+from gatework.plan import (
+    Approval,
+    Budget,
+    Call,
+    Choice,
+    Input,
+    Join,
+    Loop,
+    Node,
+    Part,
+    Pause,
+    Plan,
+    Question,
+    Work,
+)
 
 _WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
 
@@ -38,18 +53,35 @@ def _said(pair: Pair) -> Iterator[Change]:
     yield from _at("", by_field(pair, pair.old, pair.new, _PLAN, words.name(pair.new.name)))
     yield from _inputs(pair)
     again = {new: old for old, new in pair.names.items()}
-    for node in pair.old.nodes:
+    for node in pair.old.steps:
         if node.name not in pair.names:
             yield from _at(node.name, _removed(pair, node))
-    for node in pair.new.nodes:
+    for node in pair.new.steps:
         if node.name not in again:
             yield from _at(node.name, _added(pair, node))
         else:
-            before = pair.old.nodes[pair.old.index[again[node.name]]]
-            rules = approval.RULES if isinstance(node, Approval) else work.RULES if isinstance(node, Work) else _CONTROL
-            yield from _at(node.name, by_field(pair, before, node, rules, words.name(node.name)))
+            before = pair.old.node(again[node.name])
+            yield from _at(node.name, by_field(pair, before, node, _rules(node), words.name(node.name)))
     yield from _order(pair)
+    yield from control.in_parts(pair, changes)
     yield from _unreferenced(pair)
+
+
+def _rules(node: Node) -> Rules:
+    return next(rules for kind, rules in _RULES.items() if isinstance(node, kind))
+
+
+_RULES: Mapping[type, Rules] = {
+    Work: work.RULES,
+    Approval: approval.RULES,
+    Question: approval.QUESTION,
+    Pause: control.PAUSE,
+    Choice: control.CHOICE,
+    Join: control.JOIN,
+    Loop: control.LOOP,
+    Call: control.CALL,
+    Part: control.PART,
+}
 
 
 def _inputs(pair: Pair) -> Iterator[Change]:
@@ -57,10 +89,6 @@ def _inputs(pair: Pair) -> Iterator[Change]:
         yield Change(where="", what="a run starts from another number of values", bearing=_UNCLEAR)
     for old, new in zip(pair.old.inputs, pair.new.inputs, strict=False):
         yield from _at(new.name, by_field(pair, old, new, _INPUT, "the input"))
-
-
-_CONTROL: Rules = {"name": work.name}
-"""Of what chooses, repeats, waits or starts other runs, whatever differs is unclear."""
 
 
 def _at(where: str, said: Said) -> Iterator[Change]:
@@ -73,62 +101,115 @@ def _at(where: str, said: Said) -> Iterator[Change]:
 
 def _found_again(old: Plan, new: Plan) -> dict[str, str]:
     """Node of the older plan → the same in the newer: of that name, or alike in all but the name. And the input."""
-    names = {node.name: node.name for node in old.nodes if type(node) is type(_node(new, node.name))}
-    names |= {was.name: now.name for was, now in zip(old.inputs, new.inputs, strict=False)}
-    free = [node for node in new.nodes if node.name not in old.index]
-    for node in old.nodes:
-        if node.name in new.index or node.name in new.starts:
-            continue
-        there = renamed(node, names)
-        for other in free:
-            if dataclasses.replace(there, name=other.name) == other:
-                names[node.name] = other.name
-                free.remove(other)
-                break
+    names = {was.name: now.name for was, now in zip(old.inputs, new.inputs, strict=False)}
+    # What undoes is known by what it undoes, which may have another name: the undos come first.
+    rows: tuple[tuple[tuple[Node, ...], tuple[Node, ...]], ...] = ((old.undos, new.undos), (old.nodes, new.nodes))
+    for ours, theirs in rows:
+        there = {node.name: node for node in theirs}
+        names |= {node.name: node.name for node in ours if type(node) is type(there.get(node.name))}
+    for ours, theirs in reversed(rows):
+        free = [node for node in theirs if node.name not in old.index]
+        for node in ours:
+            if node.name in new.index or node.name in new.starts:
+                continue
+            for other in free:
+                if _alike(node, other, names):
+                    names[node.name] = other.name
+                    free.remove(other)
+                    break
     return names
 
 
-def _node(plan: Plan, name: str) -> Node | None:
-    return plan.nodes[plan.index[name]] if name in plan.index else None
+def _alike(old: Node, new: Node, names: Mapping[str, str]) -> bool:
+    """Whether a node is another but for its own name, and those that follow from it."""
+    there: Node = dataclasses.replace(renamed(old, names), name=new.name)
+    if isinstance(there, Work) and isinstance(new, Work) and there.undo and new.undo:
+        there = dataclasses.replace(there, undo=new.undo)
+    if isinstance(there, Call) and isinstance(new, Call) and len(there.children) == len(new.children):
+        both = zip(there.children, new.children, strict=True)
+        children = tuple(dataclasses.replace(a, workflow=b.workflow, plan=b.plan) for a, b in both)
+        there = dataclasses.replace(there, children=children)
+    return there == new
 
 
 def _removed(pair: Pair, node: Node) -> Said:
     name = words.name(node.name)
-    if isinstance(node, Approval):
-        users = [user for user in pair.old.nodes if isinstance(user, Work) and Ref(node.name) in user.reads]
-        before = f" before {words.names(pair.names.get(user.name, user.name) for user in users)}" if users else ""
-        yield f"approval {name} by {words.by(node.by)}{before} removed", _WEAKENS
-        return
-    if not isinstance(node, Work):
-        yield f"{node.kind} {name} removed", _UNCLEAR
-        return
-    if node.kind == "endorse":
-        yield f"{name} is not endorsed by our records any more: {words.name(node.runs)} removed", _WEAKENS
-        return
-    checks = (*node.before, *node.guards)
-    guards = f", with its guards {words.names(use.name for use in checks)}" if checks else ""
-    # Without guards, too, a stage can refuse; whether this one did is in its code.
-    yield f"stage {name} removed{guards}", _WEAKENS if checks else _UNCLEAR
+    match node:
+        case Approval():
+            before = _before(pair.names.get(user, user) for user in _users(pair.old, node))
+            yield f"approval {name} by {words.by(node.by)}{before} removed", _WEAKENS
+        case Question():
+            before = _before(pair.names.get(user, user) for user in _users(pair.old, node))
+            yield f"question {name} to {words.by(node.by)}{before} removed", _WEAKENS
+        case Pause():
+            yield f"pause {name} of {words.time(node.seconds)} removed", _WEAKENS
+        case Work() if node in pair.old.undos:
+            if not any(isinstance(kept, Work) and kept.undo == node.name for kept in _kept(pair)):
+                yield f"undo {name} removed", _WEAKENS
+        case Work(kind="endorse"):
+            yield f"{name} is not endorsed by our records any more: {words.name(node.runs)} removed", _WEAKENS
+        case Work():
+            checks = (*node.before, *node.guards)
+            guards = f", with its guards {words.names(use.name for use in checks)}" if checks else ""
+            # Without guards, too, a stage can refuse; whether this one did is in its code.
+            yield f"{_WHAT[node.kind]} {name} removed{guards}", _WEAKENS if checks else _UNCLEAR
+        case _:
+            yield f"{_WHAT[node.kind]} {name} removed", _UNCLEAR
 
 
 def _added(pair: Pair, node: Node) -> Said:
     name = words.name(node.name)
-    if isinstance(node, Approval):
-        users = [user.name for user in pair.new.nodes if isinstance(user, Work) and Ref(node.name) in user.reads]
-        before = f" before {words.names(users)}" if users else ""
-        yield f"approval {name} by {words.by(node.by)}{before} added", _STRENGTHENS
-        return
-    if not isinstance(node, Work):
-        yield f"{node.kind} {name} added", _UNCLEAR
-        return
-    if node.kind == "endorse":
-        yield f"{name} is now endorsed by {words.name(node.runs)}", _WEAKENS
-        return
-    said = f"stage {name} added"
-    may = [f"call {words.names(use.name for use in node.tools)}"] if node.tools else []
-    may += [f"spend {words.spending(node.budget)}"] if node.budget else []
-    # By itself it takes nothing from the plan; what reads its output is said at the reader.
-    yield (f"{said}, which may {words.listed(may)}", _WEAKENS) if may else (said, _NEITHER)
+    match node:
+        case Approval():
+            yield f"approval {name} by {words.by(node.by)}{_before(_users(pair.new, node))} added", _STRENGTHENS
+        case Question():
+            yield f"question {name} to {words.by(node.by)}{_before(_users(pair.new, node))} added", _STRENGTHENS
+        case Pause():
+            yield f"pause {name} of {words.time(node.seconds)} added", _STRENGTHENS
+        case Work(kind="endorse"):
+            yield f"{name} is now endorsed by {words.name(node.runs)}", _WEAKENS
+        case Work():
+            said = f"{'undo' if node in pair.new.undos else _WHAT[node.kind]} {name} added"
+            may = [f"call {words.names(use.name for use in node.tools)}"] if node.tools else []
+            may += [f"spend {words.spending(node.budget)}"] if node.budget else []
+            # By itself it takes nothing from the plan; what reads its output is said at the reader.
+            yield (f"{said}, which may {words.listed(may)}", _WEAKENS) if may else (said, _NEITHER)
+        case Call():
+            runs = words.names(dict.fromkeys(child.workflow for child in node.children))
+            tail = ", which may change the outside world" if node.effects else ""
+            yield f"{_WHAT[node.kind]} {name} added: it runs {runs}{tail}", _WEAKENS if tail else _UNCLEAR
+        case Choice():
+            yield f"{_WHAT[node.kind]} {name} added", _UNCLEAR
+        case _:
+            yield f"{_WHAT[node.kind]} {name} added", _NEITHER
+
+
+_WHAT = {
+    "stage": "stage",
+    "until": "end of a loop",
+    "choose": "choice",
+    "when": "choice",
+    "join": "value of a choice",
+    "loop": "loop",
+    "call": "child run",
+    "parallel": "runs side by side",
+    "each": "runs for each item",
+    "part": "value of a run side by side",
+}
+
+
+def _users(plan: Plan, node: Node) -> Iterator[str]:
+    """The stages that wait for what a person decides or answers."""
+    return (user.name for user in plan.nodes if isinstance(user, Work | Call) and Ref(node.name) in user.reads)
+
+
+def _before(users: Iterable[str]) -> str:
+    names = words.names(users)
+    return f" before {names}" if names else ""
+
+
+def _kept(pair: Pair) -> Iterator[Node]:
+    return (node for node in pair.old.nodes if node.name in pair.names)
 
 
 # -- the plan and its input ------------------------------------------------------------------------
@@ -142,9 +223,9 @@ def _plan_name(pair: Pair, old: Plan, new: Plan) -> Said:
 def _result(pair: Pair, old: Plan, new: Plan) -> Said:
     was = pair.names.get(old.result, old.result)
     if was != new.result:
-        lowered = work.lowered(work.label_of(old, old.result), work.label_of(new, new.result))
+        less = lowered(label_of(old, old.result), label_of(new, new.result))
         said = f"a run gives {words.name(new.result)} instead of {words.name(was)}"
-        yield said, _WEAKENS if lowered else _UNCLEAR
+        yield said, _WEAKENS if less else _UNCLEAR
 
 
 def _acknowledged(pair: Pair, old: Plan, new: Plan) -> Said:
@@ -164,10 +245,18 @@ def _plan_budget(pair: Pair, old: Plan, new: Plan) -> Said:
         yield from work.spending("budget of a run", old.budget or Budget(), new.budget or Budget())
 
 
+def _undos(pair: Pair, old: Plan, new: Plan) -> Said:
+    was = [pair.names[undo.name] for undo in old.undos if undo.name in pair.names]
+    if was != [undo.name for undo in new.undos if undo.name in was]:
+        yield "what undoes is listed in another order", _NEITHER
+
+
 _PLAN: Rules = {
     "name": _plan_name,
     "inputs": None,
     "nodes": None,
+    "undos": _undos,
+    "parts": None,
     "result": _result,
     "contracts": None,
     "budget": _plan_budget,
@@ -192,7 +281,18 @@ def _input_contract(pair: Pair, old: Input, new: Input) -> Said:
     yield from pair.contract(f"what a run starts from ({words.name(new.name)})", old.contract, new.contract)
 
 
-_INPUT: Rules = {"name": _input_name, "label": _input_label, "contract": _input_contract}
+def _input_private(pair: Pair, old: Input, new: Input) -> Said:
+    if old.private != new.private:
+        how = "must not leave" if new.private else "may leave now"
+        yield f"what a run starts from ({words.name(new.name)}) {how}", _STRENGTHENS if new.private else _WEAKENS
+
+
+_INPUT: Rules = {
+    "name": _input_name,
+    "label": _input_label,
+    "contract": _input_contract,
+    "private": _input_private,
+}
 
 
 def _unreferenced(pair: Pair) -> Iterator[Change]:
@@ -228,9 +328,11 @@ def _order(pair: Pair) -> Iterator[Change]:
         node = pair.new.nodes[pair.new.index[name]]
         # Whatever it ran after could have stopped it: a guard, a refusal, a person.
         passed = [other for other in was[:before] if places[other] > places[name]]
-        if passed and isinstance(node, Work) and node.tools:
+        acts = [use.name for use in node.tools] if isinstance(node, Work) else []
+        acts += [child.workflow for child in node.effects] if isinstance(node, Call) else []
+        if passed and acts:
             overtaking = True
-            tools = words.names(use.name for use in node.tools)
+            tools = words.names(acts)
             said = f"{words.name(name)} runs before {words.names(passed)}, which could have stopped {tools}"
             yield Change(where=name, what=said, bearing=_WEAKENS)
     if not overtaking:
@@ -240,11 +342,11 @@ def _order(pair: Pair) -> Iterator[Change]:
 
 def _reordering(pair: Pair, was: list[str], now: list[str]) -> Bearing:
     """How an order bears in which no effect has overtaken anything."""
-    approvals = {node.name for node in pair.new.nodes if isinstance(node, Approval)}
+    approvals = {node.name for node in pair.new.nodes if isinstance(node, Approval | Question)}
     places = {name: place for place, name in enumerate(now)}
     for before, name in enumerate(was):
         node = pair.new.nodes[pair.new.index[name]]
-        if isinstance(node, Work) and node.budget:
+        if (isinstance(node, Work) and node.budget) or isinstance(node, Call):
             passed = {other for other in was[:before] if places[other] > places[name]}
             if passed & approvals:
                 return _WEAKENS  # it spends before a person is asked

@@ -1,16 +1,18 @@
-"""What differs at an approval, field by field."""
+"""What differs where a person is asked, at an approval or for a value, field by field."""
 
 from __future__ import annotations
 
 from gatework.changes import conditions, words
 from gatework.changes.bearing import Bearing, people
 from gatework.changes.pair import Pair, Rules, Said
-from gatework.changes.work import expires, name, output_contract
+from gatework.changes.work import arm, expires, name, output_contract
 from gatework.expr import All, AnyOf, Compare, Condition, Ref
 from gatework.labels import Label
-from gatework.plan import Approval
+from gatework.plan import Approval, Question
 
 _WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
+
+People = Approval | Question
 
 
 def _value(pair: Pair, old: Approval, new: Approval) -> Said:
@@ -19,12 +21,13 @@ def _value(pair: Pair, old: Approval, new: Approval) -> Said:
         yield f"{words.name(new.name)} decides on {words.field(new.value)}, it decided on {words.field(was)}", _UNCLEAR
 
 
-def _by(pair: Pair, old: Approval, new: Approval) -> Said:
+def _by(pair: Pair, old: People, new: People) -> Said:
     if old.by != new.by:
         ours, theirs = words.by(old.by), words.by(new.by)
         at = words.name(new.name)
-        others = f"{ours} no longer decides at {at}, {theirs} does"
-        yield words.instead(old.by, new.by, f"to decide at {at}", others), people(old.by, new.by)
+        verb = "answer" if isinstance(new, Question) else "decide"
+        others = f"{ours} no longer {verb}s at {at}, {theirs} does"
+        yield words.instead(old.by, new.by, f"to {verb} at {at}", others), people(old.by, new.by)
 
 
 def _not_by(pair: Pair, old: Approval, new: Approval) -> Said:
@@ -39,7 +42,7 @@ def _not_by(pair: Pair, old: Approval, new: Approval) -> Said:
         yield f"those who may not approve at {words.name(new.name)} are listed otherwise", _NEITHER
 
 
-def _otherwise(pair: Pair, old: Approval, new: Approval) -> Said:
+def _otherwise(pair: Pair, old: People, new: People) -> Said:
     if old.otherwise == new.otherwise:
         return
     at = words.name(new.name)
@@ -53,12 +56,17 @@ def _otherwise(pair: Pair, old: Approval, new: Approval) -> Said:
         yield said, people(old.otherwise, new.otherwise)
 
 
+def _prompt(pair: Pair, old: Question, new: Question) -> Said:
+    if old.prompt != new.prompt:
+        yield f"{words.name(new.name)} asks {words.value(new.prompt)}, it asked {words.value(old.prompt)}", _UNCLEAR
+
+
 def _title(pair: Pair, old: Approval, new: Approval) -> Said:
     if old.title != new.title:
         yield f"{words.name(new.name)} is headed {words.value(new.title)}, it was {words.value(old.title)}", _UNCLEAR
 
 
-def _show(pair: Pair, old: Approval, new: Approval) -> Said:
+def _show(pair: Pair, old: People, new: People) -> Said:
     # The value, and what the rule looks at, are shown whether they are listed or not.
     at = words.name(new.name)
     was, now = ({ref.node: None for ref in refs} for refs in (pair.renamed(old).reads, new.reads))
@@ -78,7 +86,7 @@ def _click(pair: Pair, old: Approval, new: Approval) -> Said:
         yield f"{words.name(new.name)} {how}", _WEAKENS if new.click else _STRENGTHENS
 
 
-def _label(pair: Pair, old: Approval, new: Approval) -> Said:
+def _label(pair: Pair, old: People, new: People) -> Said:
     if old.label is not new.label:
         bearing = _UNCLEAR if new.label is Label.APPROVED else _WEAKENS
         yield f"label of {words.name(new.name)} is {new.label}, it was {old.label}", bearing
@@ -139,5 +147,19 @@ RULES: Rules = {
     "otherwise": _otherwise,
     "click": _click,
     "label": _label,
+    "arm": arm,
+    "kind": None,
+}
+
+QUESTION: Rules = {
+    "name": name,
+    "prompt": _prompt,
+    "contract": output_contract,
+    "by": _by,
+    "show": _show,
+    "expires_seconds": expires,
+    "otherwise": _otherwise,
+    "label": _label,
+    "arm": arm,
     "kind": None,
 }

@@ -14,7 +14,7 @@ from typing import Any
 from gatework.changes import conditions, contracts, words
 from gatework.changes.bearing import Bearing
 from gatework.expr import Const, Ref
-from gatework.plan import Node, Plan
+from gatework.plan import Arm, Choice, Join, Node, Part, Plan, Until, Work
 
 Said = Iterator[tuple[str, Bearing]]
 """Sentences, each with its bearing."""
@@ -39,6 +39,17 @@ class Pair:
     def node(self, name: str) -> Node | None:
         """A node of the newer plan; None for its input."""
         return self.new.node(name) if name in self.new.index else None
+
+    def arm(self, arm: Arm | None) -> Arm | None:
+        """A way of the older plan as the newer plan counts its ways: those that share a tag are the same."""
+        there = renamed(arm, self.names)
+        was = self.old.node(arm.choice) if arm and arm.choice in self.old.index else None
+        now = self.new.node(there.choice) if there and there.choice in self.new.index else None
+        tags = dict(enumerate(was.ways)).get(arm.way) if arm and isinstance(was, Choice) else None
+        if tags is None or not isinstance(now, Choice):
+            return there if isinstance(there, Arm) else None
+        shared = [way for way, others in enumerate(now.ways) if set(others) & set(tags)]
+        return Arm(choice=now.name, way=shared[0] if shared else -1)
 
     def contract(self, what: str, old: str, new: str) -> Said:
         """How a contract changed; said once, though many nodes share it."""
@@ -82,8 +93,14 @@ def renamed(data: Any, names: Mapping[str, str]) -> Any:
         return tuple(renamed(item, names) for item in data)
     if dataclasses.is_dataclass(data) and not isinstance(data, Const | type):
         inner = {f.name: renamed(getattr(data, f.name), names) for f in dataclasses.fields(data) if f.init}
+        if there := _NAMING.get(type(data)):
+            inner[there] = names.get(inner[there], inner[there])
         return dataclasses.replace(data, **inner)
     return data
+
+
+_NAMING: Mapping[type, str] = {Arm: "choice", Join: "choice", Part: "call", Until: "loop", Work: "undo"}
+"""Where plan data names a node without a reference."""
 
 
 Rule = Callable[[Pair, Any, Any], Said]

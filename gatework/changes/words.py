@@ -12,7 +12,7 @@ from typing import Any
 
 from gatework.canonical import Json
 from gatework.expr import All, AnyOf, Compare, Condition, Const, Not, Present, Ref, render
-from gatework.plan import Budget, By, Limit, ToolUse
+from gatework.plan import Arm, Budget, By, Choice, Limit, Node, ToolUse
 
 MAX_SHOWN = 120
 """Longest value or condition in a sentence, in characters."""
@@ -112,6 +112,21 @@ def tool(use: ToolUse) -> tuple[str, ...]:
     said += [f"pinned to {use.descriptor[:12]} of another program"] if use.descriptor else []
     said += [limit(one) for one in use.limits]
     return tuple(said)
+
+
+def way(choice: Choice, number: int) -> str:
+    """One of the ways of a choice: the tags that lead there, or `then` and `otherwise`."""
+    if choice.kind == "when":
+        return {0: "then", 1: "otherwise"}.get(number, f"way {number + 1}")
+    tags = dict(enumerate(choice.ways)).get(number, ())
+    return listed([name(tag) for tag in tags], "or") or f"way {number + 1}"
+
+
+def inside(nodes: Iterable[Node], arm: Arm) -> str:
+    """Where a node stands that stands in a way: `in the way refund of decision`."""
+    choice = next((node for node in nodes if isinstance(node, Choice) and node.name == arm.choice), None)
+    what = way(choice, arm.way) if choice else f"way {arm.way + 1}"
+    return f"in the way {what} of {name(arm.choice)}"
 
 
 def spending(budget: Budget) -> str:

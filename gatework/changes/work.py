@@ -5,23 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gatework.changes import tools, words
 from gatework.changes.bearing import Bearing, grown, people
+from gatework.changes.inputs import label_at, lowered, param_names, params
 from gatework.changes.pair import Pair, Rules, Said, by_field
-from gatework.expr import Const, Ref, Source
+from gatework.expr import Ref
 from gatework.labels import Label, combined
-from gatework.plan import DEFAULT_BUDGET, Approval, Budget, GuardUse, Node, Param, Plan, Work
+from gatework.plan import DEFAULT_BUDGET, Approval, Budget, Call, GuardUse, Node, Question, Until, Work
 
 _WEAKENS, _STRENGTHENS, _NEITHER, _UNCLEAR = Bearing
 
-_RANK = {Label.UNTRUSTED: 0, Label.ENDORSED: 1, Label.APPROVED: 2}
-"""How much a label vouches for; plain is not comparable."""
-
-
-def lowered(old: Label, new: Label) -> bool:
-    """Whether a label was taken away, or vouches for less."""
-    return old in _RANK and (new not in _RANK or _RANK[new] < _RANK[old])
+Asking = Work | Approval | Question | Call
+"""The nodes that say how long they wait for a person."""
 
 
 def name(pair: Pair, old: Node, new: Node) -> Said:
@@ -36,7 +33,7 @@ def name(pair: Pair, old: Node, new: Node) -> Said:
         yield said, _NEITHER
 
 
-def expires(pair: Pair, old: Work | Approval, new: Work | Approval) -> Said:
+def expires(pair: Pair, old: Asking, new: Asking) -> Said:
     """How long a node waits for a person."""
     if old.expires_seconds != new.expires_seconds:
         said = f"{words.name(new.name)} waits {words.time(new.expires_seconds)} for a person"
@@ -46,7 +43,7 @@ def expires(pair: Pair, old: Work | Approval, new: Work | Approval) -> Said:
         )
 
 
-def output_contract(pair: Pair, old: Work | Approval, new: Work | Approval) -> Said:
+def output_contract(pair: Pair, old: Any, new: Any) -> Said:
     """The contract of what a node gives."""
     yield from pair.contract(f"the output of {words.name(new.name)}", old.contract, new.contract)
 
@@ -57,7 +54,9 @@ def _runs(pair: Pair, old: Work, new: Work) -> Said:
 
 
 def _kind(pair: Pair, old: Work, new: Work) -> Said:
-    if old.kind != new.kind:
+    if "until" in (old.kind, new.kind) and old.kind != new.kind:
+        yield f"{words.name(new.name)} {'ends' if new.until else 'no longer ends'} a loop", _UNCLEAR
+    elif old.kind != new.kind:
         now = "now endorsed" if new.kind == "endorse" else "not endorsed"
         ending = f"by {words.name(new.runs)}" if new.kind == "endorse" else "by our records any more"
         yield f"{words.name(new.name)} is {now} {ending}", _WEAKENS
@@ -68,7 +67,7 @@ def _output_label(pair: Pair, old: Work, new: Work) -> Said:
         return
     less = lowered(old.label, new.label)
     sources = (param.source for param in new.params if isinstance(param.source, Ref))
-    declared = combined(_label(pair.new, ref) for ref in sources) is Label.PLAIN
+    declared = combined(label_at(pair.new, ref) for ref in sources) is Label.PLAIN
     how = "lowered" if less else "raised"
     bearing = _WEAKENS if less or declared else _UNCLEAR
     yield f"label of {words.name(new.name)} {how} from {old.label} to {new.label}", bearing
@@ -87,7 +86,8 @@ def _attempts(pair: Pair, old: Work, new: Work) -> Said:
         yield said, grown(old.attempts, new.attempts)
 
 
-def _operator(pair: Pair, old: Work, new: Work) -> Said:
+def operator(pair: Pair, old: Work | Call, new: Work | Call) -> Said:
+    """Who is asked where a node waits."""
     if old.operator != new.operator:
         ours, theirs = words.by(old.operator), words.by(new.operator)
         at = words.name(new.name)
@@ -136,6 +136,85 @@ def _amounts(budget: Budget) -> Mapping[str, float]:
             except ValueError:  # no number; taken for one that is as large as can be
                 found[key] = math.inf
     return found
+
+
+def _undo(pair: Pair, old: Work, new: Work) -> Said:
+    was, now = pair.names.get(old.undo, old.undo), new.undo
+    at = words.name(new.name)
+    if was and not now:
+        yield f"{at} is not undone any more where a run does not complete: {words.name(was)} removed", _WEAKENS
+    elif now and not was:
+        yield f"{at} is undone by {words.name(now)} where a run does not complete", _STRENGTHENS
+    elif was != now:
+        yield f"{at} is undone by {words.name(now)}, it was by {words.name(was)}", _UNCLEAR
+
+
+def _until(pair: Pair, old: Work, new: Work) -> Said:
+    if old.until and new.until:
+        yield from by_field(pair, old.until, new.until, until_rules(new), f"the end of {words.name(new.name)}")
+    elif old.until or new.until:
+        loop = words.name((new.until or old.until or _NONE).loop)
+        yield f"{words.name(new.name)} {'ends' if new.until else 'no longer ends'} the loop {loop}", _UNCLEAR
+
+
+_NONE = Until(loop="", rounds=0)
+
+
+def until_rules(node: Work) -> Rules:
+    """The rules of what ends a loop."""
+    of = words.name(node.name)
+
+    def loop(pair: Pair, old: Until, new: Until) -> Said:
+        was = pair.names.get(old.loop, old.loop)
+        if was != new.loop:
+            yield f"{of} ends the loop {words.name(new.loop)}, it ended {words.name(was)}", _UNCLEAR
+
+    def rounds(pair: Pair, old: Until, new: Until) -> Said:
+        if old.rounds != new.rounds:
+            said = f"{words.name(new.loop)} goes {words.count(new.rounds, 'round')} at most, it was {old.rounds}"
+            yield said, grown(old.rounds, new.rounds)
+
+    def spent(pair: Pair, old: Until, new: Until) -> Said:
+        if old.spent != new.spent:
+            now, was = (_SPENT.get(one.spent, one.spent) for one in (new, old))
+            said = f"once the rounds of {words.name(new.loop)} are spent {now}, where {was}"
+            yield said, _WEAKENS if new.spent == "accept" else _STRENGTHENS
+
+    return {"loop": loop, "rounds": rounds, "spent": spent}
+
+
+_SPENT = {"ask": "a person is asked", "accept": "the last value is taken as it is"}
+
+
+def arm(pair: Pair, old: Node, new: Node) -> Said:
+    """The way in which a node stands: whether it runs in more cases, or in fewer."""
+    was, now = pair.arm(old.arm), new.arm
+    if was == now:
+        return
+    at = words.name(new.name)
+    if now is None:
+        assert was is not None
+        # Whatever it does is now done in every run; what it checks, too.
+        bearing = _WEAKENS if does(new) else _STRENGTHENS if checks(new) else _NEITHER
+        yield f"{at} always runs, it stood {words.inside(pair.old.nodes, old.arm or was)}", bearing
+        return
+    tail = f"it stood {words.inside(pair.old.nodes, old.arm)}" if old.arm else "it always ran"
+    bearing = _WEAKENS if old.arm is None and checks(new) else _UNCLEAR
+    yield f"{at} runs only {words.inside(pair.new.nodes, now)}, {tail}", bearing
+
+
+def checks(node: Node) -> bool:
+    """Whether a node can stop a run, hold it, or ask a person."""
+    if isinstance(node, Work):
+        return bool(node.before or node.guards or node.kind != "stage")
+    return node.kind in ("approve", "ask", "pause")
+
+
+def does(node: Node) -> bool:
+    """Whether a node may call something or spend something."""
+    if isinstance(node, Work):
+        return bool(node.tools or node.budget)
+    return isinstance(node, Call)
 
 
 def _guards(pair: Pair, old: Work, new: Work) -> Said:
@@ -222,108 +301,10 @@ def _tools(pair: Pair, old: Work, new: Work) -> Said:
         yield f"tools of {of} are listed in another order", _NEITHER
 
 
-# -- inputs ----------------------------------------------------------------------------------------
-
-
-def _params(pair: Pair, old: Work, new: Work) -> Said:
-    of = words.name(new.name)
-    again = param_names(pair, old, new)
-    was = {again[param.name]: param for param in old.params if param.name in again}
-    for param in old.params:
-        if param.name not in again:
-            yield f"{of} no longer reads {_source(pair.renamed(param.source))}", _UNCLEAR
-    for param in new.params:
-        if param.name not in was:
-            label = _label(pair.new, param.source)
-            said = f"{of} reads {_source(param.source)} too, which is {label}"
-            yield said, _WEAKENS if label is Label.UNTRUSTED else _UNCLEAR
-        else:
-            yield from by_field(pair, was[param.name], param, param_rules(new), f"{words.name(param.name)} of {of}")
-    kept = [again[param.name] for param in old.params if param.name in again]
-    if kept != [param.name for param in new.params if param.name in was]:
-        yield f"inputs of {of} stand in another order", _NEITHER
-
-
-def param_names(pair: Pair, old: Work, new: Work) -> Mapping[str, str]:
-    """Input of a stage → the same input of the newer one, under its name there."""
-    ours, theirs = ({param.name: param for param in node.params} for node in (old, new))
-    found = {name: name for name in ours if name in theirs}
-    for name in ours.keys() - found.keys():
-        wanted = dataclasses.replace(pair.renamed(ours[name]), name="")
-        alike = [other for other in theirs if dataclasses.replace(theirs[other], name="") == wanted]
-        alike = [other for other in alike if other not in found.values()]
-        if len(alike) == 1:
-            found[name] = alike[0]
-    return found
-
-
-def param_rules(node: Work) -> Rules:
-    """The rules of an input of a stage."""
-
-    of = words.name(node.name)
-
-    def name(pair: Pair, old: Param, new: Param) -> Said:
-        if old.name != new.name:
-            yield f"the input {words.name(old.name)} of {of} is now named {words.name(new.name)}", _NEITHER
-
-    def label(pair: Pair, old: Param, new: Param) -> Said:
-        if old.label is new.label:
-            return
-        less = lowered(old.label, new.label)
-        bearing = _WEAKENS if less else _STRENGTHENS if old.label in _RANK else _UNCLEAR
-        yield f"{of} asks for {new.label} {words.name(new.name)}, it asked for {old.label}", bearing
-
-    def contract(pair: Pair, old: Param, new: Param) -> Said:
-        yield from pair.contract(f"the input {words.name(new.name)} of {of}", old.contract, new.contract)
-
-    def source(pair: Pair, old: Param, new: Param) -> Said:
-        was: Source = pair.renamed(old.source)
-        if was == new.source:
-            return
-        if isinstance(was, Const) and isinstance(new.source, Const):
-            yield f"{words.name(new.name)} of {of} is {_source(new.source)}, it was {_source(was)}", _UNCLEAR
-            return
-        said = f"{of} reads {_source(new.source)} instead of {_source(was)}"
-        approval = _approval_of(pair.new, new.source)
-        if approval and approval.value == was:
-            yield f"{said}, which {words.by(approval.by)} approves", _STRENGTHENS
-            return
-        passed = _approval_of(pair.old, old.source)
-        if passed and pair.renamed(passed.value) == new.source:
-            yield f"{said}, past the approval by {words.by(passed.by)}", _WEAKENS
-            return
-        before, after = _label(pair.old, old.source), _label(pair.new, new.source)
-        less = lowered(before, after)
-        yield said + (f", which is {after} and not {before}" if less else ""), _WEAKENS if less else _UNCLEAR
-
-    return {"name": name, "label": label, "contract": contract, "source": source}
-
-
-def _approval_of(plan: Plan, source: Source) -> Approval | None:
-    """The approval that a whole value comes from."""
-    if not isinstance(source, Ref) or source.path or source.node not in plan.index:
-        return None
-    node = plan.node(source.node)
-    return node if isinstance(node, Approval) else None
-
-
-def _label(plan: Plan, source: Source) -> Label:
-    return label_of(plan, source.node) if isinstance(source, Ref) else Label.PLAIN
-
-
-def label_of(plan: Plan, name: str) -> Label:
-    """The label of the input or of a node's output; plain where there is no such node."""
-    return plan.label(name) if name in plan.index or name in plan.starts else Label.PLAIN
-
-
-def _source(source: Source) -> str:
-    return words.value(source.data) if isinstance(source, Const) else words.field(source)
-
-
 RULES: Rules = {
     "name": name,
     "runs": _runs,
-    "params": _params,
+    "params": params,
     "label": _output_label,
     "contract": output_contract,
     "before": _before,
@@ -332,8 +313,11 @@ RULES: Rules = {
     "attempts": _attempts,
     "timeout_seconds": _timeout,
     "budget": _budget,
-    "operator": _operator,
+    "operator": operator,
     "expires_seconds": expires,
     "queue": _queue,
+    "undo": _undo,
+    "until": _until,
+    "arm": arm,
     "kind": _kind,
 }

@@ -99,8 +99,8 @@ def renamed(old: str, new: str) -> Edit:
         data["nodes"] = inside(data["nodes"])
         for node in data["nodes"]:
             node["name"] = new if node["name"] == old else node["name"]
-        for key in ("name",):
-            data["input"][key] = new if data["input"][key] == old else data["input"][key]
+        for start in data["inputs"]:
+            start["name"] = new if start["name"] == old else start["name"]
         data["result"] = new if data["result"] == old else data["result"]
 
     return edit
@@ -376,11 +376,11 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         [("owed", "owed is not endorsed by our records any more", WEAKENS)],
     ),
     "label of the input raised": (
-        put("input", "label", to="endorsed"),
+        put("inputs", 0, "label", to="endorsed"),
         [("mail", "what a run starts from counts as endorsed, it counted as untrusted", WEAKENS)],
     ),
     "label of the input dropped": (
-        put("input", "label", to="plain"),
+        put("inputs", 0, "label", to="plain"),
         [("mail", "what a run starts from counts as plain, it counted as untrusted", WEAKENS)],
     ),
     "label raised": (
@@ -662,7 +662,7 @@ def test_change_of_order_that_spends_before_a_person_is_asked_weakens(traced: Pl
 
 def test_change_of_an_input_that_may_come_from_outside_is_unclear(traced: Plan) -> None:
     """Less trust is no gain where a run may now start from text that it could not start from before."""
-    vouched = edited(traced, put("input", "label", to="endorsed"))
+    vouched = edited(traced, put("inputs", 0, "label", to="endorsed"))
     assert told(changes(vouched, traced)) == [
         ("mail", "what a run starts from counts as untrusted, it counted as endorsed", UNCLEAR)
     ]

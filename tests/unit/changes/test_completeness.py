@@ -13,11 +13,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatework.changes import _INPUT, _PLAN, Bearing, approval, changes, tools, weakens, work
+from gatework.changes import _INPUT, _PLAN, _RULES, Bearing, changes, control, inputs, tools, weakens, work
 from gatework.expr import Compare, Const, Ref
 from gatework.faults import faults
 from gatework.labels import Label
-from gatework.plan import Approval, Budget, By, GuardUse, Input, Limit, Node, Param, Plan, ToolUse, Work
+from gatework.plan import (
+    Approval,
+    Arm,
+    Budget,
+    By,
+    Call,
+    Child,
+    Choice,
+    GuardUse,
+    Input,
+    Join,
+    Limit,
+    Loop,
+    Node,
+    Param,
+    Part,
+    Pause,
+    Plan,
+    Question,
+    ToolUse,
+    Until,
+    Work,
+)
 from gatework.testing.factories import Draft, approve, effect, endorse, plan_of, stage
 from tests.explorer.shapes import KINDS, draft
 from tests.unit.defining import Definitions
@@ -41,8 +63,14 @@ EMPTY = {
     "not_by": Ref("owed", ("order",)),
     "otherwise": By(role="board"),
     "approver": By(role="board"),
+    "arm": Arm(choice="large", way=0),
+    "until": Until(loop="text", rounds=3),
+    "on": Ref("owed"),
+    "items": Ref("owed"),
+    "undos": Work(name="more", runs="more", params=(), label=Label.PLAIN, contract=""),
 }
 """What may stand where nothing stands."""
+MORE = {"tool_calls": 9, "parts": plan_of(stage("more"), name="refund.more")}
 
 
 def mutants(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -64,13 +92,16 @@ def mutants(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield "[turned]", tuple(reversed(data))
         yield "[+]", (*data, data[0] if data else EMPTY.get(name, "more"))
     elif isinstance(data, Mapping):
-        yield "{+}", {**data, "more": 9 if name == "tool_calls" else "more"}
+        yield "{+}", {**data, "more": MORE.get(name, "more")}
         for key in data:
             yield f"{{-{key[:8]}}}", {name: value for name, value in data.items() if name != key}
             if isinstance(data[key], str):
                 yield f"{{{key}}}", {**data, key: data[key] + "x"}
             elif isinstance(data[key], int):
                 yield f"{{{key}}}", {**data, key: data[key] + 1}
+            elif isinstance(data[key], Plan):
+                for path, mutant in mutants(data[key].nodes, "nodes"):
+                    yield f"{{{key}}}{path}", {**data, key: replace(data[key], nodes=mutant)}
     elif isinstance(data, Enum):
         yield from (("", other) for other in type(data) if other is not data)
     elif isinstance(data, bool):
@@ -91,6 +122,7 @@ def _with(data: Any, name: str, value: Any) -> Any:
 
 
 PLAIN = Work(name="", runs="", params=(), label=Label.PLAIN, contract="")
+NO_CALL = Call(name="", children=())
 
 BODY = """
 claim = extract(mail)
@@ -117,8 +149,67 @@ def traced(defining: Definitions) -> Plan:
         Limit(argument="amount", rule="at_most", value=Const("100"), kind="number"),
         Limit(argument="amount", rule="one_of", value=Const(["50", "60"]), kind="number"),
     )
-    nodes[at] = replace(receipt, tools=(replace(receipt.tools[0], limits=limits),))
-    return replace(plan, nodes=tuple(nodes), acknowledged=("letter",), budget=budget)
+    nodes[at] = replace(receipt, tools=(replace(receipt.tools[0], limits=limits),), undo="unpay")
+    undo = replace(receipt, name="unpay", runs="unpay", tools=())
+    return replace(with_control(plan, nodes), undos=(undo,), acknowledged=("letter",), budget=budget)
+
+
+def with_control(plan: Plan, nodes: list[Node]) -> Plan:
+    """The plan with every construct of control flow behind its nodes."""
+    letter = nodes[plan.index["letter"]]
+    assert isinstance(letter, Work)
+    any_ = letter.contract
+    ended, large = Label.ENDORSED, Compare("gt", Ref("owed", ("amount",)), Const("100"), "number")
+    text = Param(name="text", label=ended, contract=any_, source=Ref("text"))
+    more: list[Node] = [
+        Choice(name="large", when=large, kind="when"),
+        replace(letter, name="long", arm=Arm(choice="large", way=0), undo="unlong"),
+        replace(letter, name="short", arm=Arm(choice="large", way=1)),
+        Join(name="written", choice="large", options=(Ref("long"), Ref("short")), label=ended, contract=any_),
+        Choice(name="which", on=Ref("owed"), tag="level", ways=(("low",), ("middle", "high"))),
+        Pause(name="cooled", seconds=60.0, arm=Arm(choice="which", way=1)),
+        Loop(name="text", start=Ref("written"), label=ended, contract=any_),
+        Work(name="better", runs="revise", params=(text,), label=ended, contract=any_),
+        Work(
+            name="good",
+            runs="reads_well",
+            params=(replace(text, source=Ref("better")),),
+            label=ended,
+            contract=any_,
+            guards=(GuardUse(name="reads_well", binds={}, timeout_seconds=1.0),),
+            until=Until(loop="text", rounds=3),
+            kind="until",
+        ),
+        Question(name="publish", prompt="Publish this?", contract=any_, by=By(role="editor"), show=(Ref("good"),)),
+        Call(
+            name="both",
+            kind="parallel",
+            at_most=2,
+            children=tuple(
+                Child(workflow=name, plan=part.digest, params=(text,), effects=True) for name, part in PARTS.items()
+            ),
+        ),
+        Part(name="one", call="both", child=0, label=ended, contract=any_),
+        Part(name="two", call="both", child=1, label=ended, contract=any_),
+        Call(
+            name="each",
+            kind="each",
+            at_most=4,
+            items=Ref("owed", ("items",)),
+            item="document",
+            children=(Child(workflow="other", plan="0" * 64, params=(replace(text, name="document"),)),),
+            failed="collect",
+            label=ended,
+            contract=any_,
+        ),
+    ]
+    return replace(plan, nodes=(*nodes, *more), parts=PARTS)
+
+
+PARTS = {
+    f"refund.{name}": plan_of(stage("draft", guards=["short"]), name=f"refund.{name}", start=Label.ENDORSED)
+    for name in ("one", "two")
+}
 
 
 def test_change_of_any_field_is_never_silent(traced: Plan) -> None:
@@ -131,7 +222,7 @@ def test_change_of_any_field_is_never_silent(traced: Plan) -> None:
         assert changes(traced, mutant), path
         assert changes(mutant, traced), path
     assert {"Plan.name", "Plan.nodes", "Plan.contracts{+}", "Plan.acknowledged"} <= seen
-    assert len(seen) > 8
+    assert len(seen) > 10
 
 
 def pieces(data: Any) -> Iterator[type]:
@@ -158,11 +249,12 @@ def test_every_field_of_plan_data_has_words_of_its_own() -> None:
     for kind, rules in {
         Plan: _PLAN,
         Input: _INPUT,
-        Work: work.RULES,
-        Approval: approval.RULES,
-        Param: work.param_rules(PLAIN),
+        **_RULES,
+        Param: inputs.param_rules(PLAIN),
         GuardUse: work.GUARD,
         ToolUse: tools.RULES,
+        Until: work.until_rules(PLAIN),
+        Child: control.child_rules(NO_CALL, NO_CALL, ""),
     }.items():
         assert {f.name for f in dataclasses.fields(kind)} == set(rules), kind.__name__
 
