@@ -44,6 +44,7 @@ DECIDED = {
     "reject": "rejected",
     "retry": "sent to run again",
     "edit": "given another value",
+    "answer": "answered",
     "abort": "run aborted",
 }
 """What a person's decision did to a stage."""

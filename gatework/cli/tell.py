@@ -39,6 +39,12 @@ _MARKS = {
     "effect.failed": ("$", "yellow"),
     "effect.unknown": ("$", "bold red"),
     "approval.by_rule": ("✔", "green"),
+    "way.taken": ("◆", "cyan"),
+    "round.begun": ("↻", "cyan"),
+    "child.started": ("▷", "cyan"),
+    "child.ended": ("◁", "green"),
+    "children.gathered": ("✔", "green"),
+    "run.undoing": ("↺", "yellow"),
     "gate.opened": ("?", "bold yellow"),
     "notice.delivered": ("✉", "green"),
     "notice.failed": ("✉", "yellow"),
@@ -69,6 +75,13 @@ _SAYS = {
     "effect.refused": "effect {tool} was refused",
     "effect.failed": "effect {tool} did not happen",
     "approval.by_rule": "approved by the rule of the plan: {reason}",
+    "way.taken": "takes the way {way}{because}",
+    "value.joined": "gives on what was given",
+    "round.begun": "round {round}",
+    "pause.ended": "the pause is over",
+    "child.started": "run {child} of {child_workflow} is to be under way",
+    "children.gathered": "all its runs have ended",
+    "run.undoing": "is to end {outcome}{who}{note}{because}; first is undone: {undoes}",
     "notice.delivered": "{told} told",
     "notice.failed": "{told} not told on try {try}: {reason}",
     "notice.given_up": "{told} not told: {reason}",
@@ -81,6 +94,8 @@ _SAYS = {
 }
 _ASKS = {
     "approval": "to approve it",
+    "question": "to answer it",
+    "spent": "because its rounds are spent",
     "escalated": "to look at what a guard escalated",
     "blocked": "because it was blocked",
     "exhausted": "because its attempts are spent",
@@ -150,6 +165,8 @@ class Printed:
 def _line(event: LogEvent, started: datetime, width: int, screen: Console, *, goes_on: bool = False) -> Text:
     mark, style = _MARKS.get(event.name, ("·", "dim"))
     said = Text("goes on with what it was told" if goes_on else words(event))
+    if event.name == "child.ended" and event.level > logging.INFO:
+        style = "yellow"
     if event.name == "run.ended":
         outcome = str(event.fields.get("outcome"))
         mark, style = ("■" if outcome == "completed" else "✖"), STYLES.get(outcome, "red")
@@ -202,6 +219,9 @@ def words(event: LogEvent) -> str:
             return f"nobody knows whether {fields.get('tool', 'its effect')} happened"
         case "gate.opened":
             return _opened(fields, _tool_of(event))
+        case "child.ended":
+            why = _after(": ", fields, "reason") if fields["outcome"] != "completed" else ""
+            return f"run {fields.get('child', '')} {fields['outcome'].replace('_', ' ')}{why}"
         case "decision.taken":
             did = DECIDED.get(fields["action"], fields["action"])
             return f"{did}{_who(fields)}{_after(': ', fields, 'note')}"

@@ -5,6 +5,7 @@ gets records whose fields are attributes. `configure` is for processes of our ow
 """
 
 from gatework.logs.configure import configure
-from gatework.logs.vocabulary import EVENTS, FIELDS, LogEvent
+from gatework.logs.fields import FIELDS
+from gatework.logs.vocabulary import EVENTS, LogEvent
 
 __all__ = ["EVENTS", "FIELDS", "LogEvent", "configure"]

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from gatework.canonical import Json
 from gatework.gates import asked_at, waits
 from gatework.ledger import Entry
+from gatework.logs.onward import identity, onward, short_digest
 from gatework.logs.vocabulary import LOUD, PASSED, LogEvent, Value
 from gatework.plan import Node, Plan, Work
 from gatework.state import Receipt
 
 Fields = Mapping[str, Value]
 
-_HEX = re.compile(r"[0-9a-f]{12,64}")
 _FIELD = re.compile(r"[\w ]{1,200} field (?P<field>[\w.\[\]]{1,200}): ")
 """How a `ContractError` begins that was found at a field."""
 _TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -30,21 +30,10 @@ def told(entries: Sequence[Entry], plan: Plan | None) -> Iterator[LogEvent]:
     same step, or it was retried.
     """
     for position, entry in enumerate(entries):
-        following = entries[position + 1].receipt.kind if position + 1 < len(entries) else ""
-        yield from _events(entry, plan, retried=following != "asked")
+        yield from _events(entry, plan, entries[position + 1].receipt if position + 1 < len(entries) else None)
 
 
-def short_digest(digest: object) -> str:
-    """A digest as logs have it; empty for what is none."""
-    return digest[:12] if isinstance(digest, str) and _HEX.fullmatch(digest) else ""
-
-
-def identity(by: str) -> str:
-    """How surely it is known who somebody was."""
-    return "claimed" if by else "none"
-
-
-def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEvent]:
+def _events(entry: Entry, plan: Plan | None, following: Receipt | None) -> Iterator[LogEvent]:
     receipt = entry.receipt
     place: Fields = {"stage": receipt.node, "receipt": entry.sequence}
     match receipt.kind:
@@ -52,11 +41,13 @@ def _events(entry: Entry, plan: Plan | None, *, retried: bool) -> Iterator[LogEv
             began = {**place, "digest": short_digest(receipt.output), "label": receipt.label}
             yield LogEvent.of("run.begun", began, at=entry.at)
         case "output" | "stopped" | "refused" | "failed":
-            yield from _Attempt(entry).events(retried=retried)
+            yield from _Attempt(entry).events(following)
         case "suspended":
             yield from _Attempt(entry).stood_still()
         case "acting" | "acted":
             yield _called(entry)
+        case "chose" | "joined" | "round" | "waited" | "called" | "returned" | "gathered" | "undoing":
+            yield onward(entry, plan)
         case "approved":
             approved = {**place, "digest": short_digest(receipt.output), "reason": receipt.reason}
             yield LogEvent.of("approval.by_rule", approved, at=entry.at)
@@ -118,20 +109,28 @@ class _Attempt:
         self._place: Fields = {"stage": receipt.node, "attempt": receipt.attempt, "receipt": entry.sequence}
         self._digest = short_digest(receipt.output)
 
-    def events(self, *, retried: bool) -> Iterator[LogEvent]:
+    def events(self, following: Receipt | None) -> Iterator[LogEvent]:
         receipt = self._receipt
+        next_ = "" if following is None else following.kind
+        spent = following is not None and (next_, following.action) == ("asked", "spent")
         yield from self._refused()
         yield from self._verdicts()
+        if receipt.kind == "output" and (next_ == "round" or spent):
+            return  # the end of a loop gives nothing of its own: it goes round again, or a person is asked
+        given_up = receipt.action == "accepted"
         word = next((word for word in _WORST if any(given.verdict == word for given in receipt.verdicts)), "")
+        word = "" if given_up else word
         against = [given.reason for given in receipt.verdicts if given.verdict == word]
-        reason = receipt.reason or "; ".join(against)
+        reason = receipt.reason or ("" if given_up else "; ".join(against))
         yield self._what_came(word, {**_spent(receipt.how), "reason": reason})
-        if retried and (receipt.kind in ("refused", "failed") or (receipt.kind == "output" and word == "retry")):
+        if next_ != "asked" and (
+            receipt.kind in ("refused", "failed") or (receipt.kind == "output" and word == "retry")
+        ):
             yield self._event("stage.retried", {"attempt": receipt.attempt + 1, "reason": reason})
 
     def _what_came(self, word: str, more: Fields) -> LogEvent:
         receipt = self._receipt
-        match receipt.kind, receipt.action or word:
+        match receipt.kind, word if receipt.kind == "output" else receipt.action or word:
             case "stopped", why:
                 return self._event("stage.stopped", {"digest": short_digest(receipt.inputs), "why": why, **more})
             case "failed", why:
@@ -228,7 +227,7 @@ def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
         "digest": short_digest(receipt.evidence),
         "reason": receipt.reason,
     }
-    planned = receipt.action in ("approval", "call", "escalated")
+    planned = receipt.action in ("approval", "question", "call", "escalated")
     return LogEvent.of("gate.opened", fields, at=entry.at, level=0 if planned else LOUD)
 
 

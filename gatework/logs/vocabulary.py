@@ -208,6 +208,48 @@ EVENTS: Mapping[str, Kind] = {
         sources=("receipt",),
         fields=("stage", "receipt", "digest", "reason"),
     ),
+    "way.taken": Kind(
+        says="A choice took one of its ways; the others are passed over.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt", "way", "reason"),
+    ),
+    "value.joined": Kind(
+        says="What a way gave, or a run side by side, is given on.",
+        level=DEBUG,
+        sources=("receipt",),
+        fields=("stage", "receipt", "digest", "label"),
+    ),
+    "round.begun": Kind(
+        says="A round of a loop began. The digest is that of what it starts from.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt", "round", "digest", "label"),
+    ),
+    "pause.ended": Kind(
+        says="The time of a pause is over.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt"),
+    ),
+    "child.started": Kind(
+        says="A child run is to be under way.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "attempt", "receipt", "child", "child_workflow", "child_plan"),
+    ),
+    "child.ended": Kind(
+        says="A child run came to its end. The digest is that of what it gave. A warning where it gave nothing.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "attempt", "receipt", "child", "outcome", "digest", "label", "reason", "child_run", "ledger"),
+    ),
+    "children.gathered": Kind(
+        says="All child runs of a place have ended, and the run goes on with what they gave.",
+        level=INFO,
+        sources=("receipt",),
+        fields=("stage", "receipt", "digest", "label"),
+    ),
     "gate.opened": Kind(
         says="The run waits for a person. The digest is that of all that is shown. A warning unless it was planned.",
         level=INFO,
@@ -274,6 +316,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("history",),
         fields=("by", "identity", "note"),
     ),
+    "run.undoing": Kind(
+        says="The run is to end without having completed: what can be undone is, the last first.",
+        level=WARNING,
+        sources=("receipt",),
+        fields=("stage", "receipt", "outcome", "by", "identity", "note", "reason", "undoes"),
+    ),
     "run.ended": Kind(
         says="The run ended. A warning where it expired, was cancelled, terminated or failed.",
         level=INFO,
@@ -286,54 +334,6 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("stage", "attempt", "of", "value"),
     ),
-}
-
-FIELDS: Mapping[str, str] = {
-    "time": "UTC, ISO 8601: when it was written; in `gatework logs`, when it happened.",
-    "level": "`debug`, `info`, `warning` or `error`.",
-    "event": "The name of the event.",
-    "run": "Temporal's workflow id.",
-    "run_id": "Temporal's run id.",
-    "workflow": "The workflow's name.",
-    "plan": "Digest of the plan that the run is held to.",
-    "stage": "The place in the plan: a stage, an endorsement, an approval, or the input.",
-    "attempt": "Counts the attempts of a stage in a run, as the ledger does; for `stage.retried` the one to come.",
-    "try": "Counts Temporal's tries of one attempt: above 1, the code broke or the worker died before.",
-    "receipt": "Place in the ledger. With `run_id` it names what was decided; a repeated line has the same.",
-    "digest": "Of what the event is about.",
-    "label": "`plain`, `untrusted`, `endorsed` or `approved`.",
-    "guard": "The guard's name.",
-    "guards": "How many guards passed.",
-    "verdict": "`pass`, `retry`, `block` or `escalate`; of several the one that counts.",
-    "reason": "Why, in the words of the code, shortened. It may quote.",
-    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout` for a failure; the verdict for a "
-    "stage that was stopped.",
-    "field": "Dotted path of the field that broke the contract.",
-    "error": "Type of the exception.",
-    "stack": "Files, lines and types of exceptions; never their messages.",
-    "model_calls": "Calls of the model in this attempt.",
-    "tokens": "Tokens read and written in this attempt.",
-    "tool_calls": "Calls of tools in this attempt.",
-    "calls": "How many calls it waits for.",
-    "tool": "The tool's name; left out where the plan grants none of that name.",
-    "key": "The effect's key.",
-    "gate": "Counts the gates of a run.",
-    "asks": "`approval`, `call`, `escalated`, `blocked`, `exhausted`, `failed` or `unknown`.",
-    "role": "Who may answer.",
-    "notice": "The id of a message, the same for each try: its `webhook-id`.",
-    "until": "When the gate expires: UTC, ISO 8601.",
-    "shown": "`name:digest` of each value that is shown.",
-    "action": "`approve`, `reject`, `retry`, `edit` or `abort`.",
-    "by": "The name that was given.",
-    "identity": "How surely it is known who that was: `none`, no name was given; `claimed`, nobody proved it; "
-    "`authenticated`, by the server's word; `signed`, with their key. See [identity.md](identity.md).",
-    "note": "What the person wrote, shortened.",
-    "value": "Digest of a value; for `value.seen` the value itself.",
-    "outcome": "`completed`, `rejected`, `aborted`, `expired`, `cancelled`, `terminated`, `timed_out` or `failed`.",
-    "from_run": "Run id of the run before.",
-    "from_plan": "Digest of the plan that the run was held to.",
-    "to_plan": "Digest of the plan that it is held to from then on.",
-    "of": "Which value: `input NAME`, `output` or `error`.",
 }
 
 
@@ -358,7 +358,10 @@ class LogEvent:
         return cls(name=name, level=level or EVENTS[name].level, fields=kept, at=at, live=live)
 
 
-QUIET = frozenset({"begun", "output", "stopped", "refused", "suspended", "acting", "approved", "decided"})
+QUIET = frozenset(
+    {"begun", "output", "stopped", "refused", "suspended", "acting", "approved", "decided"}
+    | {"chose", "joined", "round", "waited", "called", "gathered"}
+)
 """Kinds of receipts of which no event is a warning: where only warnings are wanted, nobody need look at them."""
 
 PASSED = DEBUG

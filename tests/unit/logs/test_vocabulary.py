@@ -6,7 +6,8 @@ import logging
 import re
 from pathlib import Path
 
-from gatework.logs.vocabulary import ALWAYS, EVENTS, FIELDS
+from gatework.logs.fields import FIELDS
+from gatework.logs.vocabulary import ALWAYS, EVENTS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "logs.md"
 LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}

@@ -1,0 +1,62 @@
+"""The names of the fields of log events: stable, documented in docs/logs.md, pinned by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FIELDS: Mapping[str, str] = {
+    "time": "UTC, ISO 8601: when it was written; in `gatework logs`, when it happened.",
+    "level": "`debug`, `info`, `warning` or `error`.",
+    "event": "The name of the event.",
+    "run": "Temporal's workflow id.",
+    "run_id": "Temporal's run id.",
+    "workflow": "The workflow's name.",
+    "plan": "Digest of the plan that the run is held to.",
+    "stage": "The place in the plan: a stage, an endorsement, an approval, or the input.",
+    "attempt": "Counts the attempts of a stage in a run, as the ledger does; for `stage.retried` the one to come.",
+    "try": "Counts Temporal's tries of one attempt: above 1, the code broke or the worker died before.",
+    "receipt": "Place in the ledger. With `run_id` it names what was decided; a repeated line has the same.",
+    "digest": "Of what the event is about.",
+    "label": "`plain`, `untrusted`, `endorsed` or `approved`.",
+    "guard": "The guard's name.",
+    "guards": "How many guards passed.",
+    "verdict": "`pass`, `retry`, `block` or `escalate`; of several the one that counts.",
+    "reason": "Why, in the words of the code, shortened. It may quote.",
+    "why": "`guard`, `contract`, `order` for an output; `error`, `timeout` for a failure; the verdict for a "
+    "stage that was stopped.",
+    "field": "Dotted path of the field that broke the contract.",
+    "error": "Type of the exception.",
+    "stack": "Files, lines and types of exceptions; never their messages.",
+    "model_calls": "Calls of the model in this attempt.",
+    "tokens": "Tokens read and written in this attempt.",
+    "tool_calls": "Calls of tools in this attempt.",
+    "calls": "How many calls it waits for.",
+    "tool": "The tool's name; left out where the plan grants none of that name.",
+    "key": "The effect's key.",
+    "gate": "Counts the gates of a run.",
+    "asks": "`approval`, `question`, `call`, `escalated`, `blocked`, `spent`, `exhausted`, `failed` or `unknown`.",
+    "role": "Who may answer.",
+    "notice": "The id of a message, the same for each try: its `webhook-id`.",
+    "until": "When the gate expires: UTC, ISO 8601.",
+    "shown": "`name:digest` of each value that is shown.",
+    "action": "`approve`, `reject`, `retry`, `edit`, `answer` or `abort`.",
+    "by": "The name that was given.",
+    "identity": "How surely it is known who that was: `none`, no name was given; `claimed`, nobody proved it; "
+    "`authenticated`, by the server's word; `signed`, with their key. See [identity.md](identity.md).",
+    "note": "What the person wrote, shortened.",
+    "value": "Digest of a value; for `value.seen` the value itself.",
+    "outcome": "`completed`, `rejected`, `aborted`, `expired`, `cancelled`, `terminated`, `timed_out` or `failed`; "
+    "of a child run that took back what it had done, `undone`.",
+    "way": "The way that was taken: the tag of the value, or `then` or `otherwise`; a number where no plan is at hand.",
+    "round": "Counts the rounds of a loop.",
+    "child": "Counts the child runs of a place; the end of the id of its run.",
+    "child_workflow": "The workflow of a child run.",
+    "child_plan": "Digest of the plan that a child run is held to.",
+    "child_run": "Temporal's run id of a child run.",
+    "ledger": "Digest of the last entry of a child run's ledger.",
+    "undoes": "What is undone, in order.",
+    "from_run": "Run id of the run before.",
+    "from_plan": "Digest of the plan that the run was held to.",
+    "to_plan": "Digest of the plan that it is held to from then on.",
+    "of": "Which value: `input NAME`, `output` or `error`.",
+}
