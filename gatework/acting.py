@@ -20,7 +20,7 @@ from gatework.document import Desk, named_in
 from gatework.errors import GateworkError, NotDone, PinError
 from gatework.events import Acted, ActedOutcome
 from gatework.logs.emit import Fields, say, say_broke
-from gatework.logs.story import short_digest
+from gatework.logs.onward import short_digest
 from gatework.logs.text import place_of
 from gatework.plan import ToolUse
 from gatework.secret import Secret, masked, resolved, shows

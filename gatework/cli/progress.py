@@ -20,7 +20,7 @@ from gatework.cli import render
 from gatework.cli.output import clean, console, dump
 
 if TYPE_CHECKING:
-    from gatework.temporal.progress import NodeProgress
+    from gatework.temporal.standing import NodeProgress
     from gatework.temporal.watching import Seen
 
 SILENT = {

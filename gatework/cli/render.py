@@ -20,7 +20,8 @@ from gatework.cli.output import clean
 if TYPE_CHECKING:
     from gatework.ledger import Entry
     from gatework.state import Receipt
-    from gatework.temporal.progress import NodeProgress, Progress, Said, Waiting
+    from gatework.temporal.progress import Progress, Said, Waiting
+    from gatework.temporal.standing import NodeProgress
 
 MARKS = {"done": "✔", "running": "▶", "waiting": "?", "skipped": " ", "ahead": "·"}
 STYLES = {

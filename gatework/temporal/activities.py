@@ -19,7 +19,7 @@ from gatework.events import Acted, Failed, Finished, Given, Result
 from gatework.judging import Judges
 from gatework.library import Known, Library
 from gatework.logs import emit
-from gatework.logs.story import short_digest
+from gatework.logs.onward import short_digest
 from gatework.models.question import Model
 from gatework.perform import perform
 from gatework.store import Store

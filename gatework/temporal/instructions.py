@@ -12,10 +12,11 @@ _UNSEEN = "the number at the end of the query `evidence`"
 _SURE = ("authenticated", "signed")
 
 
-def instructions(waiting: Waiting, shown: Callable[[str], str], *, whole: bool) -> Iterator[str]:
+def instructions(waiting: Waiting, shown: Callable[[str], str], *, whole: bool, undoing: bool = False) -> Iterator[str]:
     """What each update that is allowed does, and what to type; `shown` makes a name fit.
 
-    `whole`: whether all that is decided on stands beside it. Only then does the number.
+    `whole`: whether all that is decided on stands beside it. Only then does the number. `undoing`: whether the run is
+    ending, and takes back what it did.
     """
     place, node, tool = shown(waiting.place), shown(waiting.node), shown(waiting.tool)
     number = f"**{waiting.number}**" if whole else _UNSEEN
@@ -30,6 +31,10 @@ def instructions(waiting: Waiting, shown: Callable[[str], str], *, whole: bool) 
                 yield f"`reject` with {_why(identity)}: {said}"
             case "reject":
                 yield f"`reject` with {_why(identity)}: the run ends"
+            case "answer":
+                yield f"`answer` with JSON, as below{_value(identity, 'answer') if identity in _SURE else ''}"
+            case "retry" if waiting.kind == "spent":
+                yield f"`retry` with {_note(identity)}: as many rounds again"
             case "retry" if waiting.kind == "unknown":
                 # A plain retry, sent twice, could repeat the effect.
                 yield f"`retry` with {number}, once you know that it did not happen{_signed(identity, 'retry')}"
@@ -41,7 +46,8 @@ def instructions(waiting: Waiting, shown: Callable[[str], str], *, whole: bool) 
                 yield f"`edit` with a corrected {place} as JSON{_value(identity)}"
             case "abort":
                 why = f"with {_why(identity)}" if identity != "none" else "with the reason, or nothing"
-                yield f"`abort` {why}: the run ends{', without the call' if call else ''}"
+                ends = f"{node} stays undone, and what is left is undone" if undoing else "the run ends"
+                yield f"`abort` {why}: {ends}{', without the call' if call else ''}"
 
 
 def _approve(waiting: Waiting, number: str) -> str:
@@ -62,6 +68,8 @@ def _digits(waiting: Waiting, number: str) -> str:
 def _let(waiting: Waiting, node: str, tool: str) -> str:
     if waiting.kind == "call":
         return f": {tool} is called once, with exactly the arguments below"
+    if waiting.kind == "spent":
+        return ": it is taken as it is"
     return f": {node} runs on exactly these inputs" if waiting.before else ""
 
 
@@ -84,5 +92,5 @@ def _note(identity: Identity) -> str:
     return f"a note for the model, or nothing{_signed(identity, 'retry')}"
 
 
-def _value(identity: Identity) -> str:
-    return ' and your name, `{"value": …, "by": "your name"}`' if identity == "claimed" else _signed(identity, "edit")
+def _value(identity: Identity, action: str = "edit") -> str:
+    return ' and your name, `{"value": …, "by": "your name"}`' if identity == "claimed" else _signed(identity, action)

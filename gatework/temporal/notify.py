@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, is
 from gatework import notify, wire
 from gatework.errors import ContractError, GateworkError, OrderError
 from gatework.logs import emit
-from gatework.logs.story import short_digest
+from gatework.logs.onward import short_digest
 from gatework.logs.vocabulary import LOUD, LogEvent
 from gatework.notify import NotDelivered, Notice, Where
 from gatework.plan import Plan

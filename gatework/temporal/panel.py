@@ -17,7 +17,8 @@ from urllib.parse import quote
 from gatework.canonical import Json
 from gatework.temporal.instructions import instructions
 from gatework.temporal.markdown import fenced, lines_of, on_one_line
-from gatework.temporal.progress import NodeProgress, Progress, Said, Waiting, asked, called
+from gatework.temporal.progress import Progress, Said, Waiting, asked, called
+from gatework.temporal.standing import NodeProgress
 
 T = TypeVar("T")
 
@@ -36,6 +37,9 @@ _LINES = 16
 _MARKS = {"done": "✔", "running": "▶", "waiting": "▶", "skipped": " ", "ahead": "–"}
 _VERDICTS = {"pass": "✔", "retry": "sends it back", "block": "blocks", "escalate": "asks"}
 _KNOWN = {"none": "nobody said who", "claimed": "as claimed", "authenticated": "authenticated", "signed": "signed"}
+_INDENT = "·\u00a0"
+_UNCOUNTED = ("choose", "when", "loop", "until", "undo")
+_ENDING = {"cancelled": "cancelled", "aborted": "aborted", "rejected": "rejected", "expired": "not answered in time"}
 _PAD = "\u2003"
 """Tables of the UI have no padding."""
 _CUT = "**Not all of the evidence fits here: under Queries, run `evidence` for all of it, with the number at its end.**"
@@ -158,21 +162,30 @@ class _Page:
             self.whole = self.whole and not waiting.cut
             parts = [self._head(waiting), self._how(waiting), *([] if self.whole else [_CUT]), *evidence]
         link = f"[{on_one_line(progress.linked)}]({progress.link})" if progress.link else ""
-        return "\n\n".join(filter(None, [*parts, *self._ruled(), self._table(progress.nodes), link]))
+        parts += [self._undoing(), *self._ruled(), self._under_way(), self._table(progress.shown), link]
+        return "\n\n".join(filter(None, parts))
 
     def _standing(self) -> str:
         progress = self._progress
-        done = sum(node.status == "done" for node in progress.nodes)
         reason = f": {self._beside(progress.reason)}" if progress.reason else ""
-        head = f"### {progress.status.capitalize()}{reason}\n{done} of {len(progress.nodes)} stages done."
+        status = "Undoing" if progress.undoing else progress.status.capitalize()
+        head = f"### {status}{reason}\n{self._done()}"
         return f"{head}{self._note()}"
 
+    def _done(self) -> str:
+        """How far the run is; nobody counts what only says where it goes."""
+        counted = [node for node in self._progress.shown if node.kind not in _UNCOUNTED]
+        done = sum(node.status == "done" for node in counted)
+        place = self._progress.stage
+        most = "at most " if "at most" in place else ""
+        total = place.rpartition(" ")[2] if place else str(len(counted))
+        return f"{done} of {most}{total} stages done."
+
     def _head(self, waiting: Waiting) -> str:
-        nodes = self._progress.nodes
-        position = next(i for i, node in enumerate(nodes, start=1) if node.name == waiting.node)
-        stage = f"stage {position} of {len(nodes)}"
+        stage = waiting.stage or f"stage of {len(self._progress.nodes)}"
         title = self._beside(waiting.title, max(self._size.beside, 80))
-        said = f"approve {stage}, {title}" if title else f"{asked(waiting, _name)}, {stage}"
+        verb = "answer" if waiting.kind == "question" else "approve"
+        said = f"{verb} {stage}, {title}" if title else f"{asked(waiting, _name)}, {stage}"
         return f"### NEEDS YOU ({_name(waiting.role)}): {said}{self._note()}"
 
     def _note(self) -> str:
@@ -185,9 +198,23 @@ class _Page:
         then = f"{_name(waiting.otherwise)} is asked" if waiting.otherwise else "the run ends"
         # Without the empty line the renderer sees no list.
         lines = [f"**More Actions → Send an Update**, until {until} UTC, then {then}:", ""]
-        lines += [f"- {way}" for way in instructions(waiting, _name, whole=self.whole)]
+        undoing = self._progress.undoing is not None
+        lines += [f"- {way}" for way in instructions(waiting, _name, whole=self.whole, undoing=undoing)]
         who = " ".join(self._who(waiting))
-        return "\n".join([*lines, "", who] if who else lines)
+        parts = ["\n".join(lines), *([self._form(waiting)] if waiting.kind == "question" else []), who]
+        return "\n\n".join(filter(None, parts))
+
+    def _form(self, waiting: Waiting) -> str:
+        """What an answer looks like: an example, and what each field takes."""
+        named: Json = {"value": waiting.example, "by": "your name"}
+        answer = named if waiting.identity == "claimed" else waiting.example
+        text = json.dumps(answer, ensure_ascii=False, indent=1)
+        takes = [
+            (f"{_name(name)}: " if name else "") + _shortened(said, 80)
+            for name, said in list(waiting.fields.items())[: self._size.most]
+        ]
+        lines = [line for each in text.split("\n")[: self._size.lines * 2] for line in lines_of(each)]
+        return f"{'; '.join(takes)}. An answer looks like this:\n\n{fenced(lines)}"
 
     def _who(self, waiting: Waiting) -> Iterator[str]:
         """Who has approved, and who may not."""
@@ -208,7 +235,7 @@ class _Page:
         """Why a person is asked, with the guard that said so where one did."""
         by = {said.reason: said for said in reversed(waiting.guards) if said.verdict != "pass"}
         lines = []
-        for reason in self._first(waiting.reasons):
+        for reason in self._first([why for why in waiting.reasons if why != waiting.title]):
             said = by.get(reason)
             who = f"{_name(said.guard)} {_VERDICTS[said.verdict]}: " if said else ""
             lines.append(who + self._inline(reason, self._size.longest))
@@ -276,6 +303,35 @@ class _Page:
         if ruled:
             yield "; ".join(f"{_name(one.node)} was approved by rule: {self._beside(one.rule)}" for one in ruled)
 
+    def _undoing(self) -> str:
+        """Why the run is ending, and what is still to be undone."""
+        undoing = self._progress.undoing
+        if undoing is None:
+            return ""
+        by = f" by {self._beside(undoing.by, 40)}" if undoing.by else ""
+        at = f" at {_name(undoing.node)}" if undoing.node else ""
+        why = f": {self._beside(undoing.reason)}" if undoing.reason else ""
+        left = ", ".join(map(_name, undoing.left[: self._size.most]))
+        ended = _ENDING.get(undoing.outcome, "ended")
+        return f"The run was {ended}{at}{by}{why}. Before it ends, this is undone in turn: {left}."
+
+    def _under_way(self) -> str:
+        """What became of child runs so far, or until when a pause lasts."""
+        at = next((node for node in self._progress.shown if node.status in ("running", "waiting")), None)
+        if at is None:
+            return ""
+        if at.kind == "pause" and self._progress.until:
+            return f"{_name(at.name)} waits until {self._progress.until[:16].replace('T', ' ')} UTC."
+        if at.children is None:
+            return ""
+        runs = at.children
+        to_come = runs.total - runs.completed - runs.failed - runs.running
+        counts = {"done": runs.completed, "under way": runs.running, "failed": runs.failed, "to come": to_come}
+        said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        link = self._progress.children_link
+        listed = f" [Look at them, and at those that wait for somebody]({link})." if link else ""
+        return f"{_name(at.name)} has {runs.total} child runs: {said or 'none'}.{listed}"
+
     def _table(self, nodes: Sequence[NodeProgress]) -> str:
         if self._size.table == 3:
             counts = {status: sum(node.status == status for node in nodes) for status in _MARKS}
@@ -283,7 +339,8 @@ class _Page:
         room = (40, 20, 0)[self._size.table]
         head = f"| stage{_PAD} | {_PAD} | attempt{_PAD} |" + (" result |" if room else "")
         rows = [
-            f"| {_name(node.name)}{_PAD} | {_MARKS[node.status]}\u00a0{_state(node)}{_PAD} "
+            f"| {_INDENT * min(node.depth, 4)}{_name(node.name)}{_PAD} "
+            f"| {_MARKS[node.status]}\u00a0{_state(node)}{_PAD} "
             f"| {node.attempts or ''}{_PAD} |" + (f" {self._beside(node.result, room)} |" if room else "")
             for node in nodes
         ]
@@ -339,7 +396,8 @@ def _is_cell(path: Iterable[str], text: str) -> bool:
 
 def _state(node: NodeProgress) -> str:
     by_hand = ", by a person" if node.by_hand else ""
-    return f"{node.status}{by_hand}" + (f", {_name(node.calling)}" if node.calling else "")
+    round = f", round {node.round}" if node.round > 1 else ""
+    return f"{node.status}{by_hand}{round}" + (f", {_name(node.calling)}" if node.calling else "")
 
 
 def _name(name: str) -> str:

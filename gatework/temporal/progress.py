@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import json
-import unicodedata
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from gatework import titles
+from gatework import course, form
 from gatework.canonical import Json
 from gatework.events import Action, Given, OutcomeKind
 from gatework.identity import held_off
 from gatework.ledger import Entry, length
-from gatework.plan import Approval, Identity, Node, Plan, Question
+from gatework.plan import Approval, Identity, Plan, Question
 from gatework.state import ALLOWED, Gate, GateKind, State, Vote
+from gatework.temporal.inbrief import title
+from gatework.temporal.standing import NodeProgress, Undoing, node_progress, stage_of, undoing
 from gatework.verdict import Word
-from gatework.ways import passed_over
-
-NodeStatus = Literal["done", "running", "waiting", "skipped", "ahead"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodeProgress:
-    """Where one node of the plan stands."""
-
-    name: str
-    kind: str
-    """`stage`, `endorse` or `approve`."""
-    status: NodeStatus
-    attempts: int
-    label: str
-    by_hand: bool = False
-    calling: str = ""
-    """The tool whose call it waits for."""
-    result: str = ""
-    """The beginning of what it came to: the first texts and numbers of its value, or who approved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +86,20 @@ class Waiting:
     """Whether `approve` may be sent without the number."""
     cut: bool = False
     """Whether not all of this fits on the panel, which then shows no number."""
+    example: Json = None
+    """What an answer looks like, where a person is asked for a value."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """What each field of the answer takes."""
+    stage: str = ""
+    """Where the run stands, as people count: `stage 5 of 8`."""
     number: str
     """What `approve` takes from those who have seen all of the above."""
 
 
 _ASKS: Mapping[GateKind, str] = {
     "approval": "approve {node}",
+    "question": "answer {node}",
+    "spent": "the rounds of {node} are spent",
     "call": "let {node} call {tool}",
     "escalated": "a guard asks about {node}",
     "blocked": "{node} is blocked",
@@ -164,6 +153,19 @@ class Progress:
     """Where the UI lists what else there is to do, from any of its pages; empty where that is not known."""
     linked: str = ""
     """What is listed there."""
+    undoing: Undoing | None = None
+    """Set while the run takes back what it did, before it ends."""
+    until: str = ""
+    """When the pause is over in which the run stands, as UTC in ISO 8601; empty where that is not known."""
+    stage: str = ""
+    """How far it is, as people count: `stage 5 of 8`; of an end, the stage at which it came."""
+    children_link: str = ""
+    """Where the UI lists the child runs, from any of its pages; empty where that is not known."""
+
+    @property
+    def shown(self) -> tuple[NodeProgress, ...]:
+        """What a person is shown of the way: without what was passed over, and what only gives on."""
+        return tuple(node for node in self.nodes if node.status != "skipped" and not node.quiet)
 
 
 NOT_BEGUN = "The run has not begun yet; try again in a moment."
@@ -184,34 +186,36 @@ def fitting(values: Mapping[str, Json], first: str = "") -> dict[str, Json]:
     return {name: value for name, value in values.items() if name in kept}
 
 
-def progress(plan: Plan, state: State, ledger: Sequence[Entry] = (), *, expires: datetime | None = None) -> Progress:
-    """The progress of a run, from its state; who said what of it is in the ledger."""
+def progress(
+    plan: Plan,
+    state: State,
+    ledger: Sequence[Entry] = (),
+    *,
+    expires: datetime | None = None,
+    until: datetime | None = None,
+) -> Progress:
+    """The progress of a run, from its state; who said what of it is in the ledger.
+
+    `expires`: when the gate does that waits. `until`: when the pause is over in which the run stands.
+    """
     outcome, gate = state.outcome, state.gate
     automatic = tuple(_ruled(plan, state, ledger))
     by_rule = {ruled.node for ruled in automatic}
+    depth = course.depths(plan)
     return Progress(
         workflow=plan.name,
         plan=plan.digest,
         status=outcome.kind if outcome else "waiting" if gate else "running",
-        nodes=tuple(
-            NodeProgress(
-                name=node.name,
-                kind=node.kind,
-                status=_status(state, node, position),
-                attempts=state.attempts.get(node.name, 0),
-                label=plan.label(node.name),
-                by_hand=node.name in state.values and state.values[node.name].by_hand,
-                calling=state.pending[0].tool if state.pending and position == state.at else "",
-                result=_result(state, node, by_rule),
-            )
-            for position, node in enumerate(plan.nodes)
-        ),
+        nodes=tuple(node_progress(plan, state, position, by_rule, depth) for position in range(len(plan.steps))),
         waiting=_waiting(plan, state, gate, ledger, expires) if gate else None,
         reason=outcome.reason if outcome else "",
         receipts=length(ledger),
         head=ledger[-1].digest if ledger else "",
         note=_doubt(state) if outcome and outcome.kind != "completed" else "",
         automatic=automatic,
+        undoing=undoing(state),
+        stage=stage_of(plan, plan.steps[min(state.at, len(plan.nodes) - 1)].name, state),
+        until=until.isoformat(timespec="seconds") if until else "",
     )
 
 
@@ -231,20 +235,11 @@ def not_begun(workflow: str) -> Progress:
     )
 
 
-def _status(state: State, node: Node, position: int) -> NodeStatus:
-    if node.name in state.values or node.name in state.marks:
-        return "done"
-    if passed_over(state, node) and position < state.at:
-        return "skipped"
-    if state.outcome is not None or position != state.at:
-        return "ahead"
-    return "waiting" if state.gate else "running"
-
-
 def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expires: datetime | None) -> Waiting:
     shown = evidence_of(state, gate)
     fits = fitting(shown, next(iter(shown), ""))
     node = plan.node(gate.node)
+    contract = plan.contracts.get(node.contract) if isinstance(node, Question) and gate.kind == "question" else None
     otherwise = node.otherwise if isinstance(node, Approval | Question) and not gate.handed_on else None
     return Waiting(
         gate=gate.id,
@@ -260,7 +255,7 @@ def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expi
         left_out=tuple(name for name in shown if name not in fits),
         before=gate.before,
         tool=gate.call.tool if gate.call else "",
-        title=_title(node, state) if isinstance(node, Approval) else "",
+        title=title(node, state) if gate.kind in ("approval", "question") else "",
         guards=tuple(_guards(plan, gate, ledger)),
         identity=gate.by.identity,
         quorum=gate.by.quorum,
@@ -269,6 +264,9 @@ def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expi
         handed_on=gate.handed_on,
         otherwise=otherwise.role if otherwise else "",
         click=gate.click,
+        example=form.example(contract) if contract is not None else None,
+        fields=dict(form.legend(contract)) if contract is not None else {},
+        stage=stage_of(plan, gate.node, state),
         number=gate.number,
     )
 
@@ -282,65 +280,6 @@ def evidence_of(state: State, gate: Gate) -> dict[str, Json]:
         # As at the gate: a name that no node has, so that no value takes the place of what is approved.
         shown = {called(gate.call.tool): gate.call.arguments, **shown}
     return shown
-
-
-# -- in a few words --------------------------------------------------------------------------------
-
-MAX_TITLE = 160
-_PART = 40
-"""Longest part of a title or a result that comes from a value."""
-_WORD = 16
-"""Longest word in a result: a cell of a table does not break it."""
-_PLAIN = frozenset("-_.,:/@+%#")
-
-
-def _title(node: Approval, state: State) -> str:
-    """The title with fields of the value. One that is more than a plain word stands in quotation marks, so that nobody
-    takes what a value says for what the plan says; one that is written from right to left, which would move the words
-    around it, is left to the evidence.
-    """
-    value = state.values[node.value.node].sealed.data
-    found = value if isinstance(value, dict) else {}
-    parts = {name: _part(found[name]) for name in titles.fields(node.title) if name in found} if node.title else {}
-    return _short(titles.filled(node.title, parts), MAX_TITLE)
-
-
-def _part(item: Json) -> str:
-    text = _short(item if isinstance(item, str) else json.dumps(item, ensure_ascii=False))
-    if any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text):
-        return "“…”"
-    if text and all(c.isalnum() or c in _PLAIN for c in text):
-        return text
-    inside = "".join("'" if c in '“”„‟"' else c for c in text)
-    return f"“{inside}”"
-
-
-def _result(state: State, node: Node, by_rule: Container[str]) -> str:
-    """What a node came to, as far as it fits into a cell of a table."""
-    held = state.values.get(node.name)
-    if held is None:
-        return ""
-    if isinstance(node, Approval):
-        return "by rule" if node.name in by_rule else _short(f"by {', '.join(held.by)}" if held.by else "by a person")
-    return _short(", ".join(_scalars(held.sealed.data)))
-
-
-def _scalars(value: Json) -> Iterator[str]:
-    """The first texts and numbers of a value, as many as may be shown."""
-    room = _PART
-    for item in value.values() if isinstance(value, dict) else (value,):
-        if room <= 0:
-            return
-        if isinstance(item, str | int | float) and not isinstance(item, bool) and item != "":
-            words = str(item)[: 4 * _PART].split()
-            text = " ".join(_short(word, _WORD) for word in words)
-            room -= len(text) + 2
-            yield text
-
-
-def _short(text: str, limit: int = _PART) -> str:
-    line = " ".join(text[: 4 * limit].split())
-    return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1].rstrip()}…"
 
 
 # -- from the ledger -------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 
 from gatework import canonical
-from gatework.logs.story import identity, short_digest, told
+from gatework.logs.onward import identity, short_digest
+from gatework.logs.story import told
 from gatework.logs.text import safe
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
 from gatework.temporal import notify, pin, recalling, resuming

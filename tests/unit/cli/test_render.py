@@ -15,7 +15,8 @@ from gatework.cli.output import console
 from gatework.errors import ContractError
 from gatework.events import Given
 from gatework.state import Receipt, Vote
-from gatework.temporal.progress import NodeProgress, Progress, Ruled, Said, Waiting
+from gatework.temporal.progress import Progress, Ruled, Said, Waiting
+from gatework.temporal.standing import NodeProgress
 from tests.unit.logs.test_text import HOSTILE
 
 MARK = "x; touch /evil '"

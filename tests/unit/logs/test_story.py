@@ -22,6 +22,7 @@ from gatework.logs.vocabulary import EVENTS, QUIET, LogEvent
 from gatework.state import Outcome, Receipt
 from gatework.testing import Driver
 from gatework.testing.factories import answered, approve, call, effect, failed, finished, plan_of, stage, tool
+from gatework.testing.paths import choose, join, loop, parallel, part, pause, question, until, way
 from tests.explorer.events import Menu, beginnings
 from tests.explorer.shapes import plans
 
@@ -32,6 +33,23 @@ GATED = plan_of(stage("read"), approve("agreed", "read"), stage("write", "agreed
 LARGE = Compare("gt", Ref("owed"), Const(100), "number")
 RULED = plan_of(stage("owed"), approve("agreed", "owed", when=LARGE), start=Label.ENDORSED)
 PAID = plan_of(effect("pay"), start=Label.ENDORSED)
+PICKED = plan_of(
+    choose("pick", "start", "left", ("right", "back")),
+    *way("pick", 0, stage("a")),
+    *way("pick", 1, stage("b")),
+    join("out", "pick", "a", "b"),
+)
+LOOPED = plan_of(loop("text", "start"), stage("better", "text", like="text"), until("good", "text", "better", rounds=2))
+ACCEPTED = plan_of(
+    loop("text", "start"),
+    stage("better", "text", like="text"),
+    until("good", "text", "better", rounds=1, spent="accept"),
+)
+PAUSED = plan_of(stage("read"), pause("cooled"), question("say", "read"))
+SIDES = plan_of(parallel("both", ["start"], ["start"]), part("one", "both", 0), part("two", "both", 1))
+UNDONE = plan_of(
+    effect("book", undo="unbook"), approve("agreed", "book"), start=Label.ENDORSED, undos=[stage("unbook", "book")]
+)
 LOOKED = plan_of(stage("read", tools=[tool("look", kind="tool", approver="ops")]))
 
 
@@ -131,6 +149,53 @@ STORIES: dict[str, tuple[Callable[[], Driver], list[str]]] = {
         lambda: Driver(GATED).begin().finish().edit("y"),
         ["run.begun", "output.accepted", "gate.opened", "decision.taken", "gate.opened"],
     ),
+    "a choice takes a way": (
+        lambda: Driver(PICKED).begin({"kind": "back"}).finish(),
+        ["run.begun", "way.taken", "output.accepted", "value.joined", "run.ended"],
+    ),
+    "a loop goes round, and ends": (
+        lambda: Driver(LOOPED).begin().finish("x").finish("x", "retry").finish("y").finish("y"),
+        [
+            "run.begun", "round.begun", "output.accepted", "verdict.given", "round.begun", "output.accepted",
+            "verdict.given", "output.accepted", "run.ended",
+        ],
+    ),
+    "the rounds of a loop are spent": (
+        lambda: Driver(LOOPED).begin().finish("x").finish("x", "retry").finish("y").finish("y", "retry"),
+        [
+            "run.begun", "round.begun", "output.accepted", "verdict.given", "round.begun", "output.accepted",
+            "verdict.given", "gate.opened",
+        ],
+    ),
+    "the rounds are spent, and the plan takes the last": (
+        lambda: Driver(ACCEPTED).begin().finish("x").finish("x", "retry"),
+        ["run.begun", "round.begun", "output.accepted", "verdict.given", "output.accepted", "run.ended"],
+    ),
+    "a pause ends, and a question is answered": (
+        lambda: Driver(PAUSED).begin().finish().elapse().answer({"yes": True}),
+        ["run.begun", "output.accepted", "pause.ended", "gate.opened", "decision.taken", "run.ended"],
+    ),
+    "two child runs end": (
+        lambda: Driver(SIDES).begin().returned(1).returned(0),
+        [
+            "run.begun", "child.started", "child.started", "child.ended", "child.ended", "children.gathered",
+            "value.joined", "value.joined", "run.ended",
+        ],
+    ),
+    "a child run fails": (
+        lambda: Driver(SIDES).begin().returned(1).returned(0, outcome="aborted", reason="too dear").decide("retry"),
+        [
+            "run.begun", "child.started", "child.started", "child.ended", "child.ended", "gate.opened",
+            "decision.taken", "child.started",
+        ],
+    ),
+    "what was done is undone": (
+        lambda: Driver(UNDONE).begin().suspend(call("book")).ended().finish().decide("abort").finish(),
+        [
+            "run.begun", "stage.suspended", "call.asked", "effect.done", "output.accepted", "gate.opened",
+            "decision.taken", "run.undoing", "output.accepted", "run.ended",
+        ],
+    ),
     "the run is cancelled while it would retry": (
         lambda: Driver(GUARDED).begin().finish("x", "retry").cancel(),
         ["run.begun", "verdict.given", "output.refused", "stage.retried", "run.ended"],
@@ -167,6 +232,9 @@ def test_steps_tell_what_the_whole_ledger_tells() -> None:
             event = chance.choice(list(menu.honest(state, due)))
         assert said == list(told(ledger, plan))
         seen |= {event.name for event in said}
+    for make, _ in STORIES.values():
+        driver = make()
+        seen |= {event.name for event in told(driver.ledger, driver.plan)}
     told_of = {name for name, kind in EVENTS.items() if "receipt" in kind.sources}
     assert told_of - seen == {"run.continued", "run.migrated", "run.resumed", "notice.given_up"}
 
@@ -178,6 +246,49 @@ def test_quiet_receipts_are_no_warnings() -> None:
         for entry in driver.ledger:
             loud = [event for event in told([entry], driver.plan) if event.level >= logging.WARNING and not event.live]
             assert not loud or entry.receipt.kind not in QUIET
+
+
+def test_way_is_told_by_its_name() -> None:
+    """The tags that lead there, where the plan is at hand; else its number."""
+    driver = Driver(PICKED).begin({"kind": "back"})
+    [taken] = events(driver, "way.taken")
+    assert (taken.fields["way"], taken.fields["reason"]) == ("right or back", "kind is back")
+    assert [event.fields["way"] for event in told(driver.ledger, None) if event.name == "way.taken"] == ["2"]
+
+
+def test_child_run_is_told_with_what_finds_it() -> None:
+    """Its number, which is the end of its id, the server's id of it, and the head of its ledger."""
+    driver = Driver(SIDES).begin().returned(1).returned(0, outcome="aborted", reason="too dear")
+    started, _ = events(driver, "child.started")
+    assert (started.fields["child"], started.fields["child_workflow"]) == (1, "both_0")
+    first, second = events(driver, "child.ended")
+    assert (first.fields["child"], first.fields["outcome"], first.level) == (2, "completed", logging.INFO)
+    assert first.fields["child_run"] == "run-1"
+    assert len(str(first.fields["ledger"])) == 12
+    assert (second.fields["reason"], second.level) == ("too dear", logging.WARNING)
+
+
+def test_undoing_says_why_and_what() -> None:
+    """How the run is to end, by whom, and what is undone in which order."""
+    driver = Driver(UNDONE).begin().suspend(call("book")).ended().finish().decide("abort", note="too dear", by="Ana")
+    [undoing] = events(driver, "run.undoing")
+    assert undoing.fields["undoes"] == ("unbook",)
+    assert (undoing.fields["outcome"], undoing.fields["by"], undoing.fields["note"]) == ("aborted", "Ana", "too dear")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"child": "SECRET", "run": "SECRET\n", "ledger": ["SECRET"], "workflow": "SECRET name", "plan": "SECRET"},
+        {"child": True, "run": 7, "round": "SECRET", "undo": "SECRET", "workflow": {"SECRET": 1}},
+        {"child": -(2**52), "undo": [{"a": "SECRET"}], "round": [1]},
+    ],
+)
+def test_where_a_run_goes_on_is_told_of_any_shape(how: dict[str, Json]) -> None:
+    """A ledger that somebody else wrote may say anything there: nothing breaks, and none of it is repeated."""
+    for kind in ("chose", "joined", "round", "waited", "called", "returned", "gathered", "undoing"):
+        entry = Entry.after(None, Receipt(kind=kind, node="pick", action="9" * 40, how=how), NOON)
+        assert "SECRET" not in repr(list(told([entry], PICKED))), kind
 
 
 def test_gate_says_who_may_answer_until_when() -> None:

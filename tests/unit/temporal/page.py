@@ -87,7 +87,8 @@ def honest(page: Page, progress: Progress) -> None:
     assert waits is not None
     assert page.tags <= TAGS, page.tags - TAGS
     (heading,) = page.headings
-    asked = r"approve stage \d+ of \d+, .+" if waits.title else r".+, stage \d+ of \d+"
+    stage = r"stage \d+ of (at most )?\d+"
+    asked = rf"(approve|answer) {stage}, .+" if waits.title else rf".+, {stage}"
     assert re.fullmatch(rf"NEEDS YOU \(finance\): {asked}", heading, re.DOTALL), heading
     assert page.lists == 1
     assert [code[0] for code in page.items] == list(waits.allowed)

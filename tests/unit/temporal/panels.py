@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from gatework.state import ALLOWED
 from gatework.temporal.panel import MAX_BYTES, MAX_ENCODED_BYTES
-from gatework.temporal.progress import NodeProgress, Progress, Waiting
+from gatework.temporal.progress import Progress, Waiting
+from gatework.temporal.standing import NodeProgress
 
 LINK = "./namespaces/default/workflows?query=ExecutionStatus%3D%22Running%22"
 
@@ -85,6 +87,7 @@ def progress_of(waits: Waiting | None, nodes: int = 3, **changes: Any) -> Progre
         NodeProgress(name=name, kind="stage", status="done", attempts=1, label="endorsed", result=result)
         for name in [*(f"stage_{n}" for n in range(nodes)), "agreed"]
     )
+    waits = replace(waits, stage=f"stage {nodes + 1} of {nodes + 1}") if waits else None
     fields: dict[str, Any] = {
         "workflow": "refund",
         "plan": "0" * 64,

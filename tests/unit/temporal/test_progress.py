@@ -15,7 +15,8 @@ from gatework.expr import Compare, Const, Ref
 from gatework.labels import Label
 from gatework.plan import By
 from gatework.state import Vote
-from gatework.temporal.progress import MAX_TITLE, Progress, Ruled, Waiting, fitting, progress
+from gatework.temporal.inbrief import MAX_TITLE
+from gatework.temporal.progress import Progress, Ruled, Waiting, fitting, progress
 from gatework.testing import Driver, rehearse
 from gatework.testing.factories import approve, decided, plan_of, sealed, stage
 
