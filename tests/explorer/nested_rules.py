@@ -157,7 +157,7 @@ class Rules:
         if not changed:
             return
         edited = isinstance(event, Decided) and event.action == "edit"
-        rounds = [receipt.node for receipt in receipts if receipt.kind == "round" and receipt.node in before.marks]
+        rounds = [n for n in before.marks if n in after.marks and after.marks[n] > before.marks[n] and self._is_loop(n)]
         if not edited:
             _hold(len(rounds) == 1, "only an edit and another round drop anything")
             self._round(rounds[0], before, after, changed)
@@ -167,6 +167,9 @@ class Rules:
                 _hold(
                     changed.isdisjoint(sources(self.plan, after, node)), f"{node.name} is not made of what was dropped"
                 )
+
+    def _is_loop(self, name: str) -> bool:
+        return isinstance(self.plan.node(name), Loop)
 
     def _round(self, loop: str, before: State, after: State, changed: set[str]) -> None:
         end = next(n for n in self.plan.nodes if isinstance(n, Work) and n.until and n.until.loop == loop)
@@ -210,6 +213,13 @@ class Rules:
             here = (after.at, after.attempts) == (before.at, before.attempts)
             _hold(event.child in before.running, "a child run comes to something that is under way")
             _hold(not (here and event.child in after.running), "a child run comes to one thing")
+            for number, branch in after.branches.items():
+                _hold(
+                    branch is before.branches.get(number) or number == event.child, "what a run came to stays its own"
+                )
+            came = after.branches.get(event.child)
+            said = event.outcome, event.output
+            _hold(came is None or not here or (came.outcome, came.held) == said, "a run came to what it says")
 
     def _gathered(self, before: State, event: Event, after: State, name: str) -> None:
         node = self.plan.node(name)
