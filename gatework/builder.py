@@ -18,8 +18,10 @@ from gatework import trace
 from gatework.canonical import Json
 from gatework.contract import Contract, JsonContract
 from gatework.errors import PlanError
+from gatework.expr import Ref
+from gatework.flow import private_nodes
 from gatework.labels import Label
-from gatework.plan import Arm, Choice, Input, Node, Param, Pause, Plan, Valued, Work
+from gatework.plan import Arm, Budget, Call, Choice, Input, Node, Param, Pause, Plan, Valued, Work
 from gatework.signature import Declared, caller, shown_path
 from gatework.trace import Traced
 
@@ -66,6 +68,11 @@ class Builder:
         self.nodes: list[Node] = []
         self._values: dict[str, Valued] = {}
         self.undos: list[Work] = []
+        self.parts: dict[str, Builder] = {}
+        """What runs side by side and is written in this plan, by the name of its workflow."""
+        self.workflows: dict[str, Any] = {}
+        """The workflows that the plan calls, and those that its parts do."""
+        self.result = ""
         self.lines: dict[str, str] = {}
         """Node name → `file:line` of its call."""
         self.acknowledged: list[str] = []
@@ -224,6 +231,16 @@ class Builder:
             where=self.here()[0],
         )
 
+    def calls(self, workflow: Any) -> None:
+        """Remember a workflow that is called. Raises `PlanError` where another has the name."""
+        known = self.workflows.setdefault(workflow.name, workflow)
+        root = self.plan_name.partition(".")[0]
+        if known is not workflow or workflow.name == root:
+            again = "calls itself" if workflow.name == root else f"calls two workflows named {workflow.name}"
+            raise PlanError(f"{root} {again}.", fix="Give each a name of its own.", where=self.here()[0])
+        if self.around is not None:
+            self.around.calls(workflow)
+
     def seal(self, sealed: Contract[Any] | JsonContract) -> str:
         """Keep a contract's schema in the plan; its digest."""
         self.contracts[sealed.digest] = sealed.schema
@@ -237,15 +254,51 @@ class Builder:
 
     # -- the plan ----------------------------------------------------------------------------------
 
-    def sealed(self, result: Traced, **more: Any) -> Plan:
-        """The plan as it was written down."""
-        return Plan(
+    def part(self, name: str) -> Builder:
+        """The builder of a part of this plan, which is written now."""
+        return Builder(f"{self.plan_name}.{name}", self.written, around=self)
+
+    def end(self, result: Traced) -> None:
+        """This is what the plan gives: nothing more is written."""
+        self.result = trace.ref_of(result).node
+        self.known(self.result)
+        if self.around is not None:
+            self.around.parts[self.plan_name] = self
+
+    def sealed(self, *, budget: Budget | None = None, private: Set[str] = frozenset()) -> Plan:
+        """The plan as it was written down. `private`: those of its inputs that must not leave."""
+        plan = Plan(
             name=self.plan_name,
-            inputs=tuple(self.inputs.values()),
+            inputs=tuple(dataclasses.replace(start, private=start.name in private) for start in self.inputs.values()),
             nodes=tuple(self.nodes),
-            result=trace.ref_of(result).node,
+            result=self.result,
             undos=tuple(self.undos),
             contracts=dict(sorted(self.contracts.items())),
+            budget=budget,
             acknowledged=tuple(self.acknowledged),
-            **more,
         )
+        if not self.parts:
+            return plan
+        kept = private_nodes(plan)
+        parts: dict[str, Plan] = {}
+        nodes = [self._started(node, kept, parts) if isinstance(node, Call) else node for node in plan.nodes]
+        return dataclasses.replace(plan, nodes=tuple(nodes), parts=dict(sorted(parts.items())))
+
+    def _started(self, node: Call, private: Set[str], parts: dict[str, Plan]) -> Call:
+        """A node that starts runs, with the plans of those that are written in this plan, which it adds to `parts`."""
+        children = []
+        for child in node.children:
+            if child.workflow in self.parts:
+                held = {p.name for p in child.params if isinstance(p.source, Ref) and p.source.node in private}
+                part = parts[child.workflow] = self.parts[child.workflow].sealed(private=held)
+                child = dataclasses.replace(child, plan=part.digest)
+            children.append(child)
+        return dataclasses.replace(node, children=tuple(children))
+
+    def place_of(self, node: str) -> str:
+        """`file:line` of the call of a node, of this plan or, named with its plan, of a part; empty for no node."""
+        plan, _, name = node.rpartition("/")
+        for part in self.parts.values():
+            if plan == part.plan_name or plan.startswith(f"{part.plan_name}."):
+                return part.place_of(name if plan == part.plan_name else node)
+        return self.lines.get(node, "")

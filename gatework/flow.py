@@ -6,7 +6,7 @@ whatever is computed from such a value has it, for ever; no endorsement and no a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gatework.canonical import Json
 from gatework.expr import Ref
@@ -16,6 +16,7 @@ from gatework.plan import (
     Approval,
     Arm,
     Call,
+    Child,
     Choice,
     Join,
     Loop,
@@ -96,29 +97,78 @@ def vouched(plan: Plan, node: Work | Call) -> bool:
     """Whether somebody vouches for what a node is given inside each way that outside text may have picked for it.
 
     Our own records do, or a person, at a node of that way; and a person alone where some way of that choice asks one:
-    outside text must not talk itself out of an approval by picking another way.
+    outside text must not talk itself out of an approval by picking another way. Of what a node starts, that holds for
+    each effect in it; where outside text says how many runs are started, each vouches for itself.
     """
+    for arm in arms(plan, node):
+        if any(plan.label(ref.node) is Label.UNTRUSTED for ref in plan.node(arm.choice).reads):
+            inside = [other for other in plan.nodes[: plan.index[node.name]] if arm in arms(plan, other)]
+            people = any(
+                asks_people(plan, other) and any(one.choice == arm.choice for one in arms(plan, other))
+                for other in plan.nodes
+            )
+            if not _given_vouched(plan, node, _vouched_by(inside, frozenset(), people=people), people=people):
+                return False
+    if isinstance(node, Call) and node.items is not None and plan.label(node.items.node) is Label.UNTRUSTED:
+        part = plan.parts.get(node.children[0].workflow)
+        return part is None or _vouches_for_itself(part, frozenset(), people=False)
+    return True
+
+
+def asks_people(plan: Plan, node: Node) -> bool:
+    """Whether people decide or answer at a node, or in what is written in the plan of the runs that it starts."""
+    if isinstance(node, Call):
+        inside = [plan.parts[child.workflow] for child in node.children if child.workflow in plan.parts]
+        return any(asks_people(part, other) for part in inside for other in part.nodes)
+    return isinstance(node, Approval | Question)
+
+
+def _vouched_by(nodes: Iterable[Node], given: frozenset[str], *, people: bool) -> set[str]:
+    """Of these nodes in their order, those that vouch for what they give, and what is made from such or from `given`.
+
+    `people`: only people do.
+    """
+    found = set(given)
+    for node in nodes:
+        vouches = isinstance(node, Approval | Question) or (node.kind == "endorse" and not people)
+        read = [ref.node in found for ref in node.reads]
+        # Of what a choice gives, each thing that it could give must be vouched for.
+        if vouches or (all(read) and bool(read) if isinstance(node, Join) else any(read)):
+            found.add(node.name)
+        if isinstance(node, Part) and node.call in found:
+            found.add(node.name)
+    return found
+
+
+def _given_vouched(plan: Plan, node: Work | Call, found: set[str], *, people: bool) -> bool:
+    """Whether a node reads something vouched for; of a node that starts runs, whether each effect in them does."""
+    if not any(ref.node in found for ref in node.reads):
+        # Runs that start from nothing vouched for may vouch for what they do themselves.
+        parts = [plan.parts.get(child.workflow) for child in node.effects if isinstance(child, Child)]
+        return bool(parts) and all(
+            part is not None and _vouches_for_itself(part, frozenset(), people=people) for part in parts
+        )
+    for child in node.effects if isinstance(node, Call) else ():
+        part = plan.parts.get(child.workflow)
+        sources = {param.name: param.source for param in child.params}
+        given = frozenset(name for name, source in sources.items() if isinstance(source, Ref) and source.node in found)
+        if part is None:
+            # Another workflow does what it does for what it starts from.
+            if not given:
+                return False
+        elif not _vouches_for_itself(part, given, people=people):
+            return False
+    return True
+
+
+def _vouches_for_itself(part: Plan, given: frozenset[str], *, people: bool) -> bool:
+    """Whether each effect in a part of a plan rests on what is vouched for in it, or on such inputs."""
+    found = _vouched_by(part.nodes, given, people=people)
     return all(
-        _vouched_in(plan, node, arm)
-        for arm in arms(plan, node)
-        if any(plan.label(ref.node) is Label.UNTRUSTED for ref in plan.node(arm.choice).reads)
+        _given_vouched(part, node, found, people=people)
+        for node in part.nodes
+        if isinstance(node, Work | Call) and node.effects
     )
-
-
-def _vouched_in(plan: Plan, node: Work | Call, arm: Arm) -> bool:
-    """Whether an input of a node comes from what vouches for it inside a way."""
-    people = any(
-        isinstance(other, Approval | Question) and any(one.choice == arm.choice for one in arms(plan, other))
-        for other in plan.nodes
-    )
-    found: set[str] = set()
-    for other in plan.nodes[: plan.index[node.name]]:
-        if arm not in arms(plan, other):
-            continue
-        vouches = isinstance(other, Approval | Question) or (other.kind == "endorse" and not people)
-        if vouches or any(ref.node in found for ref in other.reads):
-            found.add(other.name)
-    return any(ref.node in found for ref in node.reads)
 
 
 def label_joined(labels: Sequence[Label], decides: Label) -> Label | None:
@@ -131,6 +181,27 @@ def label_joined(labels: Sequence[Label], decides: Label) -> Label | None:
     if decides is Label.UNTRUSTED:
         return Label.UNTRUSTED
     return Label.APPROVED if set(labels) == {Label.APPROVED} else combined(labels)
+
+
+def label_of_items(given: Label, items: Label, *, collected: bool, outside: bool) -> Label | None:
+    """The label of a list of what child runs gave, one for each item; None where nothing is known of what they gave.
+
+    Nobody has approved the list. With what failed come reasons, which may quote what the runs looked at: `outside`
+    says whether there was outside text among it.
+    """
+    if given is Label.PLAIN:
+        return None
+    return combined([given, *([Label.UNTRUSTED] if collected and (outside or items is Label.UNTRUSTED) else [])])
+
+
+def sees_outside(plan: Plan) -> bool:
+    """Whether there is outside text in a plan, in what it starts from or anywhere in it."""
+    names = (*plan.starts, *(node.name for node in plan.steps))
+    if any(plan.label(name) is Label.UNTRUSTED for name in names):
+        return True
+    children = [child.workflow for node in plan.nodes if isinstance(node, Call) for child in node.children]
+    # Of another workflow nothing is known here.
+    return any(name not in plan.parts or sees_outside(plan.parts[name]) for name in children)
 
 
 def end_of(plan: Plan, loop: Loop) -> Work:
@@ -177,13 +248,16 @@ def arguments(use: ToolUse, contracts: Mapping[str, Json]) -> tuple[str, ...]:
 __all__ = [
     "arguments",
     "arms",
+    "asks_people",
     "end_of",
     "is_private",
     "label_joined",
+    "label_of_items",
     "leak",
     "private_nodes",
     "reads_outside",
     "reads_private",
+    "sees_outside",
     "steering",
     "vouched",
 ]

@@ -10,25 +10,18 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import get_args
 
 from gatework.events import Decided
 from gatework.expr import ExprError, Ref, resolve
-from gatework.flow import end_of
+from gatework.facts import surely, to_edit
 from gatework.hands import editors
 from gatework.held import UNNAMED
 from gatework.labels import Label
-from gatework.plan import Approval, By, Call, Identity, Loop, Node, Plan, Work
+from gatework.plan import Approval, By, Identity, Node, Plan
 from gatework.state import Gate, State
 
-_LEVELS: tuple[Identity, ...] = get_args(Identity)
 _NO = ("reject", "abort")
 """What stops things. Anyone who can send an update can also terminate the run, so a claim is enough for it."""
-
-
-def surely(identity: Identity, needed: Identity) -> bool:
-    """Whether an identity is known as surely as is needed."""
-    return _LEVELS.index(identity) >= _LEVELS.index(needed)
 
 
 def alike(one: str, other: str) -> bool:
@@ -94,37 +87,6 @@ def held_off(gate: Gate) -> tuple[str, ...]:
     return ("anybody before an edit by name",) if UNNAMED in gate.not_by else gate.not_by
 
 
-def to_edit(plan: Plan, position: int) -> Identity:
-    """How surely it must be known who edits the value of a node; those after it may rest on it.
-
-    Whoever edits a value may not approve what rests on it, where people are told from each other. That holds only if
-    the name of the one is known as surely as that of the other. Inside a loop the next round rests on it as well.
-    """
-    needed: Identity = "none"
-    for loop in plan.nodes:
-        if isinstance(loop, Loop) and plan.index[loop.name] < position <= plan.index[end_of(plan, loop).name]:
-            position = plan.index[loop.name]
-    for node in plan.steps[max(position, 0) :]:
-        for identity in _told_apart(node):
-            needed = needed if surely(needed, identity) else identity
-    return needed
-
-
-def _told_apart(node: Node) -> tuple[Identity, ...]:
-    """How surely it must be known who people are, of each who are told from each other at a node."""
-    match node:
-        case Approval():
-            return tuple(by.identity for by in node.asks) if node.tells_apart else ()
-        case Work():
-            approvers = tuple(use.approver for use in node.tools if use.approver)
-            return tuple(by.identity for by in (node.operator, *approvers) if by.quorum > 1)
-        case Call():
-            operator = (node.operator.identity,) if node.operator.quorum > 1 else ()
-            return (*operator, *(child.identity for child in node.children))
-        case _:
-            return ()
-
-
 def excluded(plan: Plan, state: State, node: Node, by: By) -> tuple[str, ...]:
     """The names of those who may not approve at a node where people are told from each other.
 
@@ -173,3 +135,18 @@ def plain(name: str) -> str:
     seen = "".join(sign for sign in _UNSEEN.sub("", name) if unicodedata.category(sign) != "Cf")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", seen).casefold()).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+__all__ = [
+    "OWN",
+    "UNNAMED",
+    "alike",
+    "excluded",
+    "held_off",
+    "kept_off",
+    "plain",
+    "refused",
+    "surely",
+    "to_edit",
+    "unsure",
+]

@@ -91,7 +91,7 @@ class Library:
         self._plans: dict[str, tuple[Known, ...]] = {}
         self.workflows: dict[str, Workflow[Any, Any]] = {}
         definitions: dict[str, Definition] = {}
-        for workflow in workflows:
+        for workflow in _called(workflows):
             if workflow.name in self.workflows:
                 raise PlanError(
                     f"two workflows are named {workflow.name}: at {self.workflows[workflow.name].where} and at "
@@ -108,7 +108,23 @@ class Library:
                         fix="Rename one of them.",
                     )
         for workflow in self.workflows.values():
-            self._plans[workflow.name] = tuple(_known(workflow, definitions))
+            plans = tuple(_known(workflow, definitions))
+            self._plans[workflow.name] = plans
+            for one in plans:
+                self._know_parts(one)
+
+    def _know_parts(self, known: Known) -> None:
+        """The parts of a plan run as workflows of their own, on the code of that plan."""
+        for part in _parts(known.plan):
+            others = self._plans.get(part.name, ())
+            if all(part.digest != other.plan.digest for other in others):
+                held = Known(plan=part, code=known.code, problem=known.problem)
+                self._plans[part.name] = (*others, held)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The workflows of which runs are served: those that are given, those that they call, and parts of both."""
+        return tuple(self._plans)
 
     def plans(self, name: str) -> tuple[Known, ...]:
         """The plans of a workflow, newest first."""
@@ -175,6 +191,31 @@ class Library:
         }
 
 
+def _called(workflows: Iterable[Workflow[Any, Any]]) -> Iterable[Workflow[Any, Any]]:
+    """These workflows, and those that they call."""
+    given = list(workflows)
+    names = [workflow.name for workflow in given]
+    found: dict[int, Workflow[Any, Any]] = {}
+    for workflow in given:
+        if id(workflow) not in found or names.count(workflow.name) > 1:
+            yield workflow
+        found[id(workflow)] = workflow
+    waiting = [called for workflow in given for called in workflow.calls.values()]
+    while waiting:
+        workflow = waiting.pop(0)
+        if id(workflow) not in found:
+            found[id(workflow)] = workflow
+            yield workflow
+            waiting += workflow.calls.values()
+
+
+def _parts(plan: Plan) -> Iterable[Plan]:
+    """The parts of a plan, and theirs."""
+    for part in plan.parts.values():
+        yield part
+        yield from _parts(part)
+
+
 def _known(workflow: Workflow[Any, Any], definitions: Mapping[str, Definition]) -> Iterable[Known]:
     """The plan of the code first, then the locked ones from the newest to the oldest."""
     current = {
@@ -203,7 +244,8 @@ class _Unfit(Exception):
 def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str, Code]:
     """The code for a locked plan, which must keep to the contracts sealed in it."""
     code = {}
-    for node in locked.plan.steps:
+    steps = (node for plan in (locked.plan, *_parts(locked.plan)) for node in plan.steps)
+    for node in steps:
         if not isinstance(node, Work):
             continue
         definition = definitions.get(node.runs) or _imported(locked, node)

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 from gatework import canonical, constructs, limit, syntax, trace
 from gatework.builder import Builder, Written
+from gatework.constructs import Startable
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError, PlanError
 from gatework.faults import faults
@@ -25,7 +26,9 @@ _CONSTRUCTS = (
     constructs.ask_person,
     constructs.case,
     constructs.choose,
+    constructs.each,
     constructs.endorse,
+    constructs.parallel,
     constructs.pause,
     constructs.repeat,
     constructs.when,
@@ -42,7 +45,7 @@ _CONSTRUCTS = (
 )
 
 
-class Workflow(Generic[I, O]):
+class Workflow(Startable, Generic[I, O]):
     """A sealed plan with the code that its nodes run. On Temporal it is a workflow type of its own.
 
     `run` stands for it in `client.execute_workflow(refund.run, Mail(…), …)`.
@@ -73,10 +76,13 @@ class Workflow(Generic[I, O]):
         builder = Builder(self.name, written)
         with trace.tracing(builder):
             last = trace.traced(function(builder.start(start)), f"what {self.name} returns", where=names.result)
-        self.plan: Plan = builder.sealed(last, budget=budget)
+            builder.end(last)
+        self.plan: Plan = builder.sealed(budget=budget)
+        self.calls: Mapping[str, Workflow[Any, Any]] = builder.workflows
+        """The workflows that it calls, by name, and those that the parts of its plan do."""
         self.definitions: Mapping[str, Definition] = builder.definitions
         for node, problem, fix in faults(self.plan):
-            raise PlanError(problem, fix=fix, where=builder.lines.get(node, self.where))
+            raise PlanError(problem, fix=fix, where=builder.place_of(node) or self.where)
         promised = self.declared.result
         if not accepts(promised.type, trace.type_of(last)) or not self.plan.label(self.plan.result).meets(
             promised.label
@@ -86,6 +92,10 @@ class Workflow(Generic[I, O]):
                 fix=f"Declare {trace.describe(last)} as its result.",
                 where=names.result,
             )
+
+    def __call__(self, value: Any) -> Any:
+        """In a plan: a node that starts a run of this workflow, a child run, and gives what that gives."""
+        return constructs.called(self, value)
 
     @property
     def run(self) -> Callable[[Any, I], Awaitable[O]]:
@@ -152,14 +162,16 @@ def _check_key(key: Callable[..., Any], start: Declared) -> None:
 
 
 def _in_plans(target: object) -> bool:
-    return type(target) is Stage or any(target is construct for construct in _CONSTRUCTS)
+    return (
+        type(target) is Stage or isinstance(target, Workflow) or any(target is construct for construct in _CONSTRUCTS)
+    )
 
 
 _LANGUAGE = syntax.Language(
     callable=_in_plans,
-    with_ways=(constructs.case, constructs.when, constructs.repeat),
+    with_ways=(constructs.case, constructs.when, constructs.parallel, constructs.each, constructs.repeat),
     bare=(constructs.choose, constructs.when, constructs.pause),
-    several=(),
+    several=(constructs.parallel,),
 )
 
 

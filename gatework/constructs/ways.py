@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
-from typing import Any
 
 from gatework import trace
 from gatework.builder import Builder
+from gatework.constructs.calling import Startable, called
 from gatework.errors import PlanError
 from gatework.stage import Stage
 from gatework.trace import Traced
@@ -18,7 +19,10 @@ def written(builder: Builder, way: object, values: int, what: str) -> Callable[.
     """What is to be called with so many values of the plan. Raises `PlanError` where its syntax was not checked."""
     place = builder.here()[0]
     if type(way) is Stage:
-        return way
+        # Named after what it does: the variable is that of the construct.
+        return way if way.node_name else way.as_(way.name)
+    if isinstance(way, Startable):
+        return partial(called, way, name=way.name)
     if not isinstance(way, FunctionType) or not builder.holds(way):
         raise PlanError(
             f"{what} is not written in the plan.",
@@ -36,11 +40,6 @@ def written(builder: Builder, way: object, values: int, what: str) -> Callable[.
 def given(builder: Builder, result: object, what: str) -> Traced:
     """What a way gave: a whole value of the plan. Raises `PlanError`."""
     return trace.traced(result, f"what {what} gives", where=builder.here()[0])
-
-
-def is_stage(way: Any) -> bool:
-    """Whether a body is a stage by itself."""
-    return type(way) is Stage
 
 
 def _counted(values: int) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatework.expr import Ref, render
+from gatework.faults.children import call_faults, part_faults
 from gatework.faults.people import approval_faults, constant, question_faults
 from gatework.faults.structure import AGAIN, Fault, ways
 from gatework.flow import label_joined, leak, reads_outside, steering, vouched
 from gatework.labels import Label, combined
-from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Plan, Question, Work
+from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Part, Plan, Question, Work
 
 
 def label_faults(plan: Plan, node: Node, private: set[str]) -> Iterator[Fault]:
@@ -29,6 +30,10 @@ def label_faults(plan: Plan, node: Node, private: set[str]) -> Iterator[Fault]:
             yield from _join_faults(plan, node)
         case Loop():
             yield from _loop_faults(plan, node)
+        case Call():
+            yield from call_faults(plan, node, private)
+        case Part():
+            yield from part_faults(plan, node)
         case _:
             pass
     if isinstance(node, Work | Call) and node.effects and not vouched(plan, node):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatework import canonical
+from gatework.faults.children import parts_faults
 from gatework.faults.labels import label_faults
 from gatework.faults.numbers import budget_faults, grant_faults, number_faults
 from gatework.faults.structure import Fault, gives, structure_faults
@@ -33,6 +34,13 @@ def faults(plan: Plan) -> Iterator[Fault]:
         yield fault
     if broken:
         return  # nothing else that is said of it would make sense
+    for name, part in plan.parts.items():
+        for node_, problem, fix in faults(part):
+            broken = True
+            yield f"{name}/{node_}" if "/" not in node_ else node_, problem, fix
+    yield from parts_faults(plan)
+    if broken:
+        return
     used = {plan.result, *(ref.node for node in plan.steps for ref in node.reads)}
     private = {start.name for start in plan.inputs if start.private}
     tools: dict[str, ToolUse] = {}

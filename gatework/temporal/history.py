@@ -177,7 +177,7 @@ async def rebuilt(leg: Leg, library: Library, converter: DataConverter) -> Rebui
 
     Raises `HistoryError` where the plan of the run is not in the library, or does not lead to this history.
     """
-    if leg.workflow not in library.workflows:
+    if leg.workflow not in library.names:
         raise HistoryError(f"There is no workflow {leg.workflow} here.")
     found = Rebuilt()
     replayer = Replayer(

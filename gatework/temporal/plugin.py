@@ -63,13 +63,13 @@ class GateworkPlugin(SimplePlugin):
             raise ConfigError("heartbeat_timeout is at least a second; Temporal counts in seconds.")
         self.library = Library(workflows)
         self._findable_in = Namespaces()
-        self._classes = [workflow_class(name, self.library) for name in self.library.workflows]
+        self._classes = [workflow_class(name, self.library) for name in self.library.names]
         for cls in self._classes:
             cls.continue_after_events = continue_after_events
             cls.heartbeat_timeout = heartbeat_timeout
             cls.findable_in = self._findable_in
         self._heartbeat_interval = heartbeat_timeout / HEARTBEATS
-        names = self.library.workflows
+        names = self.library.names
         self._reading = {
             **{resuming.activity_type(name): rebuilding(self.library, name) for name in names},
             **{children.activity_type(name): ending(self.library, name) for name in names},

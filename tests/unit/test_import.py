@@ -54,10 +54,10 @@ def test_import_is_quick() -> None:
 def test_public_names_are_few_and_there() -> None:
     """The surface is what applications are written against; adding to it is a decision."""
     assert sorted(gatework.__all__) == [
-        "Approved", "Block", "Budget", "Document", "Endorsed", "Escalate", "GateworkError", "IdempotencyKey", "NotDone",
-        "Pass", "PlanError", "Retry", "Secret", "Stage", "Untrusted", "Verdict", "Workflow", "all_of", "any_of",
-        "approve", "ask", "ask_person", "at_least", "at_most", "between", "case", "choose", "effect", "endorse",
-        "guard", "labelled", "matches", "not_", "one_of", "pause", "present", "repeat", "role", "secret", "stage",
-        "tool", "when", "workflow",
+        "Approved", "Block", "Budget", "Collected", "Document", "Endorsed", "Escalate", "Failure", "GateworkError",
+        "IdempotencyKey", "NotDone", "Pass", "PlanError", "Retry", "Secret", "Stage", "Untrusted", "Verdict",
+        "Workflow", "all_of", "any_of", "approve", "ask", "ask_person", "at_least", "at_most", "between", "case",
+        "choose", "each", "effect", "endorse", "guard", "labelled", "matches", "not_", "one_of", "parallel", "pause",
+        "present", "repeat", "role", "secret", "stage", "tool", "when", "workflow",
     ]  # fmt: skip
     assert all(hasattr(gatework, name) for name in gatework.__all__)
