@@ -14,8 +14,7 @@ from temporalio.service import RPCError
 from gatework import canonical
 from gatework.canonical import Json
 from gatework.expr import Ref
-from gatework.labels import Label
-from gatework.plan import Budget, Call, Child, Input, Param, Pause, Plan, Work
+from gatework.plan import Approval, Budget, Call, Child, Input, Param, Pause, Plan, Work
 from gatework.temporal import Execution
 from gatework.workflow import Workflow
 from tests.workflow.deployment import Deployed, payload, until
@@ -46,7 +45,6 @@ def calls(
     effects: bool = False,
     budget: Budget | None = None,
     pause: float | None = None,
-    undone: Work | None = None,
 ) -> Workflow[Any, Any]:
     """A workflow that starts runs of another: of what it starts from itself, or of each item of that."""
     start, of = inner.plan.input, ANY_DIGEST if kind == "each" else inner.plan.input.contract
@@ -75,6 +73,22 @@ def calls(
     return _like(inner, name, plan)
 
 
+def undone(traced: Workflow[Any, Any], undoes: str, undo: str, name: str = "") -> Workflow[Any, Any]:
+    """A workflow of which one node undoes another: it stands among the nodes of the traced plan, and shows itself."""
+    plan, by = traced.plan, traced.plan.node(undo)
+    assert isinstance(by, Work)
+    nodes = []
+    for node in plan.nodes:
+        if node.name == undoes and isinstance(node, Work):
+            nodes.append(replace(node, undo=undo))
+        elif isinstance(node, Approval):
+            nodes.append(replace(node, show=()))
+        elif node.name != undo:
+            nodes.append(node)
+    name = name or traced.name
+    return _like(traced, name, replace(plan, name=name, nodes=tuple(nodes), undos=(by,)))
+
+
 async def started(deployed: Deployed, outer: Workflow[Any, Any], data: Json, id: str = "") -> Execution[Any]:
     """Start a run of a plan that was put together by hand."""
     id = await deployed.start_raw(outer.name, payload(canonical.dumps(data)), id=id or f"{outer.name}-{uuid.uuid4()}")
@@ -101,4 +115,4 @@ async def result(run: Execution[Any]) -> Any:
     return canonical.loads(answer.payload.data)
 
 
-__all__ = ["ANY", "Label", "calls", "child", "part", "result", "started"]
+__all__ = ["ANY", "calls", "child", "part", "result", "started", "undone"]

@@ -53,6 +53,10 @@ class World:
         self.feedback: list[tuple[str, ...]] = []
         """What each attempt was told."""
         self.worked = 0
+        self.back: list[str] = []
+        """The orders of which money came back."""
+        self.takes_back: Callable[[], Any] | None = None
+        """What happens before it does."""
         self.looked: list[str] = []
         """What was looked up."""
 
@@ -242,6 +246,21 @@ def refund_signed(note: Untrusted[Note]) -> Endorsed[Paper]:
     receipt = pay(owed)
     agreed = approve(receipt, by=role("boss"), show=[owed])
     return confirm(agreed, owed)
+
+
+@effect(once="order")
+async def ask_back(key: IdempotencyKey, order: str) -> Receipt:
+    if world.takes_back is not None:
+        done = world.takes_back()
+        if asyncio.iscoroutine(done):
+            await done
+    world.back.append(order)
+    return Receipt(payment=key[:8], order=order)
+
+
+@stage(tools=[ask_back], attempts=1, timeout=timedelta(seconds=30))
+async def take_back(receipt: Endorsed[Receipt]) -> Endorsed[Receipt]:
+    return Endorsed(await ask_back(receipt.value.order))
 
 
 # -- tools that a model calls ----------------------------------------------------------------------

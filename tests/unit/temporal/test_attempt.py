@@ -16,7 +16,7 @@ from gatework.ledger import extended
 from gatework.library import Known
 from gatework.plan import Budget
 from gatework.temporal.attempt import not_taken
-from gatework.temporal.interpreter import Carried
+from gatework.temporal.beginning import Carried
 from gatework.testing import Driver
 from gatework.testing.factories import finished, plan_of, stage, tool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from gatework.notify import Notice
-from gatework.temporal import interpreter, notify
+from gatework.temporal import beginning, interpreter, notify
+from gatework.temporal.beginning import Carried
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.notify import Telling
 
@@ -127,12 +129,14 @@ def test_run_goes_on_as_new_where_its_history_says_so(monkeypatch: pytest.Monkey
 def test_gate_that_was_carried_over_counts_as_just_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on as new right after a gate has opened takes no second click for it."""
     run = History()
-    monkeypatch.setattr(interpreter, "workflow", run)
-    monkeypatch.setattr(interpreter, "continued", lambda *_: None)
+    monkeypatch.setattr(beginning, "workflow", run)
+    monkeypatch.setattr(beginning, "continued", lambda *_: None)
     interpreter_ = object.__new__(Measured)
     interpreter_.library, interpreter_.name = None, "x"  # type: ignore[misc, assignment]
-    carried: Any = SimpleNamespace(
-        state=SimpleNamespace(plan="", gate=object()), ledger=(), secret="", lineage="", expires=""
-    )
+    waits: Any = SimpleNamespace(plan="", gate=object())
+    carried = Carried.__new__(Carried)
+    given = {"state": waits, "ledger": (), "secret": "", "expires": ""}
+    for field in fields(Carried):
+        object.__setattr__(carried, field.name, given.get(field.name, field.default))
     interpreter_._carry(carried)
     assert interpreter_._opened == run.info().workflow_start_time
