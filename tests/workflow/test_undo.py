@@ -49,10 +49,10 @@ async def test_abort_undoes_what_was_done_and_then_ends_the_run(deployments: Dep
     """The run ends as aborted once the payment has been taken back, and its record says both."""
     deployed = await deployments.serve(TRIP)
     run, _ = await deployed.gate(TRIP, Note(text="A-1"))
-    await run.abort("Not this one.", by="Ana")
+    await run.abort("Not this one", by="Ana")
     failed = await end(run)
     assert (failed.type, world.back) == ("gatework.aborted", ["A-1"])
-    assert failed.message == "The run was aborted by Ana at agreed: Not this one.."
+    assert failed.message == "The run was aborted by Ana at agreed: Not this one."
     told = await _actions(run)
     assert (told[0], told[-1]) == (("undoing", "agreed", "aborted"), ("ended", "agreed", "aborted"))
     assert ("acted", "back", "done") in told
