@@ -36,6 +36,7 @@ from gatework.temporal.notify import Telling, notice_of
 from gatework.temporal.payloads import OURS, application_error, data_of, raw
 from gatework.temporal.pin import UnknownPlan, begun, continued, unfit
 from gatework.temporal.salting import salt_of
+from gatework.temporal.storing import may_carry, most_of_input
 from gatework.verdict import short
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ class Interpreter(Answering):
     """Length of history at which the run continues as new."""
     heartbeat_timeout: ClassVar[timedelta] = HEARTBEAT_TIMEOUT
     """How long the worker of a stage may be silent before it counts as dead."""
+    stores: ClassVar[bool] = False
+    """Whether what is too large for the server goes into a store here."""
     notifies: ClassVar[bool] = False
     """Whether people are told of gates that open here."""
 
@@ -127,7 +130,9 @@ class Interpreter(Answering):
         return info.continued_run_id is not None and info.attempt == 1
 
     def _begin(self, given: bytes, known: Known, secret: str, at: datetime) -> None:
-        value = canonical.loads(given, max_values=canonical.MAX_VALUES)
+        value = canonical.loads(
+            given, max_bytes=most_of_input(len(given), self.stores), max_values=canonical.MAX_VALUES
+        )
         known.check(known.plan.input.name, value)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
         # The clock of a workflow task is another where the task is done again; that of the start is the same.
@@ -254,6 +259,7 @@ class Interpreter(Answering):
             lineage=self._lineage,
             heartbeat_timeout=self.heartbeat_timeout,
             idle=self._note,
+            stores=self.stores,
         )
         self._noted = ""
         if workflow.cancellation_reason() is not None and isinstance(event, Failed):
@@ -292,7 +298,9 @@ class Interpreter(Answering):
         carried = self._carried(self._now[1], self._ledger)
         # A longer history is better than a run that cannot go on.
         free = workflow.all_handlers_finished() and not self._telling.under_way
-        if len(carried) <= wire.MAX_MESSAGE_BYTES and free:
+        # Where it did so before there was room for it.
+        room = wire.MAX_STORED_BYTES if self.stores or workflow.unsafe.is_replaying() else wire.MAX_MESSAGE_BYTES
+        if len(carried) <= room and free:
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
             workflow.patched(marker)
@@ -315,7 +323,8 @@ class Interpreter(Answering):
             self._note(f"The run was not moved to plan {event.to[:12]}: {error.message}")
             return
         # Looked at first: what was accepted is told, and is not taken back.
-        if len(self._carried(step.state, extended(self._ledger, step.receipts, now))) > wire.MAX_MESSAGE_BYTES:
+        size = len(self._carried(step.state, extended(self._ledger, step.receipts, now)))
+        if not may_carry(size, f"gatework-moved-stored-{len(self._ledger)}", self.stores):
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
         self._known = to
