@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from temporalio import workflow
@@ -45,6 +45,8 @@ class Answering(Recorded):
         """Update → the decision with what was found out when it came; for the moment until it is taken."""
         self._heard: dict[str, int] = {}
         """Signal → how many came in this run."""
+        self._until: datetime | None = None
+        """When the pause is over in which the run stands."""
         self._child = False
         """Whether another run of ours started this one, and is told what it comes to."""
 
@@ -57,7 +59,7 @@ class Answering(Recorded):
 
     def _progress(self) -> Progress:
         known, state = self._now
-        shown = progress(known.plan, state, self._ledger, expires=self._expires)
+        shown = progress(known.plan, state, self._ledger, expires=self._expires, until=self._until)
         note = self._noted or (unfit(known) if state.outcome is None else "")
         shown = replace(shown, note=note or shown.note, lineage=self._lineage)
         return evidence.numbered(self._linked(shown), state.gate)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -26,6 +27,7 @@ from gatework.temporal.children import Start, start_in
 from gatework.temporal.payloads import application_error, data_of
 from gatework.temporal.pin import UnknownPlan, begun, begun_as_child, continued
 from gatework.temporal.salting import salt_of
+from gatework.temporal.storing import most_of_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +65,16 @@ class Carried:
 class Beginning(Answering):
     """A run that begins. Whatever it was started with is believed only as far as the server vouches for it."""
 
+    stores: ClassVar[bool] = False
+    """Whether what is too large for the server goes into a store here."""
+
     def __init__(self) -> None:
         super().__init__()
         self._again = False
         """As in `Carried`."""
+        self._hears = False
+        """Whether this run has still to hear what earlier runs of its id did, for no other reason than that it may be
+        the child of a run that goes on."""
         self._pausing: Pausing | None = None
         self._before: Spent | None = None
 
@@ -99,10 +107,10 @@ class Beginning(Answering):
         return data_of(inputs[0]) or b""
 
     @property
-    def _not_the_first(self) -> bool:
-        """Whether other runs of this lineage may have done what this one does not know of. Says nothing at a replay."""
+    def _was_reset(self) -> bool:
+        """Whether this run goes on where another was cut off. Says nothing at a replay."""
         info = workflow.info()
-        return self._again or info.run_id != info.original_execution_run_id
+        return info.run_id != info.original_execution_run_id
 
     @property
     def _continues(self) -> bool:
@@ -115,7 +123,9 @@ class Beginning(Answering):
         return info.continued_run_id is not None and info.attempt == 1
 
     def _begin(self, given: bytes, known: Known, secret: str, at: datetime) -> None:
-        value = canonical.loads(given, max_values=canonical.MAX_VALUES)
+        value = canonical.loads(
+            given, max_bytes=most_of_input(len(given), self.stores), max_values=canonical.MAX_VALUES
+        )
         known.check(known.plan.input.name, value)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
         start = known.plan.input
@@ -128,6 +138,7 @@ class Beginning(Answering):
             raise ContractError("a child run is started anew by the run that calls it, and not by a retry policy")
         known, secret = await begun_as_child(self.library, self.name, start.plan, secret=start.secret)
         self._first, self._again = start.lineage, start.again
+        self._hears = start.again
         if start.undoes:
             await self._take_back(start, secret)
             return

@@ -37,6 +37,7 @@ from gatework.returning import Report, broken, name_of, place_of, returned, unhe
 from gatework.state import ChildRun, Spawn
 from gatework.temporal import captions
 from gatework.temporal.payloads import OURS, data_of, raw
+from gatework.temporal.storing import fits
 
 MOST_UNDER_WAY = 1_000
 """How many a run has under way at once, whatever its plan says: the server takes no more than 2,000."""
@@ -168,7 +169,7 @@ class Children:
             if _id_of(node, run.child) not in self._following and (due.node, due.attempt, run.child) not in ended
         ]
 
-    def start(self, node: Call, due: Spawn, parent: Parent) -> bool:
+    def start(self, node: Call, due: Spawn, parent: Parent, *, stores: bool) -> bool:
         """Start those that are missing, as many as one workflow task takes; whether that was all for now."""
         size = 0
         for count, run in enumerate(self.missing(node, due)):
@@ -176,10 +177,10 @@ class Children:
                 return True
             if size > MOST_BYTES or count == MOST_STARTED:
                 return False
-            size += self._start(node, due, run, parent)
+            size += self._start(node, due, run, parent, stores)
         return True
 
-    def _start(self, node: Call, due: Spawn, run: ChildRun, parent: Parent) -> int:
+    def _start(self, node: Call, due: Spawn, run: ChildRun, parent: Parent, stores: bool) -> int:
         name, id = name_of(node, run.child), _id_of(node, run.child)
         message = _message(
             Start(
@@ -196,7 +197,9 @@ class Children:
         )
         following = Following(due, run)
         size = len(message.payload.data)
-        if why := _impossible(name, id, size):
+        marker = f"gatework-stored-{name}-{due.attempt}"
+        fitting = fits(size, wire.MAX_MESSAGE_BYTES, wire.MAX_STORED_BYTES, marker, stores=stores)
+        if why := _impossible(name, id, size, fitting=fitting):
             self.ended.append((following, unheard(node, run, why, began=False)))
             return 0
         self._following[id] = following
@@ -240,9 +243,9 @@ def _id_of(node: Call, child: int) -> str:
     return f"{workflow.info().workflow_id}/{name_of(node, child)}"
 
 
-def _impossible(name: str, id: str, size: int) -> str:
+def _impossible(name: str, id: str, size: int, *, fitting: bool) -> str:
     """Why a child run cannot be started, in words; empty where nothing is known against it."""
-    if size > wire.MAX_MESSAGE_BYTES:
+    if not fitting:
         return (
             f"the inputs of {name} are {size} bytes together, more than the {wire.MAX_MESSAGE_BYTES} that one run can "
             "be given; pass on where they lie instead"

@@ -19,35 +19,34 @@ from temporalio.exceptions import ApplicationError
 
 from gatework import canonical, machine, migration, wire
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Cancelled, Elapsed, Expired, Failed, Migrated, Returned
+from gatework.events import Cancelled, Elapsed, Expired, Failed, Migrated
 from gatework.ledger import extended, length
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
-from gatework.plan import Call, Work
-from gatework.returning import broken, report
+from gatework.plan import Work
+from gatework.returning import report
 from gatework.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
 from gatework.temporal.attempt import not_taken, performed
-from gatework.temporal.beginning import Beginning, Pausing
+from gatework.temporal.beginning import Pausing
 from gatework.temporal.captions import at_stage
-from gatework.temporal.children import Children, Parent, taken
 from gatework.temporal.notify import Telling, notice_of
 from gatework.temporal.payloads import OURS, application_error, raw
 from gatework.temporal.pin import unfit
+from gatework.temporal.spawning import Spawning
+from gatework.temporal.storing import may_carry
 from gatework.verdict import short
 
 LOOK_AGAIN = timedelta(minutes=2)
 """How soon a run whose plan a deploy cannot run looks whether the next one can."""
 
 
-class Interpreter(Beginning):
+class Interpreter(Spawning):
     """One run of a plan. Subclasses, made by `workflow_class`, say of which workflow."""
 
-    continue_after_events: ClassVar[int] = 4_000
-    """Length of history at which the run continues as new."""
     heartbeat_timeout: ClassVar[timedelta] = HEARTBEAT_TIMEOUT
     """How long the worker of a stage may be silent before it counts as dead."""
     notifies: ClassVar[bool] = False
@@ -57,13 +56,6 @@ class Interpreter(Beginning):
         super().__init__()
         self._looked = 0
         self._telling = Telling()
-        self._children = Children()
-        self._drains = False
-        """Whether no more child runs are started before this run continues as new."""
-        self._drained = 0
-        """How often it was looked whether none are to be started."""
-        self._too_large = False
-        """Whether what the run holds was too large to be handed on."""
         self._asked = 0
         self._measured = (-1, 0)
         self._recalled = ""
@@ -101,15 +93,6 @@ class Interpreter(Beginning):
         known, state = self._now
         self._saying.say(known.plan, state)
         self._telling.call_back()
-
-    def _acceptable(self, event: Returned) -> Returned | None:
-        """What is to be taken of a child run at a cancellation; None for one of which nothing is to be heard."""
-        known, state = self._now
-        for told in (event, broken(event, "what it says of itself cannot be", charged=False)):
-            with suppress(OrderError):
-                machine.step(known.plan, state, Cancelled(returned=(told,)))
-                return told
-        return None
 
     # -- from the first event to the last ----------------------------------------------------------
 
@@ -205,12 +188,12 @@ class Interpreter(Beginning):
         self._asked += 1
         # Who was reset, and when, is in no history that is read from a file; that it was looked up is.
         marker = f"gatework-recall-{self._asked}"
-        cut = self._not_the_first and workflow.info().run_id != self._recalled
+        cut = (self._hears or self._was_reset) and workflow.info().run_id != self._recalled
         if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else cut):
             return False
         workflow.patched(marker)
         found = await recalling.past()
-        self._recalled = found.run
+        self._recalled, self._hears = found.run, False
         step = resuming.recalled(known, self._now[1], found.effects)
         if step.receipts:
             self._accept(step, workflow.now())
@@ -223,6 +206,7 @@ class Interpreter(Beginning):
             lineage=self._lineage,
             heartbeat_timeout=self.heartbeat_timeout,
             idle=self._note,
+            stores=self.stores,
         )
         self._noted = ""
         if self._is_to_end and isinstance(event, Failed):
@@ -238,7 +222,7 @@ class Interpreter(Beginning):
         began = self._pausing
         if began is None or (began.node, began.attempt) != (due.node, due.attempt):
             self._pausing = began = Pausing(node=due.node, attempt=due.attempt, since=now.isoformat())
-        until = datetime.fromisoformat(began.since) + span(due.seconds)
+        self._until = until = datetime.fromisoformat(began.since) + span(due.seconds)
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._moving is not None,
@@ -246,54 +230,8 @@ class Interpreter(Beginning):
                 timeout_summary=at_stage(known.plan, due.node, f"waits until {until:%Y-%m-%d %H:%M} UTC"),
             )
         if self._moving is None:
-            self._pausing = None
+            self._pausing = self._until = None
             self._take(Elapsed(plan=due.plan, node=due.node, attempt=due.attempt))
-
-    # -- child runs --------------------------------------------------------------------------------
-
-    async def _spawn(self, known: Known, due: Spawn) -> None:
-        """Have child runs under way, and take what those came to that have ended."""
-        parent = Parent(plan=known.plan, lineage=self._lineage, secret=self._secret, again=self._not_the_first)
-        node = known.plan.node(due.node)
-        assert isinstance(node, Call)
-        all_started = not self._children.missing(node, due) or self._drain() or self._children.start(node, due, parent)
-        await workflow.wait_condition(
-            lambda: (
-                bool(self._children.ended)
-                or not (all_started or self._children.starting)
-                or (self._moving is not None and not self._children.any)
-            )
-        )
-        for event in self._come_in():
-            try:
-                self._take(event)
-            except OrderError as error:
-                with suppress(OrderError):  # of one of which nothing is to be heard any more
-                    self._take(broken(event, error.message, charged=False))
-
-    def _come_in(self) -> list[Returned]:
-        """What child runs came to that have ended since."""
-        heard, self._children.ended = self._children.ended, []
-        return [taken(self._now[0], one, told) for one, told in heard]
-
-    async def _without_children(self) -> None:
-        """Stop child runs that are under way, and wait until they have ended."""
-        self._children.only(None)
-        if self._children.under_way:
-            await workflow.wait_condition(lambda: not self._children.under_way)
-
-    def _drain(self) -> bool:
-        """Whether child runs are only waited for: they do not outlive a run that continues as new."""
-        if self._moving is not None:
-            return True
-        if self._drains and self._children.any:
-            return True
-        self._drained += 1
-        marker = f"gatework-drain-{self._drained}"
-        replayed = workflow.unsafe.is_replaying()
-        wanted = self._long and self._children.under_way > 0 and not self._too_large
-        self._drains = (workflow.patched(marker) if replayed else wanted) and workflow.patched(marker)
-        return self._drains
 
     async def _act(self, due: Act) -> None:
         try:
@@ -326,7 +264,9 @@ class Interpreter(Beginning):
             return
         carried = self._carried(self._now[1], self._ledger)
         # A longer history is better than a run that cannot go on.
-        self._too_large = len(carried) > wire.MAX_MESSAGE_BYTES
+        # Where it did so before there was room for it.
+        room = wire.MAX_STORED_BYTES if self.stores or workflow.unsafe.is_replaying() else wire.MAX_MESSAGE_BYTES
+        self._too_large = len(carried) > room
         if not self._too_large:
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
@@ -344,7 +284,8 @@ class Interpreter(Beginning):
             self._note(f"The run was not moved to plan {event.to[:12]}: {error.message}")
             return
         # Looked at first: what was accepted is told, and is not taken back.
-        if len(self._carried(step.state, extended(self._ledger, step.receipts, now))) > wire.MAX_MESSAGE_BYTES:
+        size = len(self._carried(step.state, extended(self._ledger, step.receipts, now)))
+        if not may_carry(size, f"gatework-moved-stored-{len(self._ledger)}", self.stores):
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
         at = step.state.at
@@ -356,11 +297,6 @@ class Interpreter(Beginning):
             self._pausing = replace(began, attempt=step.state.attempts[began.node])
         if step.state.outcome is None:
             workflow.continue_as_new(raw(self._carried(step.state, self._ledger)))
-
-    @property
-    def _long(self) -> bool:
-        info = workflow.info()
-        return info.get_current_history_length() > self.continue_after_events or info.is_continue_as_new_suggested()
 
     def _result(self, outcome: Outcome) -> RawValue:
         known, state = self._now

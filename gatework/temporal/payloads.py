@@ -9,10 +9,16 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, DefaultFailureConverter, DefaultPayloadConverter, PayloadConverter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultPayloadConverter,
+    ExternalStorage,
+    PayloadConverter,
+)
 from temporalio.exceptions import ApplicationError
 
-from gatework.errors import ContractError, GateworkError
+from gatework.errors import ConfigError, ContractError, GateworkError
 
 OURS = "gatework."
 """Prefix of the types of our failures."""
@@ -75,17 +81,21 @@ def _said(exception: BaseException) -> BaseException:
     """What Temporal itself refuses before our code sees it, in a sentence without the values that it quotes."""
     if isinstance(exception, RuntimeError) and str(exception) == "Failed decoding arguments":
         return refusal("What was sent cannot be read: send one JSON value, or nothing.")
+    if isinstance(exception, RuntimeError) and str(exception).startswith("[TMPRL1105]"):
+        return ConfigError("The run holds values that are in a store, and this worker has none; set GATEWORK_STORE.")
     if isinstance(exception, RuntimeError) and str(exception).startswith("Update handler for "):
         return refusal("There is no update of that name.")
     return exception
 
 
-def data_converter(existing: DataConverter | None) -> DataConverter:
-    """An application's converter, speaking pydantic and with our failures; what it set itself is kept."""
+def data_converter(existing: DataConverter | None, storage: ExternalStorage | None = None) -> DataConverter:
+    """An application's converter, speaking pydantic, with our failures and a store; what it set itself is kept."""
     converter = existing or DataConverter.default
     changes: dict[str, Any] = {}
     if converter.payload_converter_class is DefaultPayloadConverter:
         changes["payload_converter_class"] = PydanticPayloadConverter
     if converter.failure_converter_class is DefaultFailureConverter:
         changes["failure_converter_class"] = FailureConverter
+    if converter.external_storage is None and storage is not None:
+        changes["external_storage"] = storage
     return dataclasses.replace(converter, **changes) if changes else converter
