@@ -23,6 +23,9 @@ Json = Any
 MAX_VALUE_BYTES = 1_048_576
 """Largest value that a boundary carries inline; Temporal refuses blobs of more than 2 MiB."""
 
+MAX_STORED_VALUE_BYTES = 8 * MAX_VALUE_BYTES
+"""Largest value where a store takes what the server does not; what is larger is a document, and no value."""
+
 MAX_DEPTH = 64
 """Deepest nesting of arrays and objects that a boundary accepts."""
 

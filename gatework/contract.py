@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import SchemaError, core_schema
 
 from gatework import canonical, faithful
-from gatework.canonical import MAX_VALUES, Json
+from gatework.canonical import MAX_VALUE_BYTES, MAX_VALUES, Json
 from gatework.errors import ContractError
 from gatework.schema import Schema, has_zones, path_of, sealed_schema
 from gatework.spelling import DECIMAL
@@ -59,9 +59,10 @@ class Contract(Generic[T]):
         for problem in self._sealed.faults():
             raise TypeError(f"{name_of(annotation)}: {problem}")
 
-    def read(self, data: bytes) -> T:
+    def read(self, data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> T:
         """The value in JSON bytes. Raises `ContractError`; nothing is coerced, nothing ignored or filled in."""
-        given = canonical.loads(data, max_values=MAX_VALUES)
+        _must_fit(data, max_bytes)
+        given = canonical.loads(data, max_bytes=max_bytes, max_values=MAX_VALUES)
         value = self.copy(data)
         # What comes back as it was has broken nothing. Where it does not, the sealed schema decides whether that is
         # another way of writing the same (a time in UTC) or a value that was bent to fit (a decimal as a number).
@@ -76,10 +77,11 @@ class Contract(Generic[T]):
         except ValidationError as error:
             raise first_error(error, self._sealed.names) from None
 
-    def write(self, value: T) -> bytes:
+    def write(self, value: T, *, max_bytes: int = MAX_VALUE_BYTES) -> bytes:
         """The canonical bytes of a value, which read back as the same value, else `ContractError`."""
         dumped = self._dumped(value)
-        data = canonical.dumps(canonical.loads(dumped, max_values=MAX_VALUES))
+        _must_fit(dumped, max_bytes)
+        data = canonical.dumps(canonical.loads(dumped, max_bytes=max_bytes, max_values=MAX_VALUES))
         # A model that was built around its own checks is caught by reading it back.
         again = self.copy(data)
         if again != value or type(again) is not type(value) or self._dumped(again) != dumped:
@@ -88,15 +90,23 @@ class Contract(Generic[T]):
             self._sealed.check(json.loads(data))
         return data
 
-    def accept(self, data: bytes) -> bytes:
+    def accept(self, data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> bytes:
         """The canonical bytes of a value that came from outside as JSON."""
-        return self.write(self.read(data))
+        return self.write(self.read(data, max_bytes=max_bytes), max_bytes=max_bytes)
 
     def _dumped(self, value: T) -> bytes:
         try:
             return self._adapter.dump_json(value, warnings="error")
         except Exception:  # noqa: BLE001  # what a value holds may break in any way, and says so with the value
             raise ContractError(f"not a valid {name_of(self.annotation)}") from None
+
+
+def _must_fit(data: bytes, max_bytes: int) -> None:
+    if len(data) > max_bytes:
+        more = ", or set GATEWORK_STORE" if max_bytes == MAX_VALUE_BYTES else ""
+        raise ContractError(
+            f"{len(data)} bytes are more than the {max_bytes} that a value may have; pass a Document{more}"
+        )
 
 
 class JsonContract:

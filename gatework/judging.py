@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from gatework.answers import Call, Late, answers
-from gatework.canonical import Sealed
+from gatework.canonical import MAX_STORED_VALUE_BYTES, Sealed
 from gatework.document import Desk, named_in_bytes
 from gatework.errors import ContractError, StoreError
 from gatework.events import Finished, Given
@@ -67,7 +67,7 @@ class Judges:
         try:
             inputs = {name: self._read(name) for name in use.binds.values()}
             data = output.opened()
-            self._declared.result.contract.read(data)
+            self._declared.result.contract.read(data, max_bytes=MAX_STORED_VALUE_BYTES)
         except ContractError as error:
             return blocked(use, output.digest, f"the guard {use.name} was handed what breaks its contract: {error}")
         [given] = await self.said((use,), inputs, output.digest, data)
@@ -75,7 +75,7 @@ class Judges:
 
     def _read(self, name: str) -> bytes:
         data = self._run.inputs[name].opened()
-        self._declared.params[name].contract.read(data)
+        self._declared.params[name].contract.read(data, max_bytes=MAX_STORED_VALUE_BYTES)
         return data
 
     def _copies(

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from gatework import canonical
 from gatework.acting import LINGER
 from gatework.calls import MAX_ENTRIES, MAX_JOURNAL_BYTES
-from gatework.canonical import Json, Sealed
+from gatework.canonical import MAX_STORED_VALUE_BYTES, MAX_VALUE_BYTES, Json, Sealed
 from gatework.cell import Cell, Refusal
 from gatework.contract import Contract, first_error
 from gatework.document import named_in_bytes
@@ -59,13 +59,14 @@ async def perform(
     model: Callable[[], Model] | None = None,
     seed: int = 0,
     store: Callable[[], Store] | None = None,
+    max_value_bytes: int = MAX_VALUE_BYTES,
     threads: Threads | None = None,
 ) -> Result:
     """Run one attempt, or go on with one. `lineage` names the run across retries and resets.
 
     `tries` is how often Temporal has run this, this time included, and `waited` how many seconds ago it did so first:
     what earlier tries may have spent counts. `model` gives what `ask` reaches, `store` where documents lie. Guards that
-    are not async think on `threads`.
+    are not async think on `threads`. `max_value_bytes` is how large an output may be.
     """
     node = plan.node(run.node)
     assert isinstance(node, Work)
@@ -79,7 +80,7 @@ async def perform(
         store=store,
         granted={use.name: code.tools[use.name] for use in node.tools},
     )
-    attempt = _Attempt(run, node, code, cell, threads or Threads(), waited if tries > 1 else 0.0)
+    attempt = _Attempt(run, node, code, cell, threads or Threads(), waited if tries > 1 else 0.0, max_value_bytes)
     try:
         return await attempt.ended()
     finally:
@@ -98,12 +99,15 @@ class _Still(Exception):
 
 
 class _Attempt:
-    def __init__(self, run: Run, node: Work, code: Code, cell: Cell, threads: Threads, waited: float) -> None:
+    def __init__(
+        self, run: Run, node: Work, code: Code, cell: Cell, threads: Threads, waited: float, max_value_bytes: int
+    ) -> None:
         self._judges = Judges(run, node, code.definition.declared, code.guards, threads, cell.store)
         self._run = run
         self._node = node
         self._code = code
         self._cell = cell
+        self._max_value_bytes = max_value_bytes
         self._began = time.monotonic() - waited
         self._before: tuple[Given, ...] = ()
         self._contract: Contract[Any] = code.definition.declared.result.contract
@@ -235,7 +239,7 @@ class _Attempt:
         """The canonical bytes of an input, once they are what they should be."""
         try:
             data = self._run.inputs[name].opened()
-            self._of(name).read(data)
+            self._of(name).read(data, max_bytes=MAX_STORED_VALUE_BYTES)
         except ContractError as error:
             raise error.at(f"input {name} of {self._node.name}") from None
         return data
@@ -265,7 +269,7 @@ class _Attempt:
             raise _Refused(output.reason)
         most = self._run.allowance.output_bytes
         try:
-            data = self._contract.write(self._unlabelled(output))
+            data = self._contract.write(self._unlabelled(output), max_bytes=self._max_value_bytes)
             if most is not None and len(data) > most:
                 raise ContractError(f"takes {len(data)} bytes, and its budget is {most}")
             # An endorser answers from our own records; a model makes up what it likes.

@@ -45,6 +45,15 @@ class Shelf(ABC):
     async def save(self, pieces: AsyncIterator[bytes], max_bytes: int) -> tuple[str, int]:
         """Keep content; its SHA-256 and its size. Raises `StoreError` for what is too large, or cannot be kept."""
 
+    async def keep(self, data: bytes, max_bytes: int) -> tuple[str, int]:
+        """As `save`, for content that is often there already: what is whole is left as it is."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            await verified(self, sha256, len(data), BytesIO())
+        except StoreError:
+            return await self.save(_pieces(data), max_bytes)
+        return sha256, len(data)
+
     @abstractmethod
     def load(self, sha256: str, size_bytes: int) -> AsyncGenerator[bytes]:
         """Content as it lies there, piece by piece; nobody has looked whether it is what it should be.
@@ -112,22 +121,27 @@ class Store:
         await self._shelf.ready()
 
     async def _verified(self, document: Document, into: BinaryIO) -> None:
-        sha256, size, found = _digest(document.sha256), 0, hashlib.sha256()
-
-        def take(piece: bytes) -> None:
-            found.update(piece)
-            into.write(piece)
-
         if document.size_bytes > MAX_DOCUMENT_BYTES:
             raise StoreError.too_large(MAX_DOCUMENT_BYTES)
-        async with aclosing(self._shelf.load(sha256, document.size_bytes)) as pieces:
-            async for piece in pieces:
-                size += len(piece)
-                if size > document.size_bytes:
-                    break
-                await _aside(take, piece)
-        if size != document.size_bytes or found.hexdigest() != sha256:
-            raise StoreError.changed(sha256, self.said)
+        await verified(self._shelf, document.sha256, document.size_bytes, into)
+
+
+async def verified(shelf: Shelf, sha256: str, size_bytes: int, into: BinaryIO) -> None:
+    """Copy content from a shelf. Raises `StoreError` unless it is what its digest says; the copy is void then."""
+    size, found = 0, hashlib.sha256()
+
+    def take(piece: bytes) -> None:
+        found.update(piece)
+        into.write(piece)
+
+    async with aclosing(shelf.load(_digest(sha256), size_bytes)) as pieces:
+        async for piece in pieces:
+            size += len(piece)
+            if size > size_bytes:
+                break
+            await _aside(take, piece)
+    if size != size_bytes or found.hexdigest() != sha256:
+        raise StoreError.changed(sha256, shelf.said)
 
 
 class Folder(Shelf):

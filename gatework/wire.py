@@ -15,6 +15,8 @@ T = TypeVar("T")
 MAX_MESSAGE_BYTES = 2_000_000
 """Largest message; Temporal refuses blobs of more than 2 MiB."""
 
+MAX_STORED_BYTES = 16 * 1024 * 1024
+"""Largest message that goes through a store, so that reading it takes a workflow no longer than Temporal lets it."""
 
 MAX_DEPTH = canonical.MAX_DEPTH + 16
 """Deepest nesting in a message: what a run holds lies deeper in it than in the result that it came with."""
@@ -43,7 +45,7 @@ def decode(
     message: bytes,
     *,
     what: str,
-    max_bytes: int = 2 * MAX_MESSAGE_BYTES,
+    max_bytes: int = MAX_STORED_BYTES,
     max_values: int | None = None,
     max_depth: int = MAX_DEPTH,
 ) -> Any:

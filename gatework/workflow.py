@@ -117,7 +117,8 @@ class Workflow(Startable, Generic[I, O]):
         if self.key is None:
             return f"{self.name}-{uuid.uuid4()}"
         # A copy, as a run would see it: what the key is computed from is what the contract lets through.
-        copy = self.input.read(self.input.write(data))
+        most = canonical.MAX_STORED_VALUE_BYTES  # whoever starts it minds what the server takes
+        copy = self.input.read(self.input.write(data, max_bytes=most), max_bytes=most)
         try:
             key: object = self.key(copy)
         except Exception as error:

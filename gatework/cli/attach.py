@@ -23,7 +23,7 @@ def attached(workflow: Workflow[Any, Any], data: bytes, files: Sequence[str]) ->
             raise fail(f"{workflow.name} starts from one document; give one --file PATH and nothing else.", USAGE)
         return canonical.dumps(_stored(files[0]))
     try:
-        value = canonical.loads(data) if data.strip() else {}
+        value = canonical.loads(data, max_bytes=canonical.MAX_STORED_VALUE_BYTES) if data.strip() else {}
     except ContractError as error:
         raise fail(f"The input cannot be read: {error}; give it as JSON in single quotes.", USAGE) from None
     if not isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from contextlib import aclosing, nullcontext
@@ -12,7 +13,7 @@ import typer
 from rich.text import Text
 
 from gatework import canonical
-from gatework.canonical import MAX_VALUE_BYTES
+from gatework.canonical import MAX_STORED_VALUE_BYTES, MAX_VALUE_BYTES
 from gatework.cli.attach import attached
 from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, clean, console, dump
@@ -22,6 +23,7 @@ from gatework.cli.serve import Queue
 from gatework.cli.session import REFUSED, USAGE, connected, fail
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError
+from gatework.store import VARIABLE
 
 if TYPE_CHECKING:
     from gatework.canonical import Json
@@ -78,12 +80,12 @@ def run(
 
 def _read(given: str) -> bytes:
     if given == "-":
-        return sys.stdin.buffer.read(MAX_VALUE_BYTES + 1)
+        return sys.stdin.buffer.read(MAX_STORED_VALUE_BYTES + 1)
     if not given.startswith("@"):
         return given.encode("utf-8", "surrogateescape")
     try:
         with Path(given[1:]).open("rb") as file:
-            return file.read(MAX_VALUE_BYTES + 1)
+            return file.read(MAX_STORED_VALUE_BYTES + 1)
     except OSError as error:
         raise fail(f"The file {given[1:]} cannot be read: {error.strerror}.", USAGE) from None
 
@@ -91,14 +93,15 @@ def _read(given: str) -> bytes:
 def _accepted(workflow: Workflow[Any, Any], data: bytes) -> bytes:
     """The input in its canonical form, before anything is started."""
     wanted = f"{workflow.name} starts from {_shape(workflow.input)}"
+    most = MAX_STORED_VALUE_BYTES if os.environ.get(VARIABLE) else MAX_VALUE_BYTES
     if not data.strip():
         raise fail(f"{wanted}; give it as JSON, as @FILE, or - for the input.", USAGE)
     try:
-        canonical.loads(data)
+        canonical.loads(data, max_bytes=MAX_STORED_VALUE_BYTES)
     except ContractError as error:
         raise fail(f"The input cannot be read: {error}; {wanted}, given as JSON in single quotes.", USAGE) from None
     try:
-        return workflow.input.accept(data)
+        return workflow.input.accept(data, max_bytes=most)
     except ContractError as error:
         raise fail(f"The input is refused: {error}; {wanted}.", REFUSED) from None
 

@@ -32,6 +32,7 @@ from gatework.temporal.attempt import Task
 from gatework.temporal.heartbeat import beating
 from gatework.temporal.isolated import GuardTask
 from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.temporal.storing import has_store, most_in_value
 from gatework.temporal.threaded import threaded
 from gatework.threads import Threads
 
@@ -108,6 +109,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             model=served.model,
             seed=served.seed,
             store=served.store,
+            max_value_bytes=most_in_value(has_store(activity.client().data_converter)),
             threads=served.threads,
         )
     if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):

@@ -20,6 +20,7 @@ from gatework.temporal.asking import Job, done, why
 from gatework.temporal.captions import at_stage
 from gatework.temporal.isolated import judged
 from gatework.temporal.payloads import data_of
+from gatework.temporal.storing import fits
 from gatework.verdict import short
 
 _MOST_VALUES = canonical.MAX_VALUES + 10_000
@@ -41,17 +42,25 @@ def activity_type(runs: str) -> str:
 
 
 async def performed(
-    known: Known, due: Run, *, lineage: str, heartbeat_timeout: timedelta, idle: Callable[[str], None]
+    known: Known,
+    due: Run,
+    *,
+    lineage: str,
+    heartbeat_timeout: timedelta,
+    idle: Callable[[str], None],
+    stores: bool = False,
 ) -> Result:
     """Have a worker run an attempt. Whatever comes back, or does not, is an event for the machine to judge.
 
-    `idle` is told in a sentence that no worker of the stage's own task queue takes it.
+    `idle` is told in a sentence that no worker of the stage's own task queue takes it. `stores` says whether this
+    worker has a store for what is too large for the server.
     """
     plan = known.plan
     node = plan.node(due.node)
     assert isinstance(node, Work)
     task = wire.encode(Task(lineage=lineage, run=due))
-    if len(task) > wire.MAX_MESSAGE_BYTES:
+    marker = f"gatework-stored-{due.node}-{due.attempt}-{len(due.journal)}"
+    if not fits(len(task), wire.MAX_MESSAGE_BYTES, wire.MAX_STORED_BYTES, marker, stores=stores):
         reason = f"the inputs of {due.node} are {len(task)} bytes together, more than the {wire.MAX_MESSAGE_BYTES}"
         return failed(due, "error", f"{reason} that one stage can be given; pass on where they lie instead")
     job = Job(
@@ -75,7 +84,7 @@ async def performed(
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
             if isolated(node):
-                event = await judged(known, due, event, heartbeat_timeout=heartbeat_timeout, idle=idle)
+                event = await judged(known, due, event, heartbeat_timeout=heartbeat_timeout, idle=idle, stores=stores)
         if isinstance(event, Suspended):
             for call in event.calls:
                 known.check_call(node, call)

@@ -26,6 +26,7 @@ from gatework.temporal.children import Start, start_in
 from gatework.temporal.payloads import application_error, data_of
 from gatework.temporal.pin import UnknownPlan, begun, begun_as_child, continued
 from gatework.temporal.salting import salt_of
+from gatework.temporal.storing import most_of_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,9 @@ class Beginning(Answering):
         return info.continued_run_id is not None and info.attempt == 1
 
     def _begin(self, given: bytes, known: Known, secret: str, at: datetime) -> None:
-        value = canonical.loads(given, max_values=canonical.MAX_VALUES)
+        value = canonical.loads(
+            given, max_bytes=most_of_input(len(given), self.stores), max_values=canonical.MAX_VALUES
+        )
         known.check(known.plan.input.name, value)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
         start = known.plan.input

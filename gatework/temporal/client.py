@@ -29,6 +29,7 @@ from gatework.temporal import captions
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.progress import NOT_BEGUN, Progress
+from gatework.temporal.storing import has_store, most_in_value
 from gatework.workflow import Workflow
 
 I = TypeVar("I")  # noqa: E741  # the input
@@ -53,7 +54,7 @@ class Execution(Generic[O]):
     async def result(self) -> O:
         """Wait for the end. Raises `temporalio.client.WorkflowFailureError` for a run that did not complete."""
         value: RawValue = await self.handle.result()
-        return self._workflow.output.read(data_of(value) or b"")
+        return self._workflow.output.read(data_of(value) or b"", max_bytes=canonical.MAX_STORED_VALUE_BYTES)
 
     async def state(self) -> Progress:
         """Where the run stands, and what it waits for."""
@@ -72,7 +73,7 @@ class Execution(Generic[O]):
             answer = await self.handle.query("evidence", *sent, result_type=RawValue)
         except WorkflowQueryFailedError as error:
             raise DecisionError(error.message) from None
-        told: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=2 * wire.MAX_MESSAGE_BYTES)
+        told: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=wire.MAX_STORED_BYTES)
         return told
 
     async def ledger(self) -> list[Entry]:
@@ -84,7 +85,7 @@ class Execution(Generic[O]):
     async def values(self) -> Mapping[str, Json]:
         """Values by their digest, also of outputs that were refused."""
         answer = await self.handle.query("values", result_type=RawValue)
-        values: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=2 * wire.MAX_MESSAGE_BYTES)
+        values: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=wire.MAX_STORED_BYTES)
         return values
 
     async def waiting(self, *, timeout: timedelta | None = None) -> Progress:
@@ -187,7 +188,8 @@ async def start(
     that breaks its contract, and `ConflictError` where the id is taken by a run of another workflow or, for an id that
     was given, of other input.
     """
-    found, _ = await started(client, workflow, workflow.input.write(data), id=id, task_queue=task_queue)
+    sent = workflow.input.write(data, max_bytes=most_in_value(has_store(client.data_converter)))
+    found, _ = await started(client, workflow, sent, id=id, task_queue=task_queue)
     return find(client, workflow, found)
 
 
@@ -198,7 +200,7 @@ async def started(
     queue = task_queue or default_task_queue()
     if any(node.queue == queue for node in workflow.plan.nodes if isinstance(node, Work)):
         raise ConfigError(f"The task queue {queue} is for stages of {workflow.name} alone; start it on another.")
-    named = workflow.id_of(workflow.input.read(data))
+    named = workflow.id_of(workflow.input.read(data, max_bytes=canonical.MAX_STORED_VALUE_BYTES))
     if workflow.key is not None and id not in ("", named):
         raise ConflictError(f"A run of {workflow.name} is named by its key, here {named}; leave the id out.")
     try:
@@ -240,7 +242,8 @@ async def input_of(client: Client, id: str, first: str) -> bytes:
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         values = await client.data_converter.decode(payloads, [RawValue] * len(payloads))
         with suppress(ContractError):
-            return canonical.dumps(canonical.loads(data_of(values[0]) or b"")) if len(values) in (1, 2) else b""
+            given = canonical.loads(data_of(values[0]) or b"", max_bytes=canonical.MAX_STORED_VALUE_BYTES)
+            return canonical.dumps(given) if len(values) in (1, 2) else b""
         break
     return b""
 

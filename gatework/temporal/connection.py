@@ -34,8 +34,11 @@ async def connect(*plugins: SimplePlugin) -> Client:
     except RuntimeError as error:
         raise ConfigError(f"Temporal's own settings cannot be read: {error}.") from error
     address = settings.setdefault("target_host", DEFAULT_ADDRESS)
+    from gatework.temporal.storing import configured, with_store
+
+    converter = with_store(configured())
     try:
-        return await Client.connect(**settings, plugins=list(plugins))
+        return await Client.connect(**settings, plugins=list(plugins), data_converter=converter)
     except RuntimeError as error:
         raise ConfigError(
             f"No Temporal server answers at {address}; start one with `gatework dev`, or set TEMPORAL_ADDRESS."

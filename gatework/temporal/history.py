@@ -32,6 +32,7 @@ from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import data_converter, data_of
 from gatework.temporal.restarting import never_began
 from gatework.temporal.resuming import request_in
+from gatework.temporal.storing import reading
 
 
 class HistoryError(GateworkError):
@@ -182,7 +183,7 @@ async def rebuilt(leg: Leg, library: Library, converter: DataConverter) -> Rebui
     found = Rebuilt()
     replayer = Replayer(
         workflows=[workflow_class(leg.workflow, library, base=_recording(found))],
-        data_converter=data_converter(converter),
+        data_converter=reading(data_converter(converter)),
         runtime=_silent(),
     )
     result = await replayer.replay_workflow(WorkflowHistory(leg.id, leg.events), raise_on_replay_failure=False)

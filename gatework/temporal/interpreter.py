@@ -37,6 +37,7 @@ from gatework.temporal.children import Children, Parent, taken
 from gatework.temporal.notify import Telling, notice_of
 from gatework.temporal.payloads import OURS, application_error, raw
 from gatework.temporal.pin import unfit
+from gatework.temporal.storing import may_carry
 from gatework.verdict import short
 
 LOOK_AGAIN = timedelta(minutes=2)
@@ -223,6 +224,7 @@ class Interpreter(Beginning):
             lineage=self._lineage,
             heartbeat_timeout=self.heartbeat_timeout,
             idle=self._note,
+            stores=self.stores,
         )
         self._noted = ""
         if self._is_to_end and isinstance(event, Failed):
@@ -326,7 +328,9 @@ class Interpreter(Beginning):
             return
         carried = self._carried(self._now[1], self._ledger)
         # A longer history is better than a run that cannot go on.
-        self._too_large = len(carried) > wire.MAX_MESSAGE_BYTES
+        # Where it did so before there was room for it.
+        room = wire.MAX_STORED_BYTES if self.stores or workflow.unsafe.is_replaying() else wire.MAX_MESSAGE_BYTES
+        self._too_large = len(carried) > room
         if not self._too_large:
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))
@@ -344,7 +348,8 @@ class Interpreter(Beginning):
             self._note(f"The run was not moved to plan {event.to[:12]}: {error.message}")
             return
         # Looked at first: what was accepted is told, and is not taken back.
-        if len(self._carried(step.state, extended(self._ledger, step.receipts, now))) > wire.MAX_MESSAGE_BYTES:
+        size = len(self._carried(step.state, extended(self._ledger, step.receipts, now)))
+        if not may_carry(size, f"gatework-moved-stored-{length(self._ledger)}", self.stores):
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
         at = step.state.at

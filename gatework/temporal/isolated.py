@@ -20,6 +20,7 @@ from gatework.state import Run
 from gatework.temporal.asking import Job, done, why
 from gatework.temporal.captions import at_stage
 from gatework.temporal.payloads import data_of
+from gatework.temporal.storing import fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,13 @@ def activity_type(guard: str) -> str:
 
 
 async def judged(
-    known: Known, due: Run, event: Finished, *, heartbeat_timeout: timedelta, idle: Callable[[str], None]
+    known: Known,
+    due: Run,
+    event: Finished,
+    *,
+    heartbeat_timeout: timedelta,
+    idle: Callable[[str], None],
+    stores: bool = False,
 ) -> Finished:
     """A result with the verdicts of the isolated guards, each asked where the plan says. One that gives none blocks."""
     node = known.plan.node(due.node)
@@ -54,7 +61,8 @@ async def judged(
             once=True,  # one that brings down its worker is not given the next
             summary=at_stage(known.plan, due.node, f"guard {use.name} of attempt {due.attempt}"),
         )
-        if len(job.message) > wire.MAX_MESSAGE_BYTES:
+        marker = f"gatework-stored-{due.node}-{due.attempt}-{len(due.journal)}-{use.name}"
+        if not fits(len(job.message), wire.MAX_MESSAGE_BYTES, wire.MAX_STORED_BYTES, marker, stores=stores):
             return blocked(use, event.output.digest, f"the guard {use.name} would be handed more than a message takes")
         try:
             answer = await done(job, heartbeat_timeout=heartbeat_timeout, idle=idle)

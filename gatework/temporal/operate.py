@@ -30,8 +30,9 @@ from gatework.events import Action
 from gatework.temporal import pages, search
 from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
-from gatework.temporal.payloads import OURS, data_of
+from gatework.temporal.payloads import OURS, data_of, not_had
 from gatework.temporal.progress import Progress, Waiting
+from gatework.temporal.storing import has_store, most_in_value
 from gatework.workflow import Workflow
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ class Operated(Execution[Json]):
         """What the server knows of it without a worker."""
 
     async def result(self) -> Json:
-        return canonical.loads(data_of(await self.handle.result(follow_runs=True)) or b"null")
+        data = data_of(await self.handle.result(follow_runs=True)) or b"null"
+        return canonical.loads(data, max_bytes=canonical.MAX_STORED_VALUE_BYTES)
 
     async def decide(self, action: Action, fields: Mapping[str, Json]) -> str:
         """Send a decision as it stands. Raises `DecisionError` with the reason of a refusal."""
@@ -99,7 +101,8 @@ async def start_run(
 
     Raises `ContractError` and `ConflictError` as `start` does.
     """
-    found, new = await started(client, workflow, workflow.input.accept(data), id=id, task_queue=queue)
+    sent = workflow.input.accept(data, max_bytes=most_in_value(has_store(client.data_converter)))
+    found, new = await started(client, workflow, sent, id=id, task_queue=queue)
     return await _described(client, found), new
 
 
@@ -109,7 +112,7 @@ async def operating() -> AsyncGenerator[Client]:
     client = await connect()
     try:
         yield client
-    except RPCError as error:
+    except (RPCError, RuntimeError) as error:
         raise explained(error, client) or error from None
 
 
@@ -305,6 +308,8 @@ def address(client: Client) -> str:
 
 def explained(error: Exception, client: Client | None) -> GateworkError | None:
     """What the server's refusal means to an operator; None for an error that is none of the server's."""
+    if (away := not_had(error)) is not None:
+        return away
     if client is None or not isinstance(error, RPCError):
         return None
     match error.status:

@@ -34,7 +34,7 @@ from gatework.temporal.recalling import recall
 from gatework.temporal.salting import Salting
 from gatework.temporal.search import Namespaces
 from gatework.temporal.showing import Showing
-from gatework.temporal.storing import configured, documents
+from gatework.temporal.storing import configured, documents, external, has_store, is_plain
 from gatework.workflow import Workflow
 
 
@@ -44,7 +44,8 @@ class GateworkPlugin(SimplePlugin):
     A worker on a task queue that a stage or a tool names by `on=` serves what is on that queue and no workflow of the
     plugin; every other worker serves the workflows, and the stages and tools that are `on` no queue.
     `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
-    `store` is where documents lie: a folder, or a bucket as `s3://bucket/prefix`; GATEWORK_STORE where left out.
+    `store` is where documents and large values lie: a folder, or a bucket as `s3://bucket/prefix`; GATEWORK_STORE where
+    left out.
     `heartbeat_timeout` is how soon a dead worker is noticed. A stage whose worker is silent for as long is given to
     another: shorter goes on sooner after a crash, and takes a busy machine for a dead one sooner.
     Raises `PlanError` where two definitions share a name, `ConfigError` where a lock file has been changed.
@@ -75,14 +76,13 @@ class GateworkPlugin(SimplePlugin):
             **{children.activity_type(name): ending(self.library, name) for name in names},
         }
         place = store or configured()
-        if place:
-            documents(place)  # which refuses what is no place
         lying = partial(documents, place) if place else None
+        storage = external(place)
         self._activities = {**activities(self.library, model=model, seed=seed, store=lying), **self._reading}
         self._notices = Notices()
         super().__init__(
             "gatework.GateworkPlugin",
-            data_converter=data_converter,
+            data_converter=partial(data_converter, storage=storage),
             workflows=self._classes,
             workflow_runner=_passing_through,
         )
@@ -99,9 +99,7 @@ class GateworkPlugin(SimplePlugin):
             raise ConfigError("GateworkPlugin is given twice; give it to Client.connect only, workers inherit it.")
         assert "client" in config
         converter = config["client"].data_converter
-        if not issubclass(converter.failure_converter_class, FailureConverter) and (
-            converter == type(converter).default  # a client without the plugin
-        ):
+        if not issubclass(converter.failure_converter_class, FailureConverter) and is_plain(converter):
             raise ConfigError("Give GateworkPlugin to Client.connect, not to the Worker; workers inherit it.")
         # A stage hears of a cancellation with its heartbeats; Temporal would hold them back for 16 s.
         config["max_heartbeat_throttle_interval"] = min(
@@ -128,6 +126,7 @@ class GateworkPlugin(SimplePlugin):
             for cls in self._classes:
                 cls.roster = roster
                 cls.notifies = tells
+                cls.stores = has_store(converter)
         config["activities"] = [*others, *_beside(others, served)]
         config["interceptors"] = [*config.get("interceptors", ()), Showing()]
         return config

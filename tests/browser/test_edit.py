@@ -28,6 +28,7 @@ async def test_edit_that_breaks_the_contract_is_refused_and_one_that_a_guard_blo
     await screen.look_again("NEEDS YOU (operator): read is blocked", BLOCK.reason)
     await screen.picture("blocked")
 
+    await screen.takes_it_in()
     await screen.send("edit", '{"text": "c", "pages": 3}')
     await screen.look_again("approve stage 3 of 4, print 3 pages", "done, by a person")
     after = await waiting(run)

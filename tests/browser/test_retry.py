@@ -29,6 +29,7 @@ async def test_stage_that_has_failed_is_retried_with_a_note_that_reaches_it(runs
     await screen.picture("failed")
 
     world.does = None
+    await screen.takes_it_in()
     await screen.send("retry")
     await screen.look_again("NEEDS YOU (boss): approve stage 3 of 4")
     stages = {node.name: node.attempts for node in (await run.state()).nodes}

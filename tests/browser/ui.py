@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import BrowserContext, FrameLocator, Locator, Page, expect
 
 from gatework.temporal import Execution
+from gatework.temporal.answering import SETTLE
 from gatework.temporal.server import Server
 
 PATIENCE_MS = 60_000
@@ -70,6 +72,13 @@ class Screen:
             return await self.panel.inner_text()
 
         await _until(fresh, words)
+
+    async def takes_it_in(self) -> None:
+        """Take the moment that a person takes to read what is asked anew.
+
+        What comes sooner and names neither number nor evidence is refused, as meant for the question before.
+        """
+        await self.page.wait_for_timeout(SETTLE / timedelta(milliseconds=1))
 
     async def number(self) -> str:
         """The number that the panel tells to approve with."""
@@ -166,7 +175,10 @@ class Dialog:
 
     async def is_taken(self) -> None:
         """The dialog closes, and the UI says so."""
-        await expect(self.box).to_have_count(0)
+        try:
+            await expect(self.box).to_have_count(0)
+        except AssertionError:
+            raise AssertionError(f"the dialog stays open and says {await self.refusal.all_inner_texts()}") from None
         await expect(self.page.get_by_text(TAKEN).first).to_be_visible()
 
     async def is_refused(self, sentence: str | re.Pattern[str]) -> None:

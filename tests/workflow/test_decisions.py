@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from gatework.errors import DecisionError
-from gatework.temporal import Execution
+from gatework.temporal import Execution, answering
 from gatework.temporal.panel import panel
 from gatework.temporal.progress import Waiting
 from tests.workflow.deployment import (
@@ -274,6 +275,27 @@ async def test_click_approves_only_where_the_plan_says_so(deployments: Deploymen
     with pytest.raises(WorkflowUpdateFailedError) as caught:
         await careful.handle.execute_update("approve")
     assert "four digits" in str(caught.value.cause)
+
+
+async def test_click_on_a_question_that_has_just_come_up_is_refused(
+    deployments: Deployments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind another question it takes the number, or a moment in which one can have read it; the first does not."""
+    monkeypatch.setattr(answering, "SETTLE", timedelta(hours=1))
+    deployed = await deployments.serve(single)
+    run, _ = await _at("blocked", deployed)
+    world.verdicts = [BLOCK, BLOCK]
+    await run.handle.execute_update("retry")
+    second = await waiting(run)
+    for clicked_again in ((), ({"text": "by hand", "pages": 2},)):
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await run.handle.execute_update("edit" if clicked_again else "retry", *clicked_again)
+        assert "The run has gone on just now and asks something else" in str(caught.value.cause)
+    await run.retry(number=second.number)
+    assert (await waiting(run)).gate == second.gate + 1 == 3
+    monkeypatch.setattr(answering, "SETTLE", timedelta(0))
+    await run.handle.execute_update("retry")
+    await run.result()
 
 
 async def test_number_may_be_typed_bare_or_in_quotes(deployments: Deployments) -> None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import time
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.common import RawValue
 from temporalio.worker import Worker
 
 from gatework import Block, Endorsed, Pass, Retry, Verdict, guard, stage, wire, workflow
 from gatework.errors import PlanError
 from gatework.events import Given
-from gatework.temporal import GateworkPlugin
+from gatework.temporal import GateworkPlugin, asking
 from gatework.temporal.isolated import GuardTask, activity_type
 from gatework.temporal.payloads import data_of, raw
 from gatework.testing import rehearse
-from tests.workflow.deployment import Deployments, events
+from tests.workflow.deployment import LONG, Deployments, events, until
 from tests.workflow.plans import Note, Paper, world
 
 SERVE = """
@@ -32,10 +33,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from datetime import timedelta
 from gatework.temporal import GateworkPlugin
-from checking import checked
+from checking import beside, checked
 
 async def main():
-    plugin = GateworkPlugin(checked, heartbeat_timeout=timedelta(seconds=2))
+    plugin = GateworkPlugin(beside, checked, heartbeat_timeout=timedelta(seconds=2))
     client = await Client.connect(sys.argv[1], plugins=[plugin])
     async with Worker(client, task_queue=sys.argv[4] or sys.argv[2]):
         print("ready", os.getpid(), flush=True)
@@ -71,22 +72,29 @@ async def copy(note: Endorsed[Note]) -> Endorsed[Note]:
 @workflow
 def checked(note: Endorsed[Note]) -> Endorsed[Note]:
     return copy(note)
+
+@stage(is_there)
+async def keep(note: Endorsed[Note]) -> Endorsed[Note]:
+    return note
+
+@workflow
+def beside(note: Endorsed[Note]) -> Endorsed[Note]:
+    return keep(note)
 """
+
+
+DIED = "the worker of the guard fits died or went silent"
 
 
 @pytest.mark.parametrize(
     ("text", "because"),
-    [
-        ("who", "judged by {other}"),
-        ("die", "the worker of the guard fits died or went silent"),
-        ("a" * 40 + "!", "the worker of the guard fits died or went silent"),
-    ],
+    [("who", "judged by {apart}"), ("die", DIED), ("a" * 40 + "!", DIED)],
     ids=["says who it is", "ends its process", "holds the interpreter"],
 )
 async def test_guard_that_brings_down_its_worker_blocks_and_holds_up_nobody(
     deployments: Deployments, text: str, because: str
 ) -> None:
-    """It is asked in the process of its queue; while it hangs or dies there, the run's worker serves others."""
+    """It is asked in the process of its queue; while it hangs or is dead there, the run's worker serves others."""
     queue = f"guards-{uuid.uuid4()}"
     (deployments.folder / "checking.py").write_text(PROJECT.replace("QUEUE", queue))
     calling = await deployments.calling()
@@ -95,25 +103,34 @@ async def test_guard_that_brings_down_its_worker_blocks_and_holds_up_nobody(
         deployments.process(SERVE, str(deployments.folder), queue) as apart,
     ):
         await general.says("ready")
-        other = int((await apart.says("ready")).split()[1])
+        await apart.says("ready")
 
-        async def started(text: str) -> Any:
-            id = f"checked-{uuid.uuid4()}"
-            return await calling.client.start_workflow("checked", {"text": text}, id=id, task_queue=calling.queue)
+        async def started(workflow: str, text: str) -> Any:
+            id = f"{workflow}-{uuid.uuid4()}"
+            return await calling.client.start_workflow(workflow, {"text": text}, id=id, task_queue=calling.queue)
 
-        run = await started(text)
-        empty = await started("")  # refused by the guard beside the stage, whatever the other is doing
-        reasons: dict[Any, str] = {}
-        for handle in (empty, run):
-            began = time.monotonic()
-            while handle not in reasons:
-                assert time.monotonic() - began < 60
-                shown = (await handle.query("__temporal_workflow_metadata")).current_details.replace("\\", "")
-                if "NEEDS YOU" in shown:
-                    reasons[handle] = shown
-                await asyncio.sleep(0.1)
-    assert because.format(other=other) in reasons[run]
-    assert "seen by" in reasons[empty]
+        run = await started("checked", text)
+        if text == "die":
+            assert await asyncio.wait_for(apart.process.wait(), LONG.total_seconds()) == 9
+        else:
+            await until(partial(_has_been_taken, run), "the guard is asked")
+        # It needs nothing of the guard's worker: what does would wait for the next one.
+        other = await started("beside", "")
+        assert f"seen by {general.process.pid}" in await until(partial(_asks, other), "the other run asks")
+        assert because.format(apart=apart.process.pid) in await until(partial(_asks, run), "the run asks")
+
+
+async def _has_been_taken(run: Any) -> bool:
+    """Whether a worker has the guard, or has had it."""
+    pending = (await run.describe()).raw_description.pending_activities
+    asked = [one.state for one in pending if one.activity_type.name == activity_type("fits")]
+    return asked == [PendingActivityState.PENDING_ACTIVITY_STATE_STARTED] or bool(await _asks(run))
+
+
+async def _asks(run: Any) -> str:
+    """The panel, once somebody is asked."""
+    panel: str = (await run.query("__temporal_workflow_metadata")).current_details.replace("\\", "")
+    return panel if "NEEDS YOU" in panel else ""
 
 
 def _checked(queue: str, verdicts: list[Verdict]) -> Any:
@@ -175,6 +192,27 @@ async def test_lie_of_a_guards_worker_lets_nothing_on(deployments: Deployments, 
     async with Worker(bare, task_queue=queue, activities=[liar]):
         run, _ = await deployed.gate(checked, Note(text="a"))
     assert "ended" not in [entry.receipt.kind for entry in await run.ledger()]
+
+
+async def test_run_whose_guard_nobody_takes_says_so_and_goes_on(
+    deployments: Deployments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker on the queue, as after one that died: nothing goes on and nothing is blocked until there is one."""
+    monkeypatch.setattr(asking, "PATIENCE", timedelta(seconds=1))
+    queue = f"guards-{uuid.uuid4()}"
+    checked = _checked(queue, [])
+    deployed = await deployments.serve(checked)
+    run = await deployed.start(checked, Note(text="a"))
+
+    async def says() -> str:
+        return (await run.state()).note
+
+    note = await until(says, "the run says what it lacks")
+    assert note == f"No worker of the task queue {queue} has taken the guard last for 1 s; start one there."
+    assert [entry.receipt.kind for entry in await run.ledger()] == ["begun"]
+    async with Worker(deployed.client, task_queue=queue):
+        assert (await run.result()).text == "a"
+    assert world.worked == 1
 
 
 async def test_worker_of_a_guards_queue_serves_that_guard_alone(deployments: Deployments) -> None:
