@@ -15,6 +15,7 @@ from gatework.canonical import Sealed
 from gatework.errors import ContractError, OrderError
 from gatework.events import Failed, Finished, Given
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
+from gatework.faults import structure_faults
 from gatework.flow import is_private, leak, reads_outside, steering, vouched
 from gatework.hands import by_hand
 from gatework.labels import Label, combined
@@ -23,13 +24,9 @@ from gatework.plan import (
     Approval,
     Budget,
     Call,
-    Choice,
     GuardUse,
-    Join,
-    Loop,
     Node,
     Param,
-    Part,
     Plan,
     Work,
 )
@@ -43,37 +40,9 @@ _WORDS: tuple[Word, ...] = get_args(Word)
 
 
 def check_order(plan: Plan) -> None:
-    """Raise `OrderError` unless each node of a plan has a name of its own and reads only what comes before it."""
-    known = set(plan.starts)
-    for node in plan.steps:
-        if node.name in known or any(ref.node not in known for ref in node.reads):
-            raise OrderError(f"The plan is out of order at {node.name}.")
-        known.add(node.name)
-        if not _fits(plan, node, known):
-            raise OrderError(f"The plan is out of order at {node.name}.")
-    if plan.result not in plan.index or plan.index[plan.result] >= len(plan.nodes):
-        raise OrderError("The result of the plan is the output of none of its nodes.")
-
-
-def _fits(plan: Plan, node: Node, known: set[str]) -> bool:
-    """Whether the other nodes that a node names are there, each where it belongs: before it, and an undo at the end."""
-
-    def is_a(name: str, *kinds: type) -> bool:
-        return name in known and name in plan.index and isinstance(plan.node(name), kinds)
-
-    if node.arm is not None and not is_a(node.arm.choice, Choice):
-        return False
-    match node:
-        case Join():
-            return is_a(node.choice, Choice)
-        case Part():
-            call = plan.node(node.call) if is_a(node.call, Call) else None
-            return isinstance(call, Call) and 0 <= node.child < len(call.children)
-        case Work():
-            undone = not node.undo or plan.index.get(node.undo, -1) >= len(plan.nodes)
-            return undone and (node.until is None or is_a(node.until.loop, Loop))
-        case _:
-            return True
+    """Raise `OrderError` unless the nodes of a plan stand in order, and each reads only what is there before it."""
+    for name, problem, _ in structure_faults(plan):
+        raise OrderError(f"The plan is out of order at {name}: {problem}")
 
 
 def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:

@@ -166,6 +166,11 @@ class Builder:
             self.unused(node.name)
         return trace.stand_in(node.name, node.label, annotation)
 
+    def undone_by(self, undo: Work) -> None:
+        """Write down the work that undoes the node which was written last."""
+        self.undos.append(undo)
+        self.lines[undo.name] = self.here()[0]
+
     @contextmanager
     def inside(self, arm: Arm) -> Generator[None]:
         """While a way of a choice is written down."""

@@ -9,11 +9,12 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from gatework.contract import name_of
 from gatework.errors import PlanError
 from gatework.faults import budget_fault
 from gatework.labels import Label, combined
 from gatework.plan import QUEUE_FIX, Budget, is_queue
-from gatework.signature import MISSING, Signature, must_be_async, read
+from gatework.signature import MISSING, Declared, Signature, accepts, must_be_async, read
 from gatework.tool import Granted, Tool
 
 
@@ -74,6 +75,31 @@ def stage_signature(function: Callable[..., Awaitable[Any]], tools: Sequence[obj
             where=place,
         )
     return declared
+
+
+def check_undo(stage: Signature, undo: Signature) -> None:
+    """Raise `PlanError` unless a stage undoes another: it takes its output first, and then inputs of it by name."""
+    place, name = undo.where, undo.name
+    if not undo.params:
+        raise PlanError(f"{name} undoes {stage.name} and takes nothing.", fix="Take its output.", where=place)
+    for number, declared in enumerate(undo.params.values()):
+        given = stage.result if number == 0 else stage.params.get(declared.name)
+        what = "the output" if number == 0 else f"the input {declared.name}"
+        if given is None:
+            if declared.default is MISSING:
+                problem = f"{name} takes {declared.name}, and {stage.name}, which it undoes, has no such input."
+                raise PlanError(problem, fix="Take the output first, then inputs by their names.", where=place)
+        elif not accepts(declared.type, given.type) or not given.label.meets(declared.label):
+            raise PlanError(
+                f"{name} takes {what} of {stage.name} as {_annotated(declared)}, and it is {_annotated(given)}.",
+                fix="Give both the same type and label.",
+                where=place,
+            )
+
+
+def _annotated(declared: Declared) -> str:
+    name = name_of(declared.type)
+    return name if declared.label is Label.PLAIN else f"{declared.label.capitalize()}[{name}]"
 
 
 def check_limits(

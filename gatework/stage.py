@@ -9,11 +9,13 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 from gatework import trace
 from gatework.adopted import awaitable, is_adopted
-from gatework.declared import check_limits, grants, holds, stage_signature
+from gatework.builder import Builder
+from gatework.declared import check_limits, check_undo, grants, holds, stage_signature
 from gatework.errors import PlanError
+from gatework.expr import Ref
 from gatework.guard import Guard, as_guard
 from gatework.labels import Endorsed, Label, Untrusted
-from gatework.plan import Budget, Limit, ToolUse, Work
+from gatework.plan import Budget, Limit, Param, ToolUse, Work
 from gatework.roles import Role
 from gatework.signature import Declared, caller, calling_module, must_be_async, read
 from gatework.tool import Granted, Tool
@@ -46,6 +48,7 @@ class Stage(Generic[P, O]):
         operator: Role | None = None,
         expires: timedelta = EXPIRY,
         on: str = "",
+        undo: Stage[..., Any] | None = None,
         node_name: str = "",
         home: str = "",
         narrowed: Sequence[Granted] = (),
@@ -70,12 +73,18 @@ class Stage(Generic[P, O]):
         self.operator = operator or Role("operator")
         self.expires = expires
         self.on = on
+        self.undo = undo
         self.node_name = node_name
         place = self.declared.where
         for names in ([part.name for part in parts] for parts in (self.before, self.guards, self.tools)):
             for twice in {name for name in names if names.count(name) > 1}:
                 raise PlanError(f"{self.name} names {twice} twice.", fix="Name it once.", where=place)
         check_limits(self.name, place, attempts, timeout, expires, on, budget)
+        if undo is not None:
+            if type(undo) is not Stage or undo.undo is not None:
+                problem = f"what undoes {self.name} is no stage by itself."
+                raise PlanError(problem, fix="Give undo= a stage, which nothing undoes.", where=place)
+            check_undo(self.declared, undo.declared)
         self.guard_uses = tuple(guard.use(self.declared) for guard in self.guards)
         self.before_uses = tuple(guard.use_before(self.declared) for guard in self.before)
 
@@ -91,11 +100,39 @@ class Stage(Generic[P, O]):
             builder.param(declared, bound.arguments.get(name, declared.default), f"{name} of {self.name}")
             for name, declared in self.declared.params.items()
         )
+        node = self._work(builder, builder.name(self.name, self.node_name), params)
+        if self.undo is not None:
+            node = replace(node, undo=builder.free(f"undo_{node.name}"))
+        value = builder.add(node, self.declared.result.type)
+        if self.undo is not None:
+            builder.undone_by(self.undo.undoing(builder, node))
+        return cast(O, value)
+
+    def undoing(self, builder: Builder, undone: Work) -> Work:
+        """The work that undoes a node: it takes what that gave, and inputs of it by their names."""
+        builder.define(self)
+        given = {param.name: param.source for param in undone.params}
+        first, *others = self.declared.params.values()
+        params = [
+            Param(name=first.name, label=first.label, contract=builder.seal(first.contract), source=Ref(undone.name))
+        ]
+        for declared in others:
+            source = given.get(declared.name)
+            params.append(
+                builder.param(declared, declared.default, f"{declared.name} of {self.name}")
+                if source is None
+                else Param(
+                    name=declared.name, label=declared.label, contract=builder.seal(declared.contract), source=source
+                )
+            )
+        return self._work(builder, undone.undo, tuple(params))
+
+    def _work(self, builder: Builder, name: str, params: tuple[Param, ...]) -> Work:
         for tool in self.tools:
             for boundary in (tool.interface.arguments, tool.interface.result):
                 builder.seal(boundary)
-        node = Work(
-            name=builder.name(self.name, self.node_name),
+        return Work(
+            name=name,
             runs=self.name,
             params=params,
             label=self.declared.result.label,
@@ -110,7 +147,6 @@ class Stage(Generic[P, O]):
             expires_seconds=self.expires.total_seconds(),
             queue=self.on,
         )
-        return cast(O, builder.add(node, self.declared.result.type))
 
     @property
     def checks(self) -> tuple[Guard[Any, Any], ...]:
@@ -162,6 +198,7 @@ class Stage(Generic[P, O]):
             operator=self.operator,
             expires=self.expires,
             on=self.on,
+            undo=self.undo,
             node_name=node_name,
             home=self.home,
             narrowed=narrowed,
@@ -320,6 +357,7 @@ def stage(
     operator: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
+    undo: Stage[..., Any] | None = None,
 ) -> _Unguarded: ...
 @overload
 def stage(
@@ -334,6 +372,7 @@ def stage(
     operator: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
+    undo: Stage[..., Any] | None = None,
 ) -> _Guarded[T]: ...
 def stage(
     *guards: Any,
@@ -345,6 +384,7 @@ def stage(
     operator: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
+    undo: Stage[..., Any] | None = None,
 ) -> Any:
     """Declare a stage: an async function with typed inputs and output, run as one activity.
 
@@ -352,7 +392,8 @@ def stage(
     `tools` are those that the stage may call, each with the limits of `tool.only(…)`, if any; no other can be called.
     `budget` is what it may spend over all its attempts. `attempts` counts the tries before a person of `operator` is
     asked, for at most `expires`. `timeout` bounds one attempt, guards included. `on` names the task queue whose
-    workers run it, where those of the run must not.
+    workers run it, where those of the run must not. `undo` is the stage that undoes it where a run ends otherwise than
+    it should: it takes the output, and then inputs of this stage by their names.
     Raises `PlanError` at import where types, labels or guards do not fit.
     """
     options = {
@@ -365,5 +406,6 @@ def stage(
         "operator": operator,
         "expires": expires,
         "on": on,
+        "undo": undo,
     }
     return _Guarded(options) if guards else _Unguarded(options)

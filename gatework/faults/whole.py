@@ -41,7 +41,7 @@ def faults(plan: Plan) -> Iterator[Fault]:
     yield from parts_faults(plan)
     if broken:
         return
-    used = {plan.result, *(ref.node for node in plan.steps for ref in node.reads)}
+    used = {plan.result, *(ref.node for node in plan.nodes for ref in node.reads)}
     private = {start.name for start in plan.inputs if start.private}
     tools: dict[str, ToolUse] = {}
     for node in plan.steps:

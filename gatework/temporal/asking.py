@@ -12,7 +12,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
-from gatework.temporal.payloads import OURS, OwnPayloads, raw
+from gatework.temporal.payloads import NOT_HAD, OURS, OwnPayloads, raw
 
 GRACE = timedelta(seconds=15)
 """What an activity gets beyond its own timeout before Temporal gives it up."""
@@ -147,8 +147,8 @@ def why(error: ActivityError, what: str) -> Why:
         # It may never have left its task queue.
         return Why(reason=f"{what} was cancelled", begun=begun and error.started_event_id != 0)
     if isinstance(cause, ApplicationError) and (cause.type or "").startswith(OURS):
-        # Our own activities raise before they begin, and answer after.
-        return Why(reason=cause.message, begun=False)
+        # Our own activities raise before they begin, and answer after; but what they answer may find no store.
+        return Why(reason=cause.message, begun=begun and cause.type == NOT_HAD)
     # Another worker's failure: its text is not ours, so only its kind is repeated.
     kind = (cause.type if isinstance(cause, ApplicationError) else type(cause).__name__) or ""
     return Why(reason=f"the activity of {what} failed" + (f" with {kind}" if kind.isidentifier() else ""), begun=begun)

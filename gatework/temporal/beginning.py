@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -64,9 +63,6 @@ class Carried:
 
 class Beginning(Answering):
     """A run that begins. Whatever it was started with is believed only as far as the server vouches for it."""
-
-    stores: ClassVar[bool] = False
-    """Whether what is too large for the server goes into a store here."""
 
     def __init__(self) -> None:
         super().__init__()

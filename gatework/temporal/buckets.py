@@ -18,6 +18,8 @@ from gatework.errors import ConfigError, StoreError
 from gatework.store import VARIABLE, Shelf
 
 _LOCATION = re.compile(r"(s3|gs)://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])((?:/[A-Za-z0-9!_.*'()=-]+)*)/?", re.ASCII)
+_VALUE = re.compile(r"v0/[!-~]{0,1000}/?d/sha256/[0-9a-f]{64}", re.ASCII)
+"""The keys of Temporal's drivers."""
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 
 
@@ -53,11 +55,6 @@ class Bucket(ABC):
     async def delete(self, key: str) -> None:
         """Remove an object."""
 
-    def must_be_ours(self, bucket: str) -> None:
-        """Raise `StoreError` for another bucket: which one to read is said by a history, and so by whoever wrote it."""
-        if bucket != self.bucket:
-            raise StoreError("What stands for a value in the history is nothing that this store has given.")
-
     def module(self, name: str) -> Any:
         """A module of a library that is installed for this kind of bucket only."""
         try:
@@ -70,7 +67,7 @@ class _S3(Bucket):
     extra = "s3"
 
     def driver(self, max_bytes: int) -> StorageDriver:
-        return S3StorageDriver(_S3Client(self), self.bucket, max_payload_size=max_bytes)
+        return S3StorageDriver(_S3Client(_Values(self)), self.bucket, max_payload_size=max_bytes)
 
     async def put(self, key: str, data: bytes) -> None:
         async with self._client() as client:
@@ -106,31 +103,29 @@ class _S3(Bucket):
 class _S3Client(S3StorageDriverClient):
     """What Temporal's driver reaches: our bucket, under our prefix."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
+    def __init__(self, values: _Values) -> None:
+        self._values = values
 
     async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
-        self._bucket.must_be_ours(bucket)
-        await self._bucket.put(f"values/{key}", data)
+        await self._values.put(bucket, key, data)
 
     async def object_exists(self, *, bucket: str, key: str) -> bool:
-        self._bucket.must_be_ours(bucket)
-        return await self._bucket.has(f"values/{key}")
+        return await self._values.has(bucket, key)
 
     async def get_object(self, *, bucket: str, key: str) -> bytes:
-        self._bucket.must_be_ours(bucket)
-        return await self._bucket.get(f"values/{key}")
+        return await self._values.get(bucket, key)
 
 
 class _GCS(Bucket):
     extra = "gcs"
 
     def driver(self, max_bytes: int) -> StorageDriver:
-        return GCSStorageDriver(_GCSClient(self), self.bucket, max_payload_size=max_bytes)
+        return GCSStorageDriver(_GCSClient(_Values(self)), self.bucket, max_payload_size=max_bytes)
 
     async def put(self, key: str, data: bytes) -> None:
-        async with self._client() as client:
-            await client.put_object(bucket=self.bucket, object_name=self.prefix + key, data=data)
+        # Written anew where it is there already, which mends it; Temporal's own client leaves it as it is.
+        async with self._raw() as client:
+            await client.upload(self.bucket, self.prefix + key, data, content_type="application/octet-stream")
 
     async def get(self, key: str) -> bytes:
         async with self._client() as client:
@@ -161,20 +156,48 @@ class _GCS(Bucket):
 class _GCSClient(GCSStorageDriverClient):
     """What Temporal's driver reaches: our bucket, under our prefix."""
 
+    def __init__(self, values: _Values) -> None:
+        self._values = values
+
+    async def put_object(self, *, bucket: str, object_name: str, data: bytes) -> None:
+        await self._values.put(bucket, object_name, data)
+
+    async def object_exists(self, *, bucket: str, object_name: str) -> bool:
+        return await self._values.has(bucket, object_name)
+
+    async def get_object(self, *, bucket: str, object_name: str) -> bytes:
+        return await self._values.get(bucket, object_name)
+
+
+class _Values:
+    """The values in a bucket, as Temporal's drivers name them: by a key that ends with the digest of what is there.
+
+    Bucket and key are said by a history, and so by whoever wrote it.
+    """
+
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
-    async def put_object(self, *, bucket: str, object_name: str, data: bytes) -> None:
-        self._bucket.must_be_ours(bucket)
-        await self._bucket.put(f"values/{object_name}", data)
+    async def put(self, bucket: str, key: str, data: bytes) -> None:
+        async with explained(self._bucket.said):
+            await self._bucket.put(self._key(bucket, key), data)
 
-    async def object_exists(self, *, bucket: str, object_name: str) -> bool:
-        self._bucket.must_be_ours(bucket)
-        return await self._bucket.has(f"values/{object_name}")
+    async def has(self, bucket: str, key: str) -> bool:
+        async with explained(self._bucket.said):
+            return await self._bucket.has(self._key(bucket, key))
 
-    async def get_object(self, *, bucket: str, object_name: str) -> bytes:
-        self._bucket.must_be_ours(bucket)
-        return await self._bucket.get(f"values/{object_name}")
+    async def get(self, bucket: str, key: str) -> bytes:
+        sha256 = key.rpartition("/")[2]
+        async with explained(self._bucket.said, sha256):
+            data = await self._bucket.get(self._key(bucket, key))
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise StoreError.changed(sha256, self._bucket.said)
+        return data
+
+    def _key(self, bucket: str, key: str) -> str:
+        if bucket != self._bucket.bucket or not _VALUE.fullmatch(key) or ".." in key.split("/"):
+            raise StoreError("What stands for a value in the history is nothing that this store has given.")
+        return f"values/{key}"
 
 
 class _BucketShelf(Shelf):
@@ -191,17 +214,17 @@ class _BucketShelf(Shelf):
             if len(data) > max_bytes:
                 raise StoreError.too_large(max_bytes)
         sha256 = hashlib.sha256(data).hexdigest()
-        async with self._explained():
+        async with explained(self.said):
             await self._bucket.put(_key(sha256), bytes(data))
         return sha256, len(data)
 
     async def load(self, sha256: str, size_bytes: int) -> AsyncGenerator[bytes]:
-        async with self._explained(sha256):
+        async with explained(self.said, sha256):
             data = await self._bucket.get(_key(sha256))
         yield data
 
     async def remove(self, sha256: str) -> bool:
-        async with self._explained():
+        async with explained(self.said):
             if not await self._bucket.has(_key(sha256)):
                 return False
             await self._bucket.delete(_key(sha256))
@@ -209,26 +232,27 @@ class _BucketShelf(Shelf):
 
     async def ready(self) -> None:
         try:
-            async with self._explained():
-                await self._bucket.put("documents/ready", b"")
+            async with explained(self.said):
+                await self._bucket.put("documents/ready", b"ready")
                 await self._bucket.delete("documents/ready")
         except StoreError as error:
             raise ConfigError(error.message) from None
 
-    @asynccontextmanager
-    async def _explained(self, sha256: str = "") -> AsyncGenerator[None]:
-        """Turn what a provider says into our errors, of which its own words are no part."""
-        try:
-            yield
-        except (ConfigError, StoreError):
-            raise
-        except Exception as error:  # noqa: BLE001  # each provider has errors of its own
-            said = getattr(error, "response", None)
-            code = str(said.get("Error", {}).get("Code", "")) if isinstance(said, dict) else ""
-            code = code or str(getattr(error, "status", ""))
-            if sha256 and code in _MISSING:
-                raise StoreError.gone(sha256, self.said) from None
-            raise StoreError.unusable(self.said, code if code.isalnum() else type(error).__name__) from None
+
+@asynccontextmanager
+async def explained(said: str, sha256: str = "") -> AsyncGenerator[None]:
+    """Turn what a provider says into our errors, of which its own words are no part."""
+    try:
+        yield
+    except (ConfigError, StoreError):
+        raise
+    except Exception as error:  # noqa: BLE001  # each provider has errors of its own
+        answer = getattr(error, "response", None)
+        code = str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
+        code = code or str(getattr(error, "status", ""))
+        if sha256 and code in _MISSING:
+            raise StoreError.gone(sha256, said) from None
+        raise StoreError.unusable(said, code if code.isalnum() else type(error).__name__) from None
 
 
 def bucket_at(location: str) -> Bucket:

@@ -285,7 +285,7 @@ class Interpreter(Spawning):
             return
         # Looked at first: what was accepted is told, and is not taken back.
         size = len(self._carried(step.state, extended(self._ledger, step.receipts, now)))
-        if not may_carry(size, f"gatework-moved-stored-{len(self._ledger)}", self.stores):
+        if not may_carry(size, f"gatework-moved-stored-{length(self._ledger)}", self.stores):
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
         at = step.state.at

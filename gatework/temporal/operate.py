@@ -30,7 +30,7 @@ from gatework.events import Action
 from gatework.temporal import pages, search
 from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
-from gatework.temporal.payloads import OURS, data_of
+from gatework.temporal.payloads import OURS, data_of, not_had
 from gatework.temporal.progress import Progress, Waiting
 from gatework.temporal.storing import has_store, most_in_value
 from gatework.workflow import Workflow
@@ -112,7 +112,7 @@ async def operating() -> AsyncGenerator[Client]:
     client = await connect()
     try:
         yield client
-    except RPCError as error:
+    except (RPCError, RuntimeError) as error:
         raise explained(error, client) or error from None
 
 
@@ -308,6 +308,8 @@ def address(client: Client) -> str:
 
 def explained(error: Exception, client: Client | None) -> GateworkError | None:
     """What the server's refusal means to an operator; None for an error that is none of the server's."""
+    if (away := not_had(error)) is not None:
+        return away
     if client is None or not isinstance(error, RPCError):
         return None
     match error.status:

@@ -18,10 +18,13 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-from gatework.errors import ConfigError, ContractError, GateworkError
+from gatework.errors import ConfigError, ContractError, GateworkError, StoreError
 
 OURS = "gatework."
 """Prefix of the types of our failures."""
+
+NOT_HAD = "gatework.store"
+"""Type of a failure to have a value from the store, or to put one there, which may be after something was done."""
 
 REFUSAL = "gatework.refusal"
 """Type of a failure that is an answer to a person, not a fault of the program."""
@@ -54,6 +57,18 @@ def refusal(reason: str) -> ApplicationError:
     return ApplicationError(reason, type=REFUSAL, non_retryable=True)
 
 
+def not_had(error: BaseException) -> GateworkError | None:
+    """Why a value that is in a store cannot be had, or put there; None for an error of something else."""
+    found: BaseException | None = error
+    while found is not None:  # Temporal's drivers, and its worker, wrap what the store says
+        if isinstance(found, StoreError):
+            return found
+        if isinstance(found, RuntimeError) and str(found).startswith("[TMPRL1105]"):
+            return ConfigError("The run holds values that are in a store, and there is none here; set GATEWORK_STORE.")
+        found = found.__cause__
+    return None
+
+
 class OwnPayloads:
     """Base of workflows that read their payloads themselves."""
 
@@ -81,8 +96,9 @@ def _said(exception: BaseException) -> BaseException:
     """What Temporal itself refuses before our code sees it, in a sentence without the values that it quotes."""
     if isinstance(exception, RuntimeError) and str(exception) == "Failed decoding arguments":
         return refusal("What was sent cannot be read: send one JSON value, or nothing.")
-    if isinstance(exception, RuntimeError) and str(exception).startswith("[TMPRL1105]"):
-        return ConfigError("The run holds values that are in a store, and this worker has none; set GATEWORK_STORE.")
+    # What an activity was sent is decoded before it begins; what it gives, after.
+    if (why := not_had(exception)) is not None:
+        return ApplicationError(why.message, type=NOT_HAD)
     if isinstance(exception, RuntimeError) and str(exception).startswith("Update handler for "):
         return refusal("There is no update of that name.")
     return exception

@@ -42,6 +42,8 @@ class Recorded(OwnPayloads):
     """The list of people, where the worker has one. For what is new; a replay goes by what the history says."""
     findable_in: ClassVar[Container[str]] = ()
     """Namespaces in which the worker has found the search attributes."""
+    stores: ClassVar[bool] = False
+    """Whether what is too large for the server goes into a store here."""
 
     def __init__(self) -> None:
         self._known: Known | None = None

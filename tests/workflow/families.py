@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from gatework import canonical
 from gatework.canonical import Json
 from gatework.expr import Ref
-from gatework.plan import Approval, Budget, Call, Child, Input, Param, Pause, Plan, Work
+from gatework.plan import Approval, Budget, Call, Child, Input, Node, Param, Pause, Plan, Work
 from gatework.temporal import Execution
 from gatework.workflow import Workflow
 from tests.workflow.deployment import Deployed, payload, until
@@ -77,7 +77,7 @@ def undone(traced: Workflow[Any, Any], undoes: str, undo: str, name: str = "") -
     """A workflow of which one node undoes another: it stands among the nodes of the traced plan, and shows itself."""
     plan, by = traced.plan, traced.plan.node(undo)
     assert isinstance(by, Work)
-    nodes = []
+    nodes: list[Node] = []
     for node in plan.nodes:
         if node.name == undoes and isinstance(node, Work):
             nodes.append(replace(node, undo=undo))

@@ -14,7 +14,7 @@ from gatework.canonical import Sealed
 from gatework.library import Library
 from gatework.machine import new, step
 from gatework.temporal import Execution
-from gatework.temporal.interpreter import Carried
+from gatework.temporal.beginning import Carried
 from gatework.testing.factories import begun_from
 from tests.workflow.deployment import Deployed, Deployments, count, end, events, outside_payloads, payload
 from tests.workflow.plans import signed, single

@@ -163,4 +163,3 @@ async def test_value_of_an_answer_is_checked_once_more_where_it_is_taken(deploym
 
 async def waiting_or_end(run: Any) -> str:
     return str((await run.waiting(timeout=timedelta(seconds=30))).status)
-

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.worker import Worker
 
-from gatework import canonical
+from gatework import Endorsed, canonical, stage, workflow
 from gatework.errors import ContractError
 from gatework.library import Library
-from gatework.temporal import find
+from gatework.temporal import GateworkPlugin, find
 from gatework.temporal.history import Leg, legs, rebuilt
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployed, Deployments, count, events, until, waiting
-from tests.workflow.plans import Note, heavy, signed, single
+from tests.workflow.plans import Note, Paper, big, heavy, signed, single
 
 MIB = 1024 * 1024
 
@@ -223,3 +224,47 @@ async def test_run_with_nothing_large_has_the_same_history_with_a_store(deployme
             kinds.append([event.event_type for event in await events(run)])
     assert kinds[0] == kinds[1]
     assert kept(store) == []
+
+
+@stage(on="storeless", attempts=1)
+async def shorten(paper: Endorsed[Paper]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=paper.value.text[:10]))
+
+
+@workflow
+def shortened(note: Endorsed[Note]) -> Endorsed[Paper]:
+    paper = big(note)
+    return shorten(paper)
+
+
+async def test_stage_that_cannot_reach_the_store_asks_a_person_and_goes_on(
+    deployments: Deployments, store: str
+) -> None:
+    """The activity never begins; what is asked says why, and `retry` goes on once its worker has the store."""
+    deployed = await deployments.serve(shortened, store=store)
+    client = await deployments.client(GateworkPlugin(shortened))
+    async with Worker(client, task_queue="storeless"):
+        run, asked = await deployed.gate(shortened, Note(text=str(MIB)))
+    assert asked.node == "shorten"
+    assert "values that are in a store, and there is none here; set GATEWORK_STORE" in asked.reasons[0]
+    client = await deployments.client(GateworkPlugin(shortened, store=store))
+    async with Worker(client, task_queue="storeless"):
+        await run.retry("It has the store now.")
+        assert (await run.result()).text == "x" * 10
+
+
+async def test_result_that_is_not_to_be_had_is_one_sentence_for_an_operator(
+    deployments: Deployments, typed: Typed, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command without the store says what to set; with it, it shows the value."""
+    deployed = await deployments.serve(signed, store=store)
+    run, _ = await deployed.gate(signed, Note(text="y" * MIB))
+    monkeypatch.delenv("GATEWORK_STORE", raising=False)
+    told = await typed("show", run.id, "--json")
+    assert told.exit_code == 3, told.output[:500]
+    assert "set GATEWORK_STORE" in told.output
+    monkeypatch.setenv("GATEWORK_STORE", store)
+    told = await typed("show", run.id, "--json")
+    assert told.exit_code == 0, told.output[:500]
+    assert "y" * 1000 in told.output
+    await run.abort("Seen.")

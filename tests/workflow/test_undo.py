@@ -34,7 +34,9 @@ async def _actions(run: Execution[Any]) -> list[tuple[str, str, str]]:
     """What the run's record has from the moment in which it began to undo."""
     entries = await run.ledger()
     assert broken_at(entries) is None
-    told = [(entry.receipt.kind, entry.receipt.node, entry.receipt.action) for entry in entries]
+    told: list[tuple[str, str, str]] = [
+        (entry.receipt.kind, entry.receipt.node, entry.receipt.action) for entry in entries
+    ]
     return told[[kind for kind, _, _ in told].index("undoing") :]
 
 
