@@ -26,7 +26,7 @@ from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
 from gatework.plan import Work
 from gatework.returning import report
-from gatework.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
+from gatework.state import Act, Gate, Outcome, Run, Spawn, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
@@ -112,7 +112,7 @@ class Interpreter(Spawning):
             doing = self._do(known, due)
             await (_undisturbed(doing) if self.undoing else doing)
 
-    async def _do(self, known: Known, due: Due) -> None:
+    async def _do(self, known: Known, due: Run | Act | Wait | Spawn | Gate) -> None:
         """One thing: what is due, or what comes before it."""
         if await self._recall(known):
             return

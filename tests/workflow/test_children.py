@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import RawValue
 from temporalio.exceptions import CancelledError
+from temporalio.worker import Worker
 
 from gatework.errors import DecisionError
+from gatework.temporal import GateworkPlugin
 from tests.workflow.deployment import Deployments, count, end, events, payload, task_after, until, waiting
 from tests.workflow.families import calls, child, part, result, started
 from tests.workflow.plans import BLOCK, Note, refund, signed, single, world
@@ -324,3 +327,34 @@ async def test_run_that_was_reset_before_its_children_starts_them_again(deployme
     [receipt] = await asyncio.wait_for(result(again), 90)
     assert receipt["order"] == "A-1"
     assert len(world.paid) == 1
+
+
+async def test_run_is_moved_once_its_children_under_way_have_ended(deployments: Deployments) -> None:
+    """No other is started meanwhile; then it goes on as new on the other plan, whose children run anew."""
+    inner = part(signed, "outer.found")
+    before, after = calls(inner, at_most=1), calls(inner, at_most=1, pause=0.1)
+    async with deployments.serving(inner, before) as deployed:
+        run = await started(deployed, before, NOTES[:2])
+        one = await child(run, "found/1", inner)
+        asked = await waiting(one)
+        first = (await one.handle.describe()).run_id
+    plugin = GateworkPlugin(inner, after)
+    [newest] = plugin.library.plans("outer")
+    plugin.library._plans["outer"] = (newest, replace(newest, plan=before.plan))
+    client = await deployments.client(plugin)
+    async with Worker(client, task_queue=deployments.queue):
+        said = await run.migrate(after.plan.digest)
+        assert said.endswith("once the runs of found that are under way have ended.")
+        await one.approve(asked.number)
+        await until(lambda: _other_run(one, first), "the run on the other plan")
+        assert (await run.state()).plan == after.plan.digest
+        for n in (1, 2):
+            each = await child(run, f"found/{n}", inner)
+            await each.approve((await waiting(each)).number)
+        assert [paper["text"] for paper in await result(run)] == ["note 1", "note 2"]
+    assert [entry.receipt.kind for entry in await _ledger(deployments, run, inner, after)].count("migrated") == 1
+
+
+async def _ledger(deployments: Deployments, run: Any, *workflows: Any) -> Any:
+    async with deployments.serving(*workflows):
+        return await run.ledger()
