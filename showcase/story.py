@@ -73,7 +73,7 @@ def told(entry: Entry, values: Mapping[str, Json]) -> Iterator[Line]:
             yield Line("■", style, "", Text(receipt.action or "ended", style=style))
         case "acted":
             yield _acted(receipt)
-        case "begun" | "suspended" | "acting":
+        case _:
             pass
 
 

@@ -81,9 +81,11 @@ def _when(pair: Pair, old: Choice, new: Choice) -> Said:
     was, at = pair.renamed(old.when), words.name(new.name)
     if was == new.when:
         return
-    if was is None or new.when is None:
-        rule = words.condition(new.when or was)
-        yield f"{at} is decided {'' if new.when else 'no longer '}by whether {rule}", _UNCLEAR
+    if was is None:
+        yield f"{at} is decided by whether {words.condition(new.when)}", _UNCLEAR
+        return
+    if new.when is None:
+        yield f"{at} is decided no longer by whether {words.condition(was)}", _UNCLEAR
         return
     bearing = conditions.asks(was, new.when, about="", field=pair.field)
     cases = {_WEAKENS: "in fewer cases", _STRENGTHENS: "in more cases", _NEITHER: "in the same cases"}

@@ -29,7 +29,7 @@ def call_faults(plan: Plan, node: Call, private: set[str]) -> Iterator[Fault]:
         yield from _child_faults(plan, node, child, private)
     if node.kind == "each":
         yield from _each_faults(plan, node)
-    elif node.kind == "call" and node.children[0].workflow in plan.parts:
+    elif node.kind == "call" and next(iter(node.children)).workflow in plan.parts:
         yield node.name, f"{node.name} calls a part of the plan.", AGAIN
 
 

@@ -1,25 +1,32 @@
-"""Rehearsals: a workflow with its real stages, endorsers, guards and tools, run in memory, without Temporal."""
+"""Rehearsals: a workflow with its real stages, endorsers, guards and tools, run in memory, without Temporal.
+
+Its child runs are rehearsals of their own, which run one after the other, in order.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from gatework import canonical
 from gatework.acting import act
 from gatework.canonical import Json, Sealed
-from gatework.contract import Contract
+from gatework.contract import Contract, contract
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Acted, Action, Begun, Cancelled, Event, Expired, Failed, FailureKind, Finished
+from gatework.events import Acted, Action, Begun, Event, Expired, Failed, FailureKind, Finished
 from gatework.held import Held
 from gatework.judging import Judges, isolated, joined
 from gatework.ledger import Entry
+from gatework.library import Known, Library
 from gatework.models.question import Model
-from gatework.perform import Code, perform
-from gatework.plan import Approval, Plan, Work
-from gatework.state import Act, Due, Gate, Outcome, Run, State, Step
+from gatework.perform import perform
+from gatework.plan import Approval, Call, Join, Loop, Plan, Work
+from gatework.returning import name_of
+from gatework.stage import Ending
+from gatework.state import Act, Due, Gate, Outcome, Run, State, Step, Wait
 from gatework.store import Store
 from gatework.testing.driver import Driver
 from gatework.threads import Threads
@@ -27,6 +34,7 @@ from gatework.workflow import Workflow
 
 I = TypeVar("I")  # noqa: E741  # the input
 O = TypeVar("O")  # noqa: E741  # the output
+T = TypeVar("T")
 
 
 async def rehearse(
@@ -37,21 +45,35 @@ async def rehearse(
     lineage: str = "rehearsal",
     seed: int = 0,
     store: Store | None = None,
+    pauses: bool = True,
 ) -> Rehearsal[O]:
-    """Run a workflow from an input to its first gate, or to its end.
+    """Run a workflow from an input until people must decide, or to its end.
 
     `data` is what the workflow's parameter holds, without its label. `model` is what `ask` reaches. `lineage` stands
-    for the run in the keys of its effects. `store` is where documents lie. Raises `ContractError` where the input
-    breaks its contract.
+    for the run in the keys of its effects. `store` is where documents lie. The time of a pause passes at once; with
+    `pauses=False` it passes with `elapse`. Raises `ContractError` where the input breaks its contract.
     """
-    rehearsal = Rehearsal(workflow, model=model, lineage=lineage, seed=seed, store=store)
+    rehearsal = Rehearsal(workflow, model=model, lineage=lineage, seed=seed, store=store, pauses=pauses)
     rehearsal.begin(data)
     await rehearsal.go_on()
     return rehearsal
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a run has in common with its child runs."""
+
+    library: Library
+    contracts: Mapping[str, Contract[Any]]
+    """By their digests."""
+    model: Callable[[], Model] | None
+    store: Callable[[], Store] | None
+    seed: int
+    pauses: bool
+
+
 class Rehearsal(Generic[O]):
-    """One run of a workflow, in memory. `rehearse` makes one and runs it to its first gate.
+    """One run of a workflow, in memory. `rehearse` makes one and runs it until people must decide.
 
     A decision that the machine refuses raises `DecisionError` and changes nothing.
     """
@@ -64,15 +86,29 @@ class Rehearsal(Generic[O]):
         lineage: str = "rehearsal",
         seed: int = 0,
         store: Store | None = None,
+        pauses: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.workflow = workflow
-        self.driver = Driver(workflow.plan, clock=clock)
-        """The machine's side of the run: its state, its events, its ledger."""
-        self._model = model
+        library = Library([workflow])
+        plans = [known.plan for name in library.names for known in library.plans(name)]
+        setting = Setting(
+            library=library,
+            contracts=_contracts(workflow, library),
+            model=_giving(model),
+            store=_giving(store),
+            seed=seed,
+            pauses=pauses,
+        )
+        self._take_part(setting, library.plans(workflow.name)[0], Driver(workflow.plan, plans=plans, clock=clock))
         self._lineage = lineage
-        self._seed = seed
-        self._store: Callable[[], Store] | None = None if store is None else lambda kept=store: kept
+
+    def _take_part(self, setting: Setting, known: Known, driver: Driver) -> None:
+        self.driver = driver
+        """The machine's side of the run: its state, its events, its ledger."""
+        self._setting = setting
+        self._known = known
+        self._above: Rehearsal[Any] | None = None
+        self._children: dict[str, Rehearsal[Any]] = {}
 
     # -- where the run stands ----------------------------------------------------------------------
 
@@ -88,13 +124,36 @@ class Rehearsal(Generic[O]):
 
     @property
     def due(self) -> Due:
-        """What the run waits for: an attempt, a person, or nothing more."""
+        """What the run waits for: an attempt, a person, child runs, or nothing more."""
         return self.driver.due
 
     @property
     def gate(self) -> Gate:
-        """The gate that waits. Raises `AssertionError` where none does."""
+        """The gate that waits. Raises `AssertionError` where none does, and says which child runs have one."""
+        elsewhere = ", ".join(run.name for run in self.waiting if run is not self)
+        assert not elsewhere, f"no person is asked by {self.name} itself, but by its child runs: {elsewhere}"
         return self.driver.gate
+
+    @property
+    def name(self) -> str:
+        """The workflow of the run; of a child run, where it was started: `brief.found[3]`."""
+        if self._above is None:
+            return self.plan.name
+        node, _, number = self.driver.id.split("/")
+        return f"{self._above.name}.{node}[{number}]"
+
+    def child(self, node: str, number: int = 0) -> Rehearsal[Any]:
+        """A child run of a node, by its number from 0; the latest, where it was run once more.
+
+        A decision in it goes on with the run that started it, too. Raises `AssertionError` where there is none.
+        """
+        return self._rehearsed(self.driver.child(node, number))
+
+    @property
+    def waiting(self) -> tuple[Rehearsal[Any], ...]:
+        """The runs that wait for a person: this one, or child runs of it, however deep."""
+        below = [run for child in self._live for run in child.waiting]
+        return (*((self,) if self.state.gate else ()), *below)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -111,13 +170,13 @@ class Rehearsal(Generic[O]):
         """What the run gives, without its label. Raises `AssertionError` unless it completed."""
         kind = self.outcome.kind if self.outcome else "not over"
         assert kind == "completed", f"there is no result: the run is {kind}"
-        return self.workflow.output.read(canonical.dumps(self.driver.data(self.plan.result)))
+        result: O = self.values[self.plan.result]
+        return result
 
     @property
     def values(self) -> Mapping[str, Any]:
         """Every value that the run holds, by the name of its node, as Python values without their labels."""
-        held = self.state.values.items()
-        return {name: self._contract(name).read(canonical.dumps(value.sealed.data)) for name, value in held}
+        return {name: self._read(name, held.sealed.data) for name, held in self.state.values.items()}
 
     # -- going on ----------------------------------------------------------------------------------
 
@@ -128,10 +187,47 @@ class Rehearsal(Generic[O]):
         return self.driver.take(Begun(plan=self.plan.digest, inputs={self.plan.input.name: held}))
 
     async def go_on(self) -> Due:
-        """Perform what is due until the run waits for a person or has ended; what it then waits for."""
-        while isinstance(self.due, Run | Act):
-            await self.once()
+        """Perform what is due, in child runs too, until people must decide or the run has ended; what it waits for.
+
+        Once a child run has ended, the run that started it goes on.
+        """
+        await self._on()
+        if self.outcome is not None and self._above is not None:
+            await self._above.go_on()
         return self.due
+
+    async def _on(self) -> None:
+        while True:
+            before = self.state
+            for child in self._live:
+                await child._on()
+                if self.state is not before:
+                    break  # what it came to was taken; others are to be under way now, or none
+            else:
+                if isinstance(self.due, Run | Act):
+                    await self.once()
+                elif isinstance(self.due, Wait) and self._setting.pauses:
+                    self.driver.elapse()
+                else:
+                    return
+
+    @property
+    def _live(self) -> list[Rehearsal[Any]]:
+        """Child runs that have not ended, in the order in which they began."""
+        return [self._rehearsed(child) for child in self.driver.children if child.outcome is None]
+
+    def _rehearsed(self, child: Driver) -> Rehearsal[Any]:
+        known = self._children.get(child.id)
+        if known is None:
+            known = self._children[child.id] = type(self).__new__(type(self))
+            found = self._setting.library.find(child.plan.name, child.plan.digest)
+            assert found is not None
+            known._take_part(self._setting, found, child)
+            name, _, number = child.id.split("/")
+            node = self.plan.node(name)
+            assert isinstance(node, Call)
+            known._above, known._lineage = self, f"{self._lineage}/{name_of(node, int(number))}"
+        return known
 
     async def once(self) -> Event:
         """Perform the one attempt, or the one call of a tool, that is due; what came of it."""
@@ -181,25 +277,33 @@ class Rehearsal(Generic[O]):
         if gate is None:
             raise DecisionError("Nothing waits for a decision now.")
         place = place or gate.place
-        try:
-            replacement = self._sealed(place, value)
-        except (ContractError, KeyError) as error:
-            raise DecisionError(f"The value does not fit {place}: {error}.") from None
-        return await self._decide("edit", number, by=by, place=place, value=replacement)
+        return await self._decide("edit", number, by=by, place=place, value=self._fitting(place, value))
+
+    async def answer(self, value: Any, *, by: str = "", note: str = "") -> Due:
+        """Give the value that the gate asks for, and go on. Raises `DecisionError` where it breaks its contract."""
+        gate = self.state.gate
+        if gate is None:
+            raise DecisionError("Nothing waits for a decision now.")
+        return await self._decide("answer", "", by=by, note=note, value=self._fitting(gate.node, value))
 
     async def abort(self, note: str = "", *, by: str = "") -> Due:
-        """End the run."""
+        """End the run, once what can be undone is undone."""
         return await self._decide("abort", None, by=by, note=note)
 
-    def expire(self) -> Due:
+    async def expire(self) -> Due:
         """Nobody answers the gate in time."""
         self.driver.take(Expired(gate=self.gate.id))
-        return self.due
+        return await self.go_on()
 
-    def cancel(self) -> Due:
-        """Someone cancels the run."""
-        self.driver.take(Cancelled(reason="cancelled"))
-        return self.due
+    async def elapse(self) -> Due:
+        """The time of a pause passes, where it does not by itself."""
+        self.driver.elapse()
+        return await self.go_on()
+
+    async def cancel(self) -> Due:
+        """Someone cancels the run: its child runs are cancelled with it, and what can be undone is undone."""
+        self.driver.cancel()
+        return await self.go_on()
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -220,40 +324,65 @@ class Rehearsal(Generic[O]):
         return await self.go_on()
 
     async def _performed(self) -> Event:
-        due, model = self.due, self._model
+        due, setting = self.due, self._setting
         assert isinstance(due, Run | Act), f"nothing is due to be performed, but {due}"
-        node = self.plan.nodes[self.plan.index[due.node]]
+        node = self.plan.node(due.node)
         assert isinstance(node, Work)
-        definition = self.workflow.definitions[node.runs]
-        code = Code(
-            definition=definition,
-            guards={guard.name: guard for guard in definition.checks},
-            tools={tool.name: tool for tool in definition.tools},
-        )
+        code = self._known.code[node.runs]
         if isinstance(due, Act):
             use = node.tool(due.call.tool)
             assert use is not None  # the machine asks for no call that the plan does not grant
-            return await act(use, code.tools[use.name], due, store=self._store)
-        reach = None if model is None else lambda: model
+            return await act(use, code.tools[use.name], due, store=setting.store)
         event = await perform(
-            due, self.plan, code, lineage=self._lineage, model=reach, seed=self._seed, store=self._store
+            due,
+            self.plan,
+            code,
+            lineage=self._lineage,
+            model=setting.model,
+            seed=setting.seed,
+            store=setting.store,
         )
         if not isinstance(event, Finished):
             return event
-        judges = Judges(due, node, definition.declared, code.guards, Threads(), self._store)
+        judges = Judges(due, node, code.definition.declared, code.guards, Threads(), setting.store)
         return joined(node, event, [await judges.one(use, event.output) for use in isolated(node)])
 
-    def _contract(self, place: str) -> Contract[Any]:
-        if place == self.plan.input.name:
-            return self.workflow.input
-        node = self.plan.node(place)
-        if isinstance(node, Approval):
-            return self._contract(node.value.node)
-        assert isinstance(node, Work)
-        return self.workflow.definitions[node.runs].declared.result.contract
+    # -- values ------------------------------------------------------------------------------------
+
+    def _read(self, place: str, data: Json) -> Any:
+        known = self._contract(place)
+        return known.read(canonical.dumps(data)) if known else data
+
+    def _contract(self, place: str) -> Contract[Any] | None:
+        """The contract of a place with its Python type; None where no type is known.
+
+        Two types may have one digest, so it is looked for first where the value is made.
+        """
+        node = self.plan.node(place) if place in self.plan.index else None
+        match node:
+            case Work(kind="until"):
+                return self._contract(node.reads[0].node)
+            case Work():
+                return self._known.code[node.runs].definition.declared.result.contract
+            case Approval():
+                return self._contract(node.value.node)
+            case Join():
+                return self._contract(node.options[0].node)
+            case Loop():
+                return self._contract(node.start.node)
+            case _:
+                return self._setting.contracts.get(self.plan.contract(place))
+
+    def _fitting(self, place: str, value: Any) -> Sealed:
+        try:
+            return self._sealed(place, value)
+        except (ContractError, KeyError) as error:
+            raise DecisionError(f"The value does not fit {place}: {error}.") from None
 
     def _sealed(self, place: str, value: Any) -> Sealed:
-        data: Json = canonical.loads(self._contract(place).write(value))
+        known = self._contract(place) or contract(type(value))
+        data: Json = canonical.loads(known.write(value))
+        self._known.check(place, data)
         return Sealed.of(data, os.urandom(16))
 
     def _lost(self, failure: FailureKind, reason: str) -> Event:
@@ -272,3 +401,14 @@ class Rehearsal(Generic[O]):
             failure=failure,
             reason=reason,
         )
+
+
+def _giving(one: T | None) -> Callable[[], T] | None:
+    return None if one is None else lambda: one
+
+
+def _contracts(workflow: Workflow[Any, Any], library: Library) -> Mapping[str, Contract[Any]]:
+    """The contracts of Python types that stand at the boundaries of a workflow and of what it starts, by digest."""
+    declared = [one.declared for one in library.definitions.values() if not isinstance(one, Ending)]
+    found = [param.contract for one in declared for param in (*one.params.values(), one.result)]
+    return {one.digest: one for one in (*found, workflow.output, workflow.input)}

@@ -266,7 +266,7 @@ async def test_rehearsal_expires_and_is_cancelled_as_the_machine_says() -> None:
     """Time and cancellation are the test's to say."""
     for end, kind in (("expire", "expired"), ("cancel", "cancelled")):
         rehearsal = await rehearse(invoices, MAIL, model=ScriptedModel({"order": "A-2", "amount": "900"}))
-        getattr(rehearsal, end)()
+        await getattr(rehearsal, end)()
         assert rehearsal.outcome is not None
         assert rehearsal.outcome.kind == kind
 
