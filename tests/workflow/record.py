@@ -1,4 +1,4 @@
-"""Records the histories that tests/replay keeps: `python -m tests.workflow.record` writes them anew.
+"""Records the histories that tests/replay keeps: `python -m tests.workflow.record` writes them anew, or only some scenes.
 
 They are what runs in flight look like to the next version of the engine. Record them anew only where a change of the
 engine that breaks them is meant, and has been said in the changelog.
@@ -21,10 +21,12 @@ from temporalio.testing import WorkflowEnvironment
 from gatework import lock
 from gatework.temporal import Execution
 from tests.workflow.deployment import Deployed, Deployments, task_after, waiting
+from tests.workflow.errands import errands
+from tests.workflow.families import child
 from tests.workflow.plans import BLOCK, RETRY, Note, refund, signed, single, world
 
 FOLDER = Path(__file__).parents[1] / "replay"
-PLANS = (single, signed, refund)
+PLANS = (single, signed, refund, errands)
 
 
 async def completed(deployed: Deployed) -> Execution[Any]:
@@ -70,10 +72,30 @@ async def cancelled(deployed: Deployed) -> Execution[Any]:
     return run
 
 
-SCENES = (completed, edited, rejected, retried, paid, reset, cancelled)
+async def errand(deployed: Deployed) -> Execution[Any]:
+    run, _ = await deployed.gate(errands, Note(text="A-1 B-200 C-30000"), "errand")
+    await run.answer({"publish": True}, by="Ada")
+    return run
 
 
-async def main() -> None:
+async def errand_undone(deployed: Deployed, id: str = "errand_undone") -> Execution[Any]:
+    run, _ = await deployed.gate(errands, Note(text="A-1 B-200"), id)
+    await run.abort("No.", by="Ada")
+    return run
+
+
+async def errand_child(deployed: Deployed) -> Execution[Any]:
+    """A child run that took back what it had done."""
+    run = await errand_undone(deployed, "errand_with_child")
+    with suppress(WorkflowFailureError):
+        await run.result()
+    return await child(run, "receipts/1", errands)
+
+
+SCENES = (completed, edited, rejected, retried, paid, reset, cancelled, errand, errand_undone, errand_child)
+
+
+async def main(*names: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     server = str(Path(sys.executable).with_name("temporal"))
     async with await WorkflowEnvironment.start_local(dev_server_existing_path=server) as environment:
@@ -83,10 +105,12 @@ async def main() -> None:
                 deployments.queue = "recorded"
                 deployed = await deployments.serve(*PLANS)
                 for scene in SCENES:
+                    if names and scene.__name__ not in names:
+                        continue
                     world.clear()
                     run = await scene(deployed)
                     with suppress(WorkflowFailureError):  # as some of them are meant to end
-                        await run.result()
+                        await run.handle.result()
                     history = await run.handle.fetch_history()
                     # The process and the machine are nobody's business.
                     text = re.sub(rf"\d+@{re.escape(socket.gethostname())}", "worker", history.to_json())
@@ -96,4 +120,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))
