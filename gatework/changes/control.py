@@ -82,6 +82,7 @@ def _when(pair: Pair, old: Choice, new: Choice) -> Said:
     if was == new.when:
         return
     if was is None:
+        assert new.when is not None  # they differ
         yield f"{at} is decided by whether {words.condition(new.when)}", _UNCLEAR
         return
     if new.when is None:

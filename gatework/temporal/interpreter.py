@@ -135,8 +135,6 @@ class Interpreter(Spawning):
                 await self._wait(due)
             case Spawn():
                 await self._spawn(known, due)
-            case Outcome():
-                return
 
     async def _answer(self, gate: Gate) -> None:
         """Wait until a person has answered the gate, or its time is up."""

@@ -1,4 +1,4 @@
-"""Records the histories that tests/replay keeps: `python -m tests.workflow.record` writes them anew, or only some scenes.
+"""Records the histories that tests/replay keeps: `python -m tests.workflow.record` writes all or some of them anew.
 
 They are what runs in flight look like to the next version of the engine. Record them anew only where a change of the
 engine that breaks them is meant, and has been said in the changelog.
