@@ -20,9 +20,9 @@ test: setup  ## Run all tests
 	@$(RUN) tests/mcp/servers/install.py || echo "Their tests are skipped." >&2
 	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-search: setup  ## Search the machine through every plan; `make test` takes a sample of them
+search: setup  ## Search the machine through every plan, and run random ones both ways; `make test` takes samples
 	@GATEWORK_SEARCH=1 $(RUN) -m pytest tests/unit/test_machine_exhaustive.py tests/unit/test_machine_nested.py \
-		tests/unit/test_migration.py -m slow $(ARGS)
+		tests/unit/test_migration.py tests/differential -m slow $(ARGS)
 
 servers: setup  ## Install the MCP servers of others that the tests use (`make test` does so, too)
 	@$(RUN) tests/mcp/servers/install.py
