@@ -25,9 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("machine", "calls", "onward", "admission", "gates", "budget", "spelling", "migration", "state", "identity")
+NAMES = (
+    *("machine", "calls", "onward", "admission", "gates", "budget", "spelling", "migration", "state", "identity"),
+    *("ways", "children", "decisions", "hands"),
+)
 FILES = tuple(f"gatework/{name}.py" for name in NAMES)
 PARTS = (
+    *("machine_ways", "machine_loops", "machine_children", "machine_undo", "machine_questions"),
     *("machine", "machine_due", "machine_gates", "machine_edits", "machine_before", "machine_calls", "machine_effects"),
     *("machine_budget", "machine_labels", "machine_people", "identity", "budget", "spelling", "migration"),
 )
@@ -53,6 +57,7 @@ ROUNDS = (
     ],
     ["-m", "tests.explorer.search", *"Us Ug Uac Unx Uawe Et Eq".split()],
     ["-m", "tests.explorer.search", "--calls", "1", *"Ee Ep Eb El".split()],
+    ["-m", "tests.explorer.nested_search", "--depth", "5", *"e p j o uu w(u) k(q) l(z) m(d) l(l(u))".split()],
 )
 
 EQUIVALENT: dict[tuple[str, str], str] = {
@@ -73,7 +78,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "another operator",
     ): "half of the way round is the same number in both directions",
     (
-        "kept = {name: held for name, held in state.values.items() if plan.index.get(name, -1) < position}",
+        "values={name: held for name, held in state.values.items() if plan.index.get(name, -1) < position},",
         "1 + 1",
     ): "the one name without a position is the input's, and an edit of the input replaces it anyway",
     (
@@ -291,7 +296,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="print the mutants and run none")
     given = parser.parse_args(arguments)
-    every = [mutant for file in FILES for mutant in mutants(file) if given.match in str(mutant)]
+    files = [file for file in FILES if file in given.match] or FILES
+    every = [mutant for file in files for mutant in mutants(file) if given.match in str(mutant)]
     chosen = random.Random(0).sample(every, min(given.sample, len(every))) if given.sample else every
     if given.list:
         print("\n".join(map(str, chosen)))
