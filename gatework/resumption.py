@@ -161,15 +161,15 @@ def _position(plan: Plan, state: State, place: str) -> int:
     position = plan.index.get(place, -1) if place else state.at
     if not 0 <= position < len(plan.nodes):
         raise DecisionError(f"There is no stage of that name; the plan has {', '.join(plan.index)}.")
+    while isinstance(plan.nodes[position], Part):
+        # What the runs side by side gave is not kept beside its parts.
+        position -= 1
     if passed_over(state, plan.nodes[position]):
         raise DecisionError(f"{place} is in a way that was not taken; resume the run from another place.")
     if position > state.at:
         at = plan.nodes[state.at].name
         raise DecisionError(f"The run did not come as far as {place}; resume it from {at}, where it ended, or before.")
     # The node at which it ended may run once more: the record of its effects answers for them, or they are in doubt.
-    while isinstance(plan.nodes[position], Part):
-        # What the runs side by side gave is not kept beside its parts.
-        position -= 1
     acted = {
         done.node: plan.index.get(done.node, len(plan.nodes))
         for done in in_doubt(plan, state).values()

@@ -116,7 +116,7 @@ class _Maker:
                 return [stage(name, value, undo=undo)], name
             case "e":
                 undo, asked = f"un{name}", self._name("a")
-                self._undos.append(effect(undo, asked))
+                self._undos.append(effect(undo, name, asked))
                 mixed, last = self._mixed(value, name)
                 return [approve(asked, value), effect(name, asked, undo=undo), mixed], last
             case "a":
