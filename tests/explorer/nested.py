@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from gatework.expr import Compare, Const, Ref
+from gatework.labels import Label
 from gatework.plan import Budget, Plan
 from gatework.testing.factories import START, Draft, Undo, approve, effect, plan_of, stage
 from gatework.testing.paths import (
@@ -127,8 +128,13 @@ class _Maker:
                 return [question(name, value, otherwise="board"), mixed], last
             case "z":
                 return [pause(name)], value
-            case "c" | "d":
-                return [child_run(name, value, effects=letter == "d")], name
+            case "c":
+                return [child_run(name, value)], name
+            case "d":
+                # In a way that outside text picks, somebody has to vouch for it.
+                asked = self._name("a")
+                run = child_run(name, asked, effects=True, label=Label.UNTRUSTED)
+                return [approve(asked, value), run], name
             case "p":
                 left, right = self._name("y"), self._name("y")
                 mixed, last = self._mixed(left, right)
