@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from gatework import canonical, constructs, limit, syntax, trace
 from gatework.builder import Builder, Written
@@ -13,13 +13,15 @@ from gatework.constructs import Startable
 from gatework.contract import Contract, name_of
 from gatework.errors import ContractError, PlanError
 from gatework.faults import faults
-from gatework.labels import Endorsed, Label, Labelled, Untrusted
+from gatework.labels import Endorsed, Label, Untrusted
 from gatework.plan import Budget, Plan
 from gatework.signature import Declared, accepts, read, where
 from gatework.stage import Definition, Stage
 
 I = TypeVar("I")  # noqa: E741  # the input
 O = TypeVar("O")  # noqa: E741  # the output
+L_contra = TypeVar("L_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 _CONSTRUCTS = (
     constructs.approve,
@@ -142,6 +144,14 @@ class Workflow(Startable, Generic[I, O]):
         return f"<workflow {self.name}, plan {self.plan.digest[:12]}>"
 
 
+class Planned(Workflow[I, O], Generic[I, O, L_contra, R_co]):
+    """A workflow as plans call it: with what its plan starts from, for what it gives, both with their labels."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, value: L_contra) -> R_co: ...
+
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -184,15 +194,29 @@ class _Keyed(Generic[I]):
         self._budget = budget
 
     @overload
-    def __call__(self, function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Untrusted[I]], Untrusted[O]], /
+    ) -> Planned[I, O, Untrusted[I], Untrusted[O]]: ...
     @overload
-    def __call__(self, function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Untrusted[I]], Endorsed[O]], /
+    ) -> Planned[I, O, Untrusted[I], Endorsed[O]]: ...
     @overload
-    def __call__(self, function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Endorsed[I]], Untrusted[O]], /
+    ) -> Planned[I, O, Endorsed[I], Untrusted[O]]: ...
     @overload
-    def __call__(self, function: Callable[[I], O], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Endorsed[I]], Endorsed[O]], /
+    ) -> Planned[I, O, Endorsed[I], Endorsed[O]]: ...
+    @overload
+    def __call__(self, function: Callable[[I], Untrusted[O]], /) -> Planned[I, O, I, Untrusted[O]]: ...
+    @overload
+    def __call__(self, function: Callable[[I], Endorsed[O]], /) -> Planned[I, O, I, Endorsed[O]]: ...
+    @overload
+    def __call__(self, function: Callable[[I], O], /) -> Planned[I, O, I, O]: ...
     def __call__(self, function: Any, /) -> Any:
-        return Workflow(function, key=self._key, budget=self._budget)
+        return Planned(function, key=self._key, budget=self._budget)
 
 
 class _Unkeyed:
@@ -202,25 +226,53 @@ class _Unkeyed:
         self._budget = budget
 
     @overload
-    def __call__(self, function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Untrusted[I]], Untrusted[O]], /
+    ) -> Planned[I, O, Untrusted[I], Untrusted[O]]: ...
     @overload
-    def __call__(self, function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Untrusted[I]], Endorsed[O]], /
+    ) -> Planned[I, O, Untrusted[I], Endorsed[O]]: ...
     @overload
-    def __call__(self, function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Endorsed[I]], Untrusted[O]], /
+    ) -> Planned[I, O, Endorsed[I], Untrusted[O]]: ...
     @overload
-    def __call__(self, function: Callable[[I], O], /) -> Workflow[I, O]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[Endorsed[I]], Endorsed[O]], /
+    ) -> Planned[I, O, Endorsed[I], Endorsed[O]]: ...
+    @overload
+    def __call__(self, function: Callable[[I], Untrusted[O]], /) -> Planned[I, O, I, Untrusted[O]]: ...
+    @overload
+    def __call__(self, function: Callable[[I], Endorsed[O]], /) -> Planned[I, O, I, Endorsed[O]]: ...
+    @overload
+    def __call__(self, function: Callable[[I], O], /) -> Planned[I, O, I, O]: ...
     def __call__(self, function: Any, /) -> Any:
-        return Workflow(function, budget=self._budget)
+        return Planned(function, budget=self._budget)
 
 
 @overload
-def workflow(function: Callable[[Untrusted[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+def workflow(  # type: ignore[overload-overlap]
+    function: Callable[[Untrusted[I]], Untrusted[O]], /
+) -> Planned[I, O, Untrusted[I], Untrusted[O]]: ...
 @overload
-def workflow(function: Callable[[Endorsed[I]], Labelled[O]], /) -> Workflow[I, O]: ...
+def workflow(  # type: ignore[overload-overlap]
+    function: Callable[[Untrusted[I]], Endorsed[O]], /
+) -> Planned[I, O, Untrusted[I], Endorsed[O]]: ...
 @overload
-def workflow(function: Callable[[I], Labelled[O]], /) -> Workflow[I, O]: ...
+def workflow(  # type: ignore[overload-overlap]
+    function: Callable[[Endorsed[I]], Untrusted[O]], /
+) -> Planned[I, O, Endorsed[I], Untrusted[O]]: ...
 @overload
-def workflow(function: Callable[[I], O], /) -> Workflow[I, O]: ...
+def workflow(  # type: ignore[overload-overlap]
+    function: Callable[[Endorsed[I]], Endorsed[O]], /
+) -> Planned[I, O, Endorsed[I], Endorsed[O]]: ...
+@overload
+def workflow(function: Callable[[I], Untrusted[O]], /) -> Planned[I, O, I, Untrusted[O]]: ...
+@overload
+def workflow(function: Callable[[I], Endorsed[O]], /) -> Planned[I, O, I, Endorsed[O]]: ...
+@overload
+def workflow(function: Callable[[I], O], /) -> Planned[I, O, I, O]: ...
 @overload
 def workflow(*, key: Callable[[I], str], budget: Budget | None = None) -> _Keyed[I]: ...
 @overload
@@ -233,5 +285,5 @@ def workflow(function: Any = None, /, *, key: Any = None, budget: Budget | None 
     Raises `PlanError`, naming the line and the fix, where the plan breaks a rule.
     """
     if function is not None:
-        return Workflow(function)
+        return Planned(function)
     return _Unkeyed(budget) if key is None else _Keyed(key, budget)

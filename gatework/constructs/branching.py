@@ -16,7 +16,7 @@ from gatework.contract import contract, name_of
 from gatework.errors import PlanError
 from gatework.expr import render
 from gatework.flow import label_joined
-from gatework.labels import Label, members
+from gatework.labels import Approved, Endorsed, Label, Labelled, Untrusted, members
 from gatework.plan import Arm, Choice, Join
 from gatework.trace import Traced
 
@@ -24,9 +24,18 @@ A = TypeVar("A")
 B = TypeVar("B")
 L_contra = TypeVar("L_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E", bound=Endorsed[Any])
+F = TypeVar("F")
+G = TypeVar("G")
 R = TypeVar("R")
 L = TypeVar("L")
 T = TypeVar("T")
+
+
+class _Other:
+    """Stands in no union. Beside it pyright reads the models of a value from the cases, in whatever order they are."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,188 @@ def case(type_: type[A], then: Callable[[L], R]) -> Case[A, L, R]:
     return Case(type_, then)
 
 
-def choose(value: Any, *cases: Case[Any, Any, Any]) -> Any:
+# Up to six ways, each by the label of the value and by those of what the ways give.
+@overload
+def choose(
+    value: Untrusted[A | B | _Other],
+    one: Case[A, Untrusted[A], Labelled[T]],
+    two: Case[B, Untrusted[B], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Approved[A | B | _Other],
+    one: Case[A, Approved[A], E],
+    two: Case[B, Approved[B], E],
+    /,
+) -> E: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Endorsed[A | B | _Other],
+    one: Case[A, Endorsed[A], E],
+    two: Case[B, Endorsed[B], E],
+    /,
+) -> E: ...
+@overload
+def choose(
+    value: Endorsed[A | B | _Other],
+    one: Case[A, Endorsed[A], Labelled[T]],
+    two: Case[B, Endorsed[B], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(
+    value: Untrusted[A | B | C | _Other],
+    one: Case[A, Untrusted[A], Labelled[T]],
+    two: Case[B, Untrusted[B], Labelled[T]],
+    three: Case[C, Untrusted[C], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Approved[A | B | C | _Other],
+    one: Case[A, Approved[A], E],
+    two: Case[B, Approved[B], E],
+    three: Case[C, Approved[C], E],
+    /,
+) -> E: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Endorsed[A | B | C | _Other],
+    one: Case[A, Endorsed[A], E],
+    two: Case[B, Endorsed[B], E],
+    three: Case[C, Endorsed[C], E],
+    /,
+) -> E: ...
+@overload
+def choose(
+    value: Endorsed[A | B | C | _Other],
+    one: Case[A, Endorsed[A], Labelled[T]],
+    two: Case[B, Endorsed[B], Labelled[T]],
+    three: Case[C, Endorsed[C], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(
+    value: Untrusted[A | B | C | D | _Other],
+    one: Case[A, Untrusted[A], Labelled[T]],
+    two: Case[B, Untrusted[B], Labelled[T]],
+    three: Case[C, Untrusted[C], Labelled[T]],
+    four: Case[D, Untrusted[D], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Approved[A | B | C | D | _Other],
+    one: Case[A, Approved[A], E],
+    two: Case[B, Approved[B], E],
+    three: Case[C, Approved[C], E],
+    four: Case[D, Approved[D], E],
+    /,
+) -> E: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Endorsed[A | B | C | D | _Other],
+    one: Case[A, Endorsed[A], E],
+    two: Case[B, Endorsed[B], E],
+    three: Case[C, Endorsed[C], E],
+    four: Case[D, Endorsed[D], E],
+    /,
+) -> E: ...
+@overload
+def choose(
+    value: Endorsed[A | B | C | D | _Other],
+    one: Case[A, Endorsed[A], Labelled[T]],
+    two: Case[B, Endorsed[B], Labelled[T]],
+    three: Case[C, Endorsed[C], Labelled[T]],
+    four: Case[D, Endorsed[D], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(
+    value: Untrusted[A | B | C | D | F | _Other],
+    one: Case[A, Untrusted[A], Labelled[T]],
+    two: Case[B, Untrusted[B], Labelled[T]],
+    three: Case[C, Untrusted[C], Labelled[T]],
+    four: Case[D, Untrusted[D], Labelled[T]],
+    five: Case[F, Untrusted[F], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Approved[A | B | C | D | F | _Other],
+    one: Case[A, Approved[A], E],
+    two: Case[B, Approved[B], E],
+    three: Case[C, Approved[C], E],
+    four: Case[D, Approved[D], E],
+    five: Case[F, Approved[F], E],
+    /,
+) -> E: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Endorsed[A | B | C | D | F | _Other],
+    one: Case[A, Endorsed[A], E],
+    two: Case[B, Endorsed[B], E],
+    three: Case[C, Endorsed[C], E],
+    four: Case[D, Endorsed[D], E],
+    five: Case[F, Endorsed[F], E],
+    /,
+) -> E: ...
+@overload
+def choose(
+    value: Endorsed[A | B | C | D | F | _Other],
+    one: Case[A, Endorsed[A], Labelled[T]],
+    two: Case[B, Endorsed[B], Labelled[T]],
+    three: Case[C, Endorsed[C], Labelled[T]],
+    four: Case[D, Endorsed[D], Labelled[T]],
+    five: Case[F, Endorsed[F], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(
+    value: Untrusted[A | B | C | D | F | G | _Other],
+    one: Case[A, Untrusted[A], Labelled[T]],
+    two: Case[B, Untrusted[B], Labelled[T]],
+    three: Case[C, Untrusted[C], Labelled[T]],
+    four: Case[D, Untrusted[D], Labelled[T]],
+    five: Case[F, Untrusted[F], Labelled[T]],
+    six: Case[G, Untrusted[G], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Approved[A | B | C | D | F | G | _Other],
+    one: Case[A, Approved[A], E],
+    two: Case[B, Approved[B], E],
+    three: Case[C, Approved[C], E],
+    four: Case[D, Approved[D], E],
+    five: Case[F, Approved[F], E],
+    six: Case[G, Approved[G], E],
+    /,
+) -> E: ...
+@overload
+def choose(  # type: ignore[overload-overlap]
+    value: Endorsed[A | B | C | D | F | G | _Other],
+    one: Case[A, Endorsed[A], E],
+    two: Case[B, Endorsed[B], E],
+    three: Case[C, Endorsed[C], E],
+    four: Case[D, Endorsed[D], E],
+    five: Case[F, Endorsed[F], E],
+    six: Case[G, Endorsed[G], E],
+    /,
+) -> E: ...
+@overload
+def choose(
+    value: Endorsed[A | B | C | D | F | G | _Other],
+    one: Case[A, Endorsed[A], Labelled[T]],
+    two: Case[B, Endorsed[B], Labelled[T]],
+    three: Case[C, Endorsed[C], Labelled[T]],
+    four: Case[D, Endorsed[D], Labelled[T]],
+    five: Case[F, Endorsed[F], Labelled[T]],
+    six: Case[G, Endorsed[G], Labelled[T]],
+    /,
+) -> Untrusted[T]: ...
+def choose(value: Any, /, *cases: Any) -> Any:
     """Take the way for the model of which a value is; every model that it may be needs a case.
 
     The value is one of several models that share a field which tells them apart: a `Literal` of its own in each.
@@ -79,6 +269,16 @@ def choose(value: Any, *cases: Case[Any, Any, Any]) -> Any:
 
 @overload
 def when(condition: bool, then: Callable[[], object], otherwise: None = None) -> None: ...
+@overload
+def when(  # type: ignore[overload-overlap]
+    condition: bool, then: Callable[[], Approved[T]], otherwise: Callable[[], Approved[T]]
+) -> Approved[T]: ...
+@overload
+def when(  # type: ignore[overload-overlap]
+    condition: bool, then: Callable[[], Endorsed[T]], otherwise: Callable[[], Endorsed[T]]
+) -> Endorsed[T]: ...
+@overload
+def when(condition: bool, then: Callable[[], Labelled[T]], otherwise: Callable[[], Labelled[T]]) -> Untrusted[T]: ...
 @overload
 def when(condition: bool, then: Callable[[], R], otherwise: Callable[[], R]) -> R: ...
 def when(condition: bool, then: Callable[[], Any], otherwise: Callable[[], Any] | None = None) -> Any:

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Concatenate, Literal, TypeVar, overload
 
 from gatework import trace
 from gatework.constructs.ways import given, written
 from gatework.contract import contract
 from gatework.errors import PlanError
 from gatework.guard import as_guard
-from gatework.labels import Label
+from gatework.labels import Endorsed, Label, Untrusted
 from gatework.plan import Loop, Param, Pause, Until, Work
 from gatework.roles import Role
 from gatework.stage import EXPIRY, TIMEOUT, Ending
+from gatework.verdict import Verdict
 
 T = TypeVar("T")
-V = TypeVar("V")
 
 
+_Check = Callable[Concatenate[T, ...], Verdict | Awaitable[Verdict]]
+
+
+@overload
+def repeat(
+    body: Callable[[Untrusted[T]], Untrusted[T]],
+    start: Untrusted[T],
+    *,
+    until: _Check[T],
+    rounds: int,
+    spent: Literal["ask", "accept"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[T]: ...
+@overload
+def repeat(
+    body: Callable[[Endorsed[T]], Endorsed[T]],
+    start: Endorsed[T],
+    *,
+    until: _Check[T],
+    rounds: int,
+    spent: Literal["ask", "accept"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Endorsed[T]: ...
 def repeat(
     body: Any,
     start: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
 
@@ -17,13 +17,19 @@ from gatework.contract import contract
 from gatework.errors import PlanError
 from gatework.expr import Ref
 from gatework.flow import label_of_items, sees_outside
-from gatework.labels import Label
+from gatework.labels import Approved, Endorsed, Label, Labelled, Untrusted
 from gatework.plan import Call, Child, Param, Part, Plan
 from gatework.roles import Role
 from gatework.signature import Declared
 from gatework.stage import EXPIRY, Stage
 from gatework.trace import Traced
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+F = TypeVar("F")
+G = TypeVar("G")
 T = TypeVar("T")
 
 
@@ -42,6 +48,47 @@ class Collected(BaseModel, Generic[T]):
     failed: list[Failure]
 
 
+@overload
+def parallel(
+    one: Callable[[], A], two: Callable[[], B], /, *, failed: Literal["ask", "stop"] = "ask"
+) -> tuple[A, B]: ...
+@overload
+def parallel(
+    one: Callable[[], A], two: Callable[[], B], three: Callable[[], C], /, *, failed: Literal["ask", "stop"] = "ask"
+) -> tuple[A, B, C]: ...
+@overload
+def parallel(
+    one: Callable[[], A],
+    two: Callable[[], B],
+    three: Callable[[], C],
+    four: Callable[[], D],
+    /,
+    *,
+    failed: Literal["ask", "stop"] = "ask",
+) -> tuple[A, B, C, D]: ...
+@overload
+def parallel(
+    one: Callable[[], A],
+    two: Callable[[], B],
+    three: Callable[[], C],
+    four: Callable[[], D],
+    five: Callable[[], F],
+    /,
+    *,
+    failed: Literal["ask", "stop"] = "ask",
+) -> tuple[A, B, C, D, F]: ...
+@overload
+def parallel(
+    one: Callable[[], A],
+    two: Callable[[], B],
+    three: Callable[[], C],
+    four: Callable[[], D],
+    five: Callable[[], F],
+    six: Callable[[], G],
+    /,
+    *,
+    failed: Literal["ask", "stop"] = "ask",
+) -> tuple[A, B, C, D, F, G]: ...
 def parallel(*branches: Callable[[], Any], failed: Literal["ask", "stop"] = "ask") -> Any:
     """Have branches run side by side, each a child run, and go on with what all gave: `a, b = parallel(…, …)`.
 
@@ -85,6 +132,116 @@ def parallel(*branches: Callable[[], Any], failed: Literal["ask", "stop"] = "ask
     return tuple(values)
 
 
+@overload
+def each(
+    body: Callable[[Untrusted[A]], Untrusted[B]],
+    items: Untrusted[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["ask", "stop"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[list[B]]: ...
+@overload
+def each(
+    body: Callable[[Untrusted[A]], Endorsed[B]],
+    items: Untrusted[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["ask", "stop"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Endorsed[list[B]]: ...
+@overload
+def each(
+    body: Callable[[Approved[A]], Untrusted[B]],
+    items: Approved[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["ask", "stop"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[list[B]]: ...
+@overload
+def each(
+    body: Callable[[Approved[A]], Endorsed[B]],
+    items: Approved[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["ask", "stop"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Endorsed[list[B]]: ...
+@overload
+def each(
+    body: Callable[[Endorsed[A]], Untrusted[B]],
+    items: Endorsed[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["ask", "stop"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[list[B]]: ...
+@overload
+def each(
+    body: Callable[[Endorsed[A]], Endorsed[B]],
+    items: Endorsed[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["ask", "stop"] = "ask",
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Endorsed[list[B]]: ...
+@overload
+def each(
+    body: Callable[[Untrusted[A]], Labelled[B]],
+    items: Untrusted[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["collect"],
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[Collected[B]]: ...
+@overload
+def each(
+    body: Callable[[Approved[A]], Untrusted[B]],
+    items: Approved[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["collect"],
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[Collected[B]]: ...
+@overload
+def each(
+    body: Callable[[Approved[A]], Endorsed[B]],
+    items: Approved[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["collect"],
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Endorsed[Collected[B]]: ...
+@overload
+def each(
+    body: Callable[[Endorsed[A]], Untrusted[B]],
+    items: Endorsed[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["collect"],
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Untrusted[Collected[B]]: ...
+@overload
+def each(
+    body: Callable[[Endorsed[A]], Endorsed[B]],
+    items: Endorsed[list[A]],
+    *,
+    at_most: int = 8,
+    failed: Literal["collect"],
+    operator: Role | None = None,
+    expires: timedelta = EXPIRY,
+) -> Endorsed[Collected[B]]: ...
 def each(
     body: Any,
     items: Any,

@@ -30,10 +30,10 @@ def plain(mail: Mail) -> Letter:
     raise NotImplementedError
 
 
-assert_type(untrusted, Workflow[Mail, Sent])
-assert_type(endorsed, Workflow[Owed, Sent])
-assert_type(labelled_in_the_end, Workflow[Owed, Sent])
-assert_type(plain, Workflow[Mail, Letter])
+first_untrusted: Workflow[Mail, Sent] = untrusted
+first_endorsed: Workflow[Owed, Sent] = endorsed
+first_labelled_in_the_end: Workflow[Owed, Sent] = labelled_in_the_end
+first_plain: Workflow[Mail, Letter] = plain
 
 
 async def start(client: Client, mail: Mail, owed: Owed) -> None:
