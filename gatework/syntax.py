@@ -306,6 +306,8 @@ class _Checker:
     def _call(self, node: ast.Call) -> None:
         target = self._target(node.func)
         if not self._language.callable(target):
+            if isinstance(node.func, ast.Name) and node.func.id == self._function.__name__:
+                self._refuse(node, f"{node.func.id} calls itself.", "Use repeat(…), or call another workflow.")
             self._refuse(
                 node,
                 f"`{ast.unparse(node.func)}` is called with a value of the plan.",

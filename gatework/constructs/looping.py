@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Concatenate, Literal, TypeVar, overload
 
@@ -110,7 +111,7 @@ def repeat(
         params=(Param(name=ending.value.name, label=label, contract=loop.contract, source=trace.ref_of(result)),),
         label=label,
         contract=loop.contract,
-        guards=(guard.use(ending.declared),),
+        guards=(guard.use(replace(ending.declared, name="a round", where=place)),),
         timeout_seconds=(max(TIMEOUT, guard.timeout + TIMEOUT)).total_seconds(),
         operator=(operator or Role("operator")).sealed(),
         expires_seconds=expires.total_seconds(),

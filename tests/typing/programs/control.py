@@ -234,7 +234,7 @@ def branches(mail: Untrusted[Mail], owed: Endorsed[Owed]) -> None:
     assert_type(claim, Untrusted[Claim])
     polish(letter)
     polish(claim)  # rejected
-    one, two, three = parallel(lambda: draft(owed), lambda: extract(mail))  # rejected
+    _one, _two, _three = parallel(lambda: draft(owed), lambda: extract(mail))  # rejected
     parallel(lambda: draft(owed))  # rejected
     parallel(draft(owed), extract(mail))  # rejected
 
