@@ -30,7 +30,8 @@ def attached(workflow: Workflow[Any, Any], data: bytes, files: Sequence[str]) ->
         raise fail(f"{workflow.name} has no fields that could hold a document in this input.", USAGE)
     places = [_place(workflow, file) for file in files]
     for names, path, many in places:
-        _put(value, names, _stored(path), many)
+        for file in _files(path, many):
+            _put(value, names, _stored(file), many)
     return canonical.dumps(value)
 
 
@@ -46,6 +47,17 @@ def _place(workflow: Workflow[Any, Any], file: str) -> tuple[Sequence[str], str,
             raise fail(f"--file is written FIELD=PATH, and {workflow.name} takes {known} there.", USAGE)
         schema = properties[name]
     return names, path, _followed(workflow, schema).get("type") == "array"
+
+
+def _files(path: str, many: bool) -> list[str]:
+    """The file of a path; where a list of documents is wanted and it is a folder, the files in it, by name."""
+    if not many or not Path(path).is_dir():
+        return [path]
+    shown = sorted(one for one in Path(path).iterdir() if not one.name.startswith("."))
+    files = [str(one) for one in shown if one.is_file() and not one.is_symlink()]
+    if not files:
+        raise fail(f"The folder {Path(path).name} holds no files; name one that does, or single files.", USAGE)
+    return files
 
 
 def _followed(workflow: Workflow[Any, Any], schema: Json) -> Mapping[str, Json]:

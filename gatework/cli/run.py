@@ -57,7 +57,9 @@ def run(
     files: Annotated[
         list[str] | None,
         typer.Option(
-            "--file", metavar="FIELD=PATH", help="A file for a field that is a document; it goes into GATEWORK_STORE."
+            "--file",
+            metavar="FIELD=PATH",
+            help="A file for a field that is a document, or a folder of them; they go into GATEWORK_STORE.",
         ),
     ] = None,
     queue: Queue = "",

@@ -220,6 +220,28 @@ async def test_run_takes_files_and_stores_them(
         assert words in told.output
 
 
+async def test_run_takes_the_files_of_a_folder(
+    deployments: Deployments, typed: Typed, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, and none that is hidden, leads elsewhere or lies deeper; a folder without files is refused."""
+    monkeypatch.setenv("GATEWORK_STORE", store)
+    await deployments.serve(sorted_out)
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    for name, text in (("b.txt", "two"), ("a.txt", "one"), (".hidden.txt", "three"), ("inner/c.txt", "four")):
+        (folder / name).write_text(text)
+    (folder / "linked.txt").symlink_to(folder / "inner" / "c.txt")
+    run = ["run", "tests.workflow.test_documents:sorted_out", '{"title": "t"}', "--wait", "--json", "--file"]
+    told = await typed(*run, f"documents={folder}")
+    assert told.exit_code == 0, told.output
+    assert hashlib.sha256(b"one").hexdigest() in told.output
+    assert '"note": "two"' in told.output
+    (tmp_path / "empty").mkdir()
+    told = await typed(*run, f"documents={tmp_path / 'empty'}")
+    assert told.exit_code == 2
+    assert "The folder empty holds no files" in told.output
+
+
 async def test_client_without_a_store_is_told_what_to_set(
     deployments: Deployments, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
