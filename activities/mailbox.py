@@ -32,7 +32,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
-from activities import mail_html
+from activities import html_text
 from activities.mail_text import composed, one_line, own_words, plain, sentences, unflowed
 from gatework import Block, Untrusted, stage
 
@@ -125,7 +125,7 @@ def read_message(eml: bytes) -> Mail | Block:
         return Block("The mail has too many lines.")
     try:
         return _read(eml)
-    except (_Unreadable, mail_html.TooTangled) as refusal:
+    except (_Unreadable, html_text.TooTangled) as refusal:
         return Block(str(refusal))
     except Exception:  # noqa: BLE001
         # The standard library's parser raises a dozen kinds of errors on malformed mails, few of them documented.
@@ -255,7 +255,7 @@ def _part_text(part: MIMEPart) -> str:
         raise _Unreadable("The mail is cut short or its parts are malformed.")
     text = _decoded(data, part.get_content_charset("ascii"))
     if part.get_content_subtype() == "html":
-        return plain(mail_html.text_of(text))
+        return plain(html_text.text_of(text))
     parameters: Mapping[str, Any] = part["Content-Type"].params if "Content-Type" in part else {}
     if str(parameters.get("format", "")).lower() == "flowed":
         flowed = re.sub(r"\r\n?", "\n", text)

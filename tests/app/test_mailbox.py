@@ -196,7 +196,7 @@ def test_attachments_are_not_text() -> None:
             eml("--b\n\nx", "Content-Type: multipart/mixed; boundary=b"),
             "The mail is cut short or its parts are malformed.",
         ),
-        (eml("<div>" * 400 + "x", "Content-Type: text/html"), "The HTML of the mail is nested too deeply."),
+        (eml("<div>" * 400 + "x", "Content-Type: text/html"), "The HTML is nested too deeply."),
     ],
 )
 def test_mail_that_cannot_be_read_is_refused_with_a_sentence(raw: bytes, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""HTML of a mail as the text that its reader sees.
+"""HTML of a mail or a page as the text that its reader sees.
 
 The tokens are read here rather than by `html.parser`: that of Python 3.11.7 needs half a minute for 200 KB of
 `<!--`, and minutes for `<a <a <a`, so a mail could hold up a worker. Every step here is linear in its input.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from gatework import GateworkError
 
 MAX_CHARACTERS = 500_000
-"""Longest HTML that is read; a mail of one megabyte is mostly attachments."""
+"""Longest HTML that is read; a mail of one megabyte is mostly attachments, a page of that size mostly scripts."""
 _MAX_DEPTH = 256
 _MAX_HIDING_RULES = 50
 _MAX_SELECTOR = 200
@@ -128,11 +128,11 @@ def text_of(document: str) -> str:
     Raises `TooTangled`.
     """
     if len(document) > MAX_CHARACTERS:
-        raise TooTangled("The HTML of the mail is too long.")
+        raise TooTangled("The HTML is too long.")
     tokens = list(_tokens(document))
     rules = [rule for token in tokens if isinstance(token, _Tag) for rule in _hiding_rules(token.css)]
     if len(rules) > _MAX_HIDING_RULES:
-        raise TooTangled("The HTML of the mail hides too much by its style sheet.")
+        raise TooTangled("The HTML hides too much by its style sheet.")
     page = _Page()
     stack = [_Open("", hidden=False, background=_WHITE)]
     for token in tokens:
@@ -213,7 +213,7 @@ def _open(stack: list[_Open], tag: _Tag, rules: list[_Rule], page: _Page) -> Non
     if tag.name in _VOID or tag.name in _RAW:
         return
     if len(stack) > _MAX_DEPTH:
-        raise TooTangled("The HTML of the mail is nested too deeply.")
+        raise TooTangled("The HTML is nested too deeply.")
     style = _compact(tag.attributes.get("style", ""))
     outer = stack[-1]
     background = _colour(_first(_BACKGROUND, style) or tag.attributes.get("bgcolor", "")) or outer.background
@@ -269,7 +269,7 @@ def _hiding_rules(css: str) -> Iterator[_Rule]:
         for selector in head.rpartition("{")[2].split(","):
             last = re.split(r"[\s>+~]+", selector.strip())[-1]
             if len(last) > _MAX_SELECTOR:
-                raise TooTangled("The HTML of the mail hides too much by its style sheet.")
+                raise TooTangled("The HTML hides too much by its style sheet.")
             if "::" in last or ":before" in last or ":after" in last:
                 continue
             # Of a condition such as :not(…) it is taken that it holds.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.mail_html import text_of
+from activities.html_text import text_of
 from activities.mail_text import own_words, plain
 
 RANDOM = settings(deadline=timedelta(seconds=10), suppress_health_check=[HealthCheck.too_slow])
