@@ -2,7 +2,7 @@
 # Another Python: make PYTHON=/path/to/python3.13 test. Arguments: make test ARGS="-k refund -x".
 # Tests run in two to four processes at a time, a file in one of them; in this one with ARGS="-n 0", as for --pdb or -s.
 RUN := .venv/bin/python
-SOURCES := gatework workflows activities guards tests examples bench showcase docs $(wildcard *.py)
+SOURCES := gatework workflows activities guards tests examples bench showcase docs documents $(wildcard *.py)
 export PYTHON
 
 .PHONY: help setup demo test search servers check lint format types mutants crash histories smoke lock clean

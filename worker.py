@@ -15,10 +15,11 @@ import sys
 
 from gatework import GateworkError
 from gatework.temporal import configure_logs, leave, serve
+from workflows.brief import brief
 from workflows.inquiry import inquiry
 from workflows.refund import refund
 
-WORKFLOWS = (refund, inquiry)
+WORKFLOWS = (refund, inquiry, brief)
 
 
 def main() -> int:

@@ -35,8 +35,8 @@ def names_locked() -> set[str]:
 def names_asked_for() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"].values()
-    lists = [project["project"]["dependencies"], *extras, project["dependency-groups"]["dev"]]
-    return {re.split(r"[\[<>=!~; ]", asked)[0] for some in lists for asked in some}
+    lists = [project["project"]["dependencies"], *extras, *project["dependency-groups"].values()]
+    return {re.split(r"[\[<>=!~; ]", asked)[0] for some in lists for asked in some if isinstance(asked, str)}
 
 
 def test_lock_file_names_no_address() -> None:
