@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from gatework import ways
 from gatework.canonical import Json
 from gatework.errors import OrderError
 from gatework.expr import Compare, Const, Ref
@@ -304,3 +305,68 @@ def test_result_of_a_way_that_was_not_taken_is_refused() -> None:
     driver = Driver(WHEN).begin({"n": 1})
     run = replace(driver.run, node="careful")
     refused(driver, finished(WHEN, run), "another stage; quick is due", OrderError)
+
+
+# -- what a join gives, exactly --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [{"marks": {}}, {"marks": {"large": 2}}, {"marks": {"large": 0}}])
+def test_join_of_a_way_that_gave_nothing_gives_nothing(changes: dict[str, dict[str, int]]) -> None:
+    """No way, none that there is, or one that came to nothing: never what another way gave."""
+    driver = Driver(WHEN).begin({"n": 1}).finish()
+    node = WHEN.node("paid")
+    assert isinstance(node, Join)
+    assert ways.joined(WHEN, node, driver.state).sealed == sealed("quick")
+    with pytest.raises(OrderError, match="nothing to give"):
+        ways.joined(WHEN, node, replace(driver.state, **changes))  # type: ignore[arg-type]
+
+
+def _compared(label: Label) -> Plan:
+    """A choice that compares our record with what a run starts from; its ways read the record alone."""
+    return plan_of(
+        stage("record", Const({"n": 5})),
+        when("large", Compare("gt", Ref("record", ("n",)), Ref("start", ("n",)), "number")),
+        *way("large", 0, stage("one", "record")),
+        *way("large", 1, stage("two", "start")),
+        join("out", "large", "one", "two"),
+        stage("last", "out"),
+        start=label,
+        private=True,
+    )
+
+
+def test_join_counts_all_that_decides() -> None:
+    """One untrusted, or private, side of a comparison is enough."""
+    driver = Driver(_compared(Label.UNTRUSTED)).begin({"n": 1}).finish({"n": 5}).finish()
+    assert not driver.state.values["one"].private
+    assert driver.state.values["out"].private
+    lies = Driver(_relabelled(_compared(Label.UNTRUSTED), "out", Label.PLAIN)).begin({"n": 1}).finish({"n": 5}).finish()
+    assert lies.gate.node == "out"
+
+
+def test_join_is_private_where_what_the_way_gave_is() -> None:
+    """Though everybody may know which way it was."""
+    plan = plan_of(
+        stage("known", Const(1)),
+        when("large", Compare("gt", Ref("known"), Const(100), "number")),
+        *way("large", 0, stage("one", Const("x"))),
+        *way("large", 1, stage("two", "start")),
+        join("out", "large", "one", "two"),
+        private=True,
+    )
+    driver = Driver(plan).begin().finish(1).finish()
+    assert driver.state.values["out"].private
+    assert not Driver(plan).begin().finish(500).finish().state.values["out"].private
+
+
+def test_join_that_is_not_approved_names_nobody() -> None:
+    """Where another way gives what nobody approved, whoever approved this one has not approved the join."""
+    plan = plan_of(
+        when("large", LARGE),
+        *way("large", 0, approve("agreed", "start")),
+        *way("large", 1, stage("quick")),
+        join("out", "large", "agreed", "quick"),
+        start=Label.ENDORSED,
+    )
+    driver = Driver(plan).begin({"n": 500}).decide("approve", by="Ana")
+    assert (driver.state.values["out"].label, driver.state.values["out"].by) == (Label.ENDORSED, ())
