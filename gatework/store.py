@@ -92,22 +92,16 @@ class Store:
     async def read(self, document: Document) -> bytes:
         """All of the content. Raises `StoreError` where it is gone, or is not what it was."""
         into = BytesIO()
-        await self._verified(document, into)
+        await verified(self._shelf, document.sha256, _most(document.size_bytes), into)
         return into.getvalue()
 
     async def open(self, document: Document) -> BinaryIO:
         """The content as a file of its own that has no name, open for reading. Raises as `read` does."""
-        import tempfile
+        return await self._copied(document.sha256, _most(document.size_bytes))
 
-        # Verified where it lies, it could be changed before it is read.
-        into = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115  # it is what is given
-        try:
-            await self._verified(document, into)
-        except BaseException:
-            into.close()
-            raise
-        into.seek(0)
-        return into
+    async def fetch(self, sha256: str) -> BinaryIO:
+        """As `open`, by the digest alone, for whoever has the store and need not be handed a document."""
+        return await self._copied(sha256, None)
 
     async def erase(self, document: Document | str) -> bool:
         """Remove the content of a document, or of a digest, for ever; whether it was there.
@@ -120,27 +114,46 @@ class Store:
         """Raise `ConfigError` unless the store can be used."""
         await self._shelf.ready()
 
-    async def _verified(self, document: Document, into: BinaryIO) -> None:
-        if document.size_bytes > MAX_DOCUMENT_BYTES:
-            raise StoreError.too_large(MAX_DOCUMENT_BYTES)
-        await verified(self._shelf, document.sha256, document.size_bytes, into)
+    async def _copied(self, sha256: str, size_bytes: int | None) -> BinaryIO:
+        import tempfile
+
+        # Verified where it lies, it could be changed before it is read.
+        into = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115  # it is what is given
+        try:
+            await verified(self._shelf, sha256, size_bytes, into)
+        except BaseException:
+            into.close()
+            raise
+        into.seek(0)
+        return into
 
 
-async def verified(shelf: Shelf, sha256: str, size_bytes: int, into: BinaryIO) -> None:
-    """Copy content from a shelf. Raises `StoreError` unless it is what its digest says; the copy is void then."""
+def _most(size_bytes: int) -> int:
+    """The size that a document claims, which may be made up. Raises `StoreError` for more than there can be."""
+    if size_bytes > MAX_DOCUMENT_BYTES:
+        raise StoreError.too_large(MAX_DOCUMENT_BYTES)
+    return size_bytes
+
+
+async def verified(shelf: Shelf, sha256: str, size_bytes: int | None, into: BinaryIO) -> None:
+    """Copy content from a shelf, of this size where it is known.
+
+    Raises `StoreError` unless it is what its digest says; the copy is void then.
+    """
     size, found = 0, hashlib.sha256()
+    most = MAX_DOCUMENT_BYTES if size_bytes is None else size_bytes
 
     def take(piece: bytes) -> None:
         found.update(piece)
         into.write(piece)
 
-    async with aclosing(shelf.load(_digest(sha256), size_bytes)) as pieces:
+    async with aclosing(shelf.load(_digest(sha256), most)) as pieces:
         async for piece in pieces:
             size += len(piece)
-            if size > size_bytes:
+            if size > most:
                 break
             await _aside(take, piece)
-    if size != size_bytes or found.hexdigest() != sha256:
+    if size_bytes not in (None, size) or found.hexdigest() != sha256:
         raise StoreError.changed(sha256, shelf.said)
 
 

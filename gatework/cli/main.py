@@ -10,7 +10,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gatework.cli import decide, keys, logs, look, migrate, notify, plans, resume, run, serve, setup, sign, tools
+from gatework.cli import (
+    decide,
+    documents,
+    keys,
+    logs,
+    look,
+    migrate,
+    notify,
+    plans,
+    resume,
+    run,
+    serve,
+    setup,
+    sign,
+    tools,
+)
 from gatework.cli.output import say
 from gatework.cli.session import ended
 from gatework.temporal.connection import PIPE_CLOSED, leave
@@ -90,5 +105,6 @@ sign.add_to(app)
 migrate.add_to(app)
 resume.add_to(app)
 app.add_typer(plans.app, name="plan", rich_help_panel="Plans")
+app.add_typer(documents.app, name="documents", rich_help_panel="Runs")
 app.add_typer(keys.app, name="keys", rich_help_panel="Decide")
 app.add_typer(tools.app, name="tools", rich_help_panel="Plans")

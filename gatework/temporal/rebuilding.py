@@ -35,6 +35,7 @@ from gatework.temporal.recalling import Source, effects_of
 from gatework.temporal.record import lineage
 from gatework.temporal.restarting import ends, events_of, never_began
 from gatework.temporal.resuming import CHILD, NOT_BEGUN, Asked, Taken, activity_type, taken_back, went_on
+from gatework.temporal.storing import most_in_message
 
 _ENDED: Mapping[int, str] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
@@ -63,10 +64,11 @@ def rebuilding(library: Library, name: str) -> Callable[[RawValue], Any]:
         except ResumeError as error:
             raise application_error(error) from None
         message = wire.encode(found)
-        if len(message) > wire.MAX_MESSAGE_BYTES:
+        most = most_in_message(activity.client().data_converter)
+        if len(message) > most:
             raise application_error(
                 ResumeError(
-                    f"What the run holds is {len(message)} bytes, more than the {wire.MAX_MESSAGE_BYTES} that can be "
+                    f"What the run holds is {len(message)} bytes, more than the {most} that can be "
                     "taken over; resume it from an earlier stage, or start a new run."
                 )
             )

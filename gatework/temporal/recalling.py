@@ -28,6 +28,7 @@ from gatework.temporal.acting import activity_type as tool_type
 from gatework.temporal.asking import UNREADY, is_cancelled
 from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.restarting import ends, events_of
+from gatework.temporal.storing import most_in_message
 
 ACTIVITY = "gatework.recall"
 
@@ -69,7 +70,7 @@ async def recall() -> RawValue:
     source = Source(parent=described.parent_id, queue=info.task_queue) if described.parent_id else None
     effects = await effects_of(client, id, await ends(client, id, mine), source)
     message = wire.encode(Past(run=mine, effects=effects))
-    if len(message) > wire.MAX_MESSAGE_BYTES:
+    if len(message) > most_in_message(client.data_converter):
         # Without their results a probe is asked what they came to, or a person.
         message = wire.encode(Past(run=mine, effects=tuple(replace(effect, result=None) for effect in effects)))
     return raw(message)

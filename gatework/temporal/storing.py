@@ -98,6 +98,11 @@ def most_in_value(stores: bool) -> int:
     return canonical.MAX_STORED_VALUE_BYTES if stores else canonical.MAX_VALUE_BYTES
 
 
+def most_in_message(converter: DataConverter) -> int:
+    """How many bytes an activity may answer with."""
+    return wire.MAX_STORED_BYTES if has_store(converter) else wire.MAX_MESSAGE_BYTES
+
+
 def fits(size_bytes: int, most_bytes: int, stored_bytes: int, marker: str, *, stores: bool) -> bool:
     """Whether a workflow may take what has this size: `most_bytes` without a store, `stored_bytes` with one.
 

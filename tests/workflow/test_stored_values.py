@@ -268,3 +268,23 @@ async def test_result_that_is_not_to_be_had_is_one_sentence_for_an_operator(
     assert told.exit_code == 0, told.output[:500]
     assert "y" * 1000 in told.output
     await run.abort("Seen.")
+
+
+async def test_run_that_holds_large_values_is_resumed_with_them(
+    deployments: Deployments, typed: Typed, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker rebuilds from the history goes through the store, too."""
+    monkeypatch.setenv("GATEWORK_STORE", store)
+    deployed = await deployments.serve(signed, store=store)
+    text = "z" * (3 * MIB)
+    run, _ = await deployed.gate(signed, Note(text=text))
+    await run.handle.terminate("gone wrong")
+    told = await typed("resume", run.id, "--from", "paper", "--yes")
+    assert told.exit_code == 0, told.output[:1000]
+    again = find(deployed.client, signed, run.id)
+    asked = await waiting(again)
+    shown: Mapping[str, Any] = {}
+    for name in asked.left_out:
+        shown = await again.evidence(name)
+    await again.approve(str(shown["number"]))
+    assert (await again.result()).text == text
