@@ -176,15 +176,16 @@ def _valued(action: Action, typed: Json, known: Known, gate: Gate | None, salt: 
 
 
 def must_be_held(event: Decided, state: State, refused: Iterable[Json]) -> None:
-    """Raise `DecisionError` for an edit that names a document which the run does not hold: it would open another's."""
+    """Raise `DecisionError` for a value that names a document which the run does not hold: it would open another's."""
     wanted = set(named_in(event.value.data)) if event.value is not None else set()
     if not wanted:
         return
     candidate = state.gate.candidate if state.gate is not None else None
-    values = [held.sealed.data for held in state.values.values()]
+    branches = [branch.held for branch in state.branches.values() if branch.held is not None]
+    values = [held.sealed.data for held in (*state.values.values(), *branches)]
     values += [sealed.data for sealed in (candidate, state.edited) if sealed is not None]
     if wanted.difference(*(named_in(value) for value in (*values, *refused))):
-        raise DecisionError("An edit names only documents that the run holds already; start a new run with a new one.")
+        raise DecisionError("What you send names only documents that the run holds; a new one comes with a new run.")
 
 
 def _with_common(decided: Decided, fields: Mapping[str, Json]) -> Sent:

@@ -24,19 +24,22 @@ def cleaned(text: str) -> str:
     """Text without what moves, hides or covers other text: controls, direction marks, blanks, heaps of accents."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    clean, marks = [], 0
-    for c in text.replace("\r\n", "\n"):
-        category = unicodedata.category(c)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if c in "\n\r\x0b\x0c\x85\u2028\u2029":
-            clean.append("\n")
-        elif c == "\t":
-            clean.append(" ")
-        elif category[0] == "C" or c in _BLANK or marks > _MARKS_ON_ONE:
-            clean.append("\ufffd")
-        else:
-            clean.append(c)
-    return "".join(clean)
+    text = text.replace("\r\n", "\n")
+    # By each character once, however often it stands there: a text may be long, and a query has 2 s.
+    there = set(text)
+    if marks := "".join(c for c in there if unicodedata.category(c) in ("Mn", "Me")):
+        heap = rf"[{re.escape(marks)}]{{{_MARKS_ON_ONE + 1},}}"
+        text = re.sub(heap, lambda found: found[0][:_MARKS_ON_ONE].ljust(len(found[0]), "\ufffd"), text)
+    return text.translate({ord(c): shown for c in there if (shown := _shown(c)) != c})
+
+
+def _shown(c: str) -> str:
+    """What stands for a character."""
+    if c in "\n\r\x0b\x0c\x85\u2028\u2029":
+        return "\n"
+    if c == "\t":
+        return " "
+    return "\ufffd" if unicodedata.category(c)[0] == "C" or c in _BLANK else c
 
 
 @functools.lru_cache(maxsize=1024)  # most of what is drawn again is names

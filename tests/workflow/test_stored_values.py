@@ -288,3 +288,30 @@ async def test_run_that_holds_large_values_is_resumed_with_them(
         shown = await again.evidence(name)
     await again.approve(str(shown["number"]))
     assert (await again.result()).text == text
+
+
+@stage()
+async def same(paper: Endorsed[Paper]) -> Endorsed[Paper]:
+    return paper
+
+
+@workflow
+def inner(paper: Endorsed[Paper]) -> Endorsed[Paper]:
+    return same(paper)
+
+
+@workflow
+def outer(note: Endorsed[Note]) -> Endorsed[Paper]:
+    paper = big(note)
+    found = inner(paper)
+    return same(found)
+
+
+async def test_child_run_is_handed_and_gives_back_a_large_value(deployments: Deployments, store: str) -> None:
+    """It goes through the store on both ways, and a worker without one replays it alike."""
+    deployed = await deployments.serve(outer, inner, store=store)
+    run = await deployed.start(outer, Note(text=str(5 * MIB)))
+    assert len((await run.result()).text) == 5 * MIB
+    for leg in await legs_of(deployed, run.id):
+        found = await rebuilt(leg, Library([outer, inner]), deployed.client.data_converter)
+        assert found.ledger == await run.ledger()
