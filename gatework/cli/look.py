@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,11 @@ from rich.text import Text
 from gatework.cli import render
 from gatework.cli.decide import Run
 from gatework.cli.output import AsJson, clean, console, dump
+from gatework.cli.pictures import Svg, draw
+from gatework.cli.project import workflows_named
 from gatework.cli.run import PANEL
-from gatework.cli.session import connected
+from gatework.cli.session import REFUSED, connected, fail
+from gatework.picture.facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +26,14 @@ if TYPE_CHECKING:
 
     from gatework.canonical import Json
     from gatework.ledger import Entry
+    from gatework.plan import Plan
     from gatework.temporal.operate import Client, Listed, Operated
+    from gatework.temporal.parentage import Children
     from gatework.temporal.progress import Progress, Waiting
 
-All = Annotated[bool, typer.Option("--all", help="Also those that run by themselves, and those that ended.")]
+All = Annotated[
+    bool, typer.Option("--all", help="Also those that run by themselves, child runs among them, and those that ended.")
+]
 OfWorkflow = Annotated[str, typer.Option("--workflow", metavar="NAME", help="Only those of this workflow.")]
 OfPlan = Annotated[
     str, typer.Option("--plan", metavar="DIGEST", help="Only those held to this plan, by the beginning of its digest.")
@@ -123,23 +131,58 @@ def _stands(run: Listed) -> Text:
     return render.ending(run.status, render.one_line(run.reason, 100))
 
 
-def show(run: Run, as_json: AsJson = False) -> None:
-    """Show where a run stands, what it asks and on what evidence."""
+def show(
+    run: Run,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart of its plan.")] = False,
+    svg: Svg = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--code", metavar="MODULE:WORKFLOW", help="With a picture: the workflow, where it is not in `workflows/`."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a run stands, what it asks and on what evidence, and its child runs.
 
-    async def command(client: Client) -> tuple[Operated, Progress, Sequence[Entry], Mapping[str, Json]]:
+    With --svg or --mermaid as a picture of its plan: what was taken, how often, and how long it took.
+    """
+
+    async def command(client: Client) -> tuple[Operated, Progress, Sequence[Entry], Mapping[str, Json], Children]:
         from gatework.temporal.operate import answered, find_run, progress_of, whole
+        from gatework.temporal.parentage import children_of
 
         found = await find_run(client, run)
         progress = await answered(whole(found, await progress_of(found)))
-        return found, progress, await answered(found.ledger()), await answered(found.values())
+        children = await children_of(client, found.id)
+        return found, progress, await answered(found.ledger()), await answered(found.values()), children
 
-    found, progress, ledger, values = connected(command)
+    found, progress, ledger, values, children = connected(command)
+    if mermaid or svg is not None:
+        plan = _plan_of(found, progress, code)
+        statuses = {node.name: node.status for node in progress.nodes}
+        facts = facts_of(plan, ledger, statuses, run=found.id, outcome=progress.status)
+        draw(plan, facts, mermaid=mermaid, svg=svg)
+        return
     if as_json:
         entries = [dataclasses.asdict(entry) for entry in ledger]
-        dump({"id": found.id, "state": dataclasses.asdict(progress), "ledger": entries, "values": dict(values)})
+        listed = [dataclasses.asdict(child) for child in children.runs]
+        dump(
+            {
+                "id": found.id,
+                "state": dataclasses.asdict(progress),
+                "ledger": entries,
+                "values": dict(values),
+                "children": listed,
+            }
+        )
         return
     screen = console()
     screen.print(render.standing(found.id, progress))
+    if children.runs:
+        screen.print(_children(children))
+        if children.page and screen.is_terminal:
+            screen.print(Text(f"  In the UI: {children.page}", style="dim"), soft_wrap=True)
     screen.print(render.incidents(ledger, values))
     if progress.waiting is not None:
         screen.print(render.question(progress.waiting))
@@ -147,3 +190,36 @@ def show(run: Run, as_json: AsJson = False) -> None:
             screen.print(Text(said))
         for typed in render.commands(found.id, progress.waiting):
             screen.print(Text(f"  {typed}"), soft_wrap=True)
+
+
+def _plan_of(found: Operated, progress: Progress, code: list[str] | None) -> Plan:
+    """The plan that a run is held to, from the project or its lock files."""
+    from gatework.library import Library
+
+    known = Library(workflows_named(code or [])).find(progress.workflow, progress.plan) if progress.plan else None
+    if known is None:
+        raise fail(
+            f"The plan {clean(progress.plan[:12])} of {clean(progress.workflow)} is neither in this project nor in its "
+            "lock files; draw the run where it is, or name the workflow with --code.",
+            REFUSED,
+        )
+    return known.plan
+
+
+_MOST_CHILDREN = 20
+
+
+def _children(children: Children) -> Table:
+    """The child runs of a run: how many stand how, then those that have not completed."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    counts = Counter(child.stands for child in children.runs)
+    more = "more than " if children.more else ""
+    said = ", ".join(f"{count} {clean(stands)}" for stands, count in counts.most_common())
+    table.add_row(Text(f"  {more}{len(children.runs)} child runs: {said}", style="bold"))
+    left = [child for child in children.runs if child.status != "completed"]
+    for child in left[:_MOST_CHILDREN]:
+        style = "bold yellow" if child.needs else render.STYLES.get(child.status, "red")
+        table.add_row(Text.assemble("  ", clean(child.id), "  ", (clean(child.stands), style)))
+    if len(left) > _MOST_CHILDREN:
+        table.add_row(Text(f"  and {len(left) - _MOST_CHILDREN} more", style="dim"))
+    return table

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from gatework import lock
 from gatework.changes import Change, changes, weakens
-from gatework.cli.output import AsJson, clean, console, dump, say
+from gatework.cli.output import AsJson, clean, console, dump
+from gatework.cli.pictures import Svg, draw
 from gatework.cli.project import workflows_named
 from gatework.cli.session import REFUSED, USAGE, UsageError, fail
 
@@ -36,18 +37,17 @@ Weaken = Annotated[bool, typer.Option("--weaken", help="It is meant that this we
 def show(
     targets: Targets = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart, of one workflow.")] = False,
+    svg: Svg = None,
     as_json: AsJson = False,
 ) -> None:
     """Show plans: order, labels, guards, effects, who approves what on which evidence."""
     found = workflows_named(targets or [])
     if as_json:
         dump([{"workflow": w.name, "digest": w.plan.digest, "plan": w.plan.data} for w in found])
-    elif mermaid:
-        from gatework.drawing import mermaid as drawn
-
+    elif mermaid or svg is not None:
         if len(found) != 1:
             raise UsageError(f"A picture shows one plan; name one of {', '.join(w.name for w in found)}.")
-        say(drawn(found[0].plan).rstrip("\n"))
+        draw(found[0].plan, None, mermaid=mermaid, svg=svg)
     else:
         from gatework.cli.planview import plan_view
 

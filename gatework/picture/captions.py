@@ -34,7 +34,7 @@ def shape_of(node: Node) -> Shape:
             return "effect" if node.effects else "records" if node.kind == "endorse" else "box"
 
 
-def said_of(plan: Plan, node: Node) -> Iterator[str]:
+def said_of(node: Node, plan: Plan | None = None) -> Iterator[str]:
     """What a node does and what holds it."""
     match node:
         case Work():
@@ -62,7 +62,7 @@ def said_of(plan: Plan, node: Node) -> Iterator[str]:
         case Loop():
             yield f"from {words.field(node.start)}"
         case Call():
-            yield from _call(plan, node)
+            yield from _call(node, plan)
         case Part():
             yield f"from {words.name(node.call)}"
 
@@ -93,7 +93,7 @@ def _work(node: Work) -> Iterator[str]:
         yield words.count(node.attempts, "attempt")
 
 
-def _call(plan: Plan, node: Call) -> Iterator[str]:
+def _call(node: Call, plan: Plan | None) -> Iterator[str]:
     names = words.names(dict.fromkeys(child.workflow for child in node.children))
     if node.kind == "each" and node.items is not None:
         yield f"for each of {words.field(node.items)}: {names}"
@@ -104,7 +104,8 @@ def _call(plan: Plan, node: Call) -> Iterator[str]:
         yield "what fails is written down"
     elif node.failed == "stop":
         yield "the first that fails stops the others"
-    parts = [part.name for part in plan.nodes if isinstance(part, Part) and part.call == node.name]
+    nodes = plan.nodes if plan else ()
+    parts = [part.name for part in nodes if isinstance(part, Part) and part.call == node.name]
     if parts:
         yield f"gives {words.names(parts)}"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
+from gatework.changes import words
 from gatework.ledger import Entry
 from gatework.plan import Choice, Node, Plan
 
@@ -106,3 +107,29 @@ def _between(before: str, after: str) -> float:
         return max((datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return 0.0
+
+
+def came_of(fact: Fact) -> Iterator[str]:
+    """What came of a node, a line each."""
+    if fact.status in ("ahead", "skipped"):
+        return
+    said = []
+    if fact.attempts > 1:
+        said.append(words.count(fact.attempts, "attempt"))
+    if fact.rounds > 1:
+        said.append(words.count(fact.rounds, "round"))
+    said += [f"{count} {words.plain(how, 20)}" for how, count in fact.children.items()]
+    if fact.seconds >= 0.1:
+        said.append(_time(fact.seconds))
+    if fact.waited >= 0.1:
+        said.append(f"waited {_time(fact.waited)}")
+    if fact.by:
+        said.append(f"by {words.plain(fact.by, 40)}")
+    yield "▸ " + ", ".join([{"done": "done", "running": "under way", "waiting": "waits"}[fact.status], *said])
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

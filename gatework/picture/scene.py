@@ -10,7 +10,7 @@ from typing import Literal
 from gatework.changes import words
 from gatework.labels import Label
 from gatework.picture.captions import lines, said_of, shape_of
-from gatework.picture.facts import Fact, Facts
+from gatework.picture.facts import Fact, Facts, came_of
 from gatework.plan import Call, Choice, Loop, Node, Part, Plan, Work
 
 Shape = Literal["pill", "box", "records", "effect", "person", "choice", "small", "frame"]
@@ -154,9 +154,9 @@ class _Drawn:
 
     def node(self, plan: Plan, node: Node, frame: Frame, number: int, fact: Fact | None) -> str:
         """The box of a node."""
-        said = [line for text in said_of(plan, node) for line in lines(text)]
+        said = [line for text in said_of(node, plan) for line in lines(text)]
         if fact is not None:
-            said += [line for text in _came(fact) for line in lines(text)]
+            said += [line for text in came_of(fact) for line in lines(text)]
         return self._box(frame, shape_of(node), plan.label(node.name), node.name, said, number, fact)
 
     def join(self, ends: Ends, box: str, *, kind: Kind = "next") -> None:
@@ -250,29 +250,3 @@ class _Rows:
 
     def _work(self) -> Iterator[Work]:
         return (node for node in self._plan.nodes if isinstance(node, Work))
-
-
-def _came(fact: Fact) -> Iterator[str]:
-    """What came of a node, a line each."""
-    if fact.status in ("ahead", "skipped"):
-        return
-    said = []
-    if fact.attempts > 1:
-        said.append(words.count(fact.attempts, "attempt"))
-    if fact.rounds > 1:
-        said.append(words.count(fact.rounds, "round"))
-    said += [f"{count} {words.plain(how, 20)}" for how, count in fact.children.items()]
-    if fact.seconds >= 0.1:
-        said.append(_time(fact.seconds))
-    if fact.waited >= 0.1:
-        said.append(f"waited {_time(fact.waited)}")
-    if fact.by:
-        said.append(f"by {words.plain(fact.by, 40)}")
-    yield "▸ " + ", ".join([{"done": "done", "running": "under way", "waiting": "waits"}[fact.status], *said])
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"

@@ -67,6 +67,8 @@ class Answering(Recorded):
     def _linked(self, shown: Progress) -> Progress:
         """With the page that lists what else there is to do, from wherever the UI is."""
         namespace = workflow.info().namespace
+        if shown.children_started:
+            shown = replace(shown, children_link=pages.children(".", namespace, workflow.info().workflow_id))
         if not self._saying.findable:
             return replace(shown, link=pages.running(".", namespace), linked="All runs that have not ended")
         return replace(shown, link=pages.waiting(".", namespace), linked="All that waits for somebody")

@@ -85,6 +85,8 @@ class Listed:
     waiting: Waiting | None = None
     needs: str = ""
     """The role that a person must have who is needed; also where no worker answers, if the server was told."""
+    parent: str = ""
+    """The id of the run that started it; empty for one that none did."""
 
 
 _ENDED = re.compile(rf"{re.escape(OURS)}(rejected|aborted|expired)")
@@ -201,6 +203,8 @@ async def runs(
         if run is not None
         and (not (waiting or role) or run.status in ("waiting", "unknown"))
         and (not role or run.needs == role or (run.status == "unknown" and not run.needs))
+        # A child run is its parent's to show, unless it waits for a person, who must find it.
+        and (ended or not run.parent or run.status in ("waiting", "unknown"))
     ]
     return kept, len(found) > limit
 
@@ -238,6 +242,7 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
         reason=reason,
         waiting=waiting,
         needs=needs,
+        parent=run.parent_id or "",
     )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 from temporalio.client import Client
 
 from gatework.temporal.search import RUNNING, needing
+from gatework.temporal.search import children as of_parent
 
 UI_OFFSET = 1000
 """How far above the server's port its UI is, as `temporal server start-dev` has it."""
@@ -62,3 +63,8 @@ def waiting(ui: str, namespace: str, role: str = "") -> str:
     link to those that are `running` there. Empty where the UI is unknown.
     """
     return ui and f"{all_runs(ui, namespace)}?query={quote_plus(needing(role))}"
+
+
+def children(ui: str, namespace: str, id: str) -> str:
+    """The page that lists the child runs of a run. Empty where the UI is unknown."""
+    return ui and f"{all_runs(ui, namespace)}?query={quote_plus(of_parent(id))}"

@@ -163,6 +163,12 @@ class Progress:
     """Where the UI lists the child runs, from any of its pages; empty where that is not known."""
 
     @property
+    def children_started(self) -> bool:
+        """Whether the run has child runs now, or had some."""
+        kinds = ("call", "parallel", "each")
+        return any(node.kind in kinds and node.status in ("done", "running", "waiting") for node in self.nodes)
+
+    @property
     def shown(self) -> tuple[NodeProgress, ...]:
         """What a person is shown of the way: without what was passed over, and what only gives on."""
         return tuple(node for node in self.nodes if node.status != "skipped" and not node.quiet)

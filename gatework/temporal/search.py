@@ -71,6 +71,12 @@ def needing(role: str = "") -> str:
     return f"{RUNNING} AND {whom(role)}"
 
 
+def children(id: str) -> str:
+    """What finds the child runs of a run, as the UI takes it and the server."""
+    quoted = id.replace("\\", "\\\\").replace('"', '\\"')
+    return f'ParentWorkflowId="{quoted}"'
+
+
 # -- whether they are registered -------------------------------------------------------------------
 
 
