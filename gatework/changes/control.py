@@ -197,9 +197,9 @@ def child_rules(before: Call, after: Call, which: str) -> Rules:
             both and old.plan == pair.old.parts[old.workflow].digest and new.plan == pair.new.parts[new.workflow].digest
         )
         if old.plan != new.plan and not told:
-            said = f"{which} is held to plan {words.plain(new.plan, 12)} of {words.name(new.workflow)}"
+            said = f"{which} is held to plan {words.plain(new.plan[:12])} of {words.name(new.workflow)}"
             look = f"see `gatework plan history {words.name(new.workflow)}`"
-            yield f"{said}, it was held to {words.plain(old.plan, 12)}; {look}", _UNCLEAR
+            yield f"{said}, it was held to {words.plain(old.plan[:12])}; {look}", _UNCLEAR
 
     def inputs(pair: Pair, old: Child, new: Child) -> Said:
         yield from params(pair, _as_work(before, old), _as_work(after, new))

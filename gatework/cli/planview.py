@@ -209,7 +209,7 @@ def _details(node: Node) -> Iterator[tuple[str, str]]:
         yield "undo", words.name(node.undo)
     if node.before:
         yield "before", ", ".join(map(_guard, node.before))
-    if node.guards:
+    if node.guards and node.until is None:
         yield "guards", ", ".join(map(_guard, node.guards))
     for tool in node.tools:
         yield tool.kind, ", ".join((words.name(tool.name), *words.tool(tool)))
@@ -241,7 +241,7 @@ def _control_details(node: Node) -> Iterator[tuple[str, str]]:
             if node.effects:
                 yield "effects", words.names(dict.fromkeys(child.workflow for child in node.effects))
             for child in node.children:
-                yield "plan", f"{words.plain(child.plan, 12)[:12]} of {words.name(child.workflow)}"
+                yield "plan", f"{words.plain(child.plan[:12])} of {words.name(child.workflow)}"
         case _:
             pass
 

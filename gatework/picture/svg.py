@@ -80,7 +80,7 @@ def _frames(frame: Frame) -> Iterator[Frame]:
 
 def _written(scene: Scene, layout: Layout, sizes: Mapping[str, tuple[float, float]]) -> Iterator[str]:
     head = max(_wide(scene.title, 20), _wide(scene.subtitle, _TEXT))
-    width = max(layout.width, head, 590.0) + 2 * _EDGE
+    width = max(layout.width, head, 660.0) + 2 * _EDGE
     height = layout.height + _HEAD + _FOOT + _EDGE
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '

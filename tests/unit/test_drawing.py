@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from gatework.drawing import mermaid
 from gatework.expr import AnyOf, Compare, Const, Ref
 from gatework.labels import Label
-from gatework.plan import Approval, By, Plan, Work
-from gatework.testing.factories import approve, effect, endorse, plan_of, stage
+from gatework.picture import facts_of
+from gatework.plan import Approval, By, Call, Choice, Node, Plan, Work
+from gatework.temporal.progress import progress
+from gatework.testing import Driver
+from gatework.testing.factories import approve, call, effect, endorse, plan_of, stage
+from gatework.testing.paths import choose, each, join, loop, parallel, part, pause, question, until, way, when
 from workflows.refund import refund
 
 ROOT = Path(__file__).parents[2]
@@ -37,12 +41,19 @@ GRAMMAR = [
     r"%%\{init: \{\"flowchart\": \{\"wrappingWidth\": 420\}\}\}%%",
     r"flowchart TD",
     r"  %% plan [0-9a-f]{64}",
-    rf"  accTitle: The plan of {SAFE}+",
+    rf"  accTitle: (?:The plan|A run) of {SAFE}+",
     *(
         rf'  (?:n\d+|out){re.escape(begin)}"{LABEL}"{re.escape(end)}:::{KIND}'
         for begin, end in (("([", "])"), ("[", "]"), ("[(", ")]"), ("[[", "]]"), ("{{", "}}"))
     ),
     r"  n\d+ (?:-->|-\.->|~~~) (?:n\d+|out)",
+    rf'  n\d+ ==>\|"{SAFE}+"\| n\d+',
+    r'  n\d+ -\.->\|"(?:again|undo)"\| n\d+',
+    rf'  subgraph (?:n\d+f|n\d+w\d+|undos) \[" {SAFE}+ "\]',
+    r"  end",
+    rf'  n\d+\("{LABEL}"\):::{KIND}',
+    r"  classDef passed opacity:0\.4",
+    r"  class n\d+(?:,n\d+)* passed",
     rf'  n\d+ -->\|"{SAFE}+"\| n\d+',
     rf"  classDef {KIND} fill:#[0-9a-f]{{6}},stroke:#[0-9a-f]{{6}},color:#[0-9a-f]{{6}}",
     r"  classDef effect stroke-width:4px",
@@ -81,6 +92,69 @@ def test_picture_of_every_line_keeps_to_the_grammar() -> None:
     """The grammar against which hostile names are held does hold of an honest plan."""
     for line in (*mermaid(PLAN).splitlines(), *mermaid(refund.plan).splitlines()):
         assert LINE.fullmatch(line), line
+
+
+def branching(name: str = "name") -> Plan:
+    """A plan with every construct, with a name wherever a lock file that somebody wrote may have one."""
+    over = replace(OVER, right=Const(name))
+    plan = plan_of(
+        each("quotes", "start", failed="collect"),
+        endorse("owed", "quotes"),
+        loop("text", "owed"),
+        stage("better", "text", like="text"),
+        until("letter", "text", "better"),
+        when("large", over),
+        *way("large", 0, approve("agreed", "owed"), pause("cooled")),
+        choose("which", "owed", name, "other"),
+        *way("which", 0, effect("paid", "owed", undo="unpaid")),
+        *way("which", 1, stage("told", "owed")),
+        join("done", "which", "paid", "told"),
+        parallel("both", ["done"], ["done"]),
+        part("one", "both", 0),
+        part("two", "both", 1),
+        question("publish", "one", "two", prompt=name or "?", role=By(role=name)),
+        name="refund",
+        result="publish",
+        undos=[effect("unpaid", "paid")],
+    )
+    which = plan.node("which")
+    assert isinstance(which, Choice)
+    both = plan.node("both")
+    assert isinstance(both, Call)
+    children = tuple(replace(child, workflow=name) for child in both.children)
+    made: dict[str, Node] = {"which": replace(which, tag=name), "both": replace(both, children=children)}
+    return replace(plan, nodes=tuple(made.get(node.name, node) for node in plan.nodes))
+
+
+def test_picture_frames_ways_loops_and_undos() -> None:
+    """What stands inside something is drawn inside it, and the arrows say when one goes there."""
+    drawn = mermaid(branching()).splitlines()
+    for line in (
+        '  subgraph n3f [" repeat#44; at most 3 rounds "]',
+        '  subgraph n6w0 [" in the way then of large "]',
+        '  subgraph undos [" undone where a run does not complete "]',
+        '  n6 ==>|"then"| n7',
+        '  n9 ==>|"other"| n11',
+        '  n5 -.->|"again"| n3',
+        '  n10 -.->|"undo"| n17',
+    ):
+        assert line in drawn, line
+    assert sum(line.startswith("  subgraph") for line in drawn) == drawn.count("  end") == 5
+
+
+def test_picture_of_a_run_fades_what_was_passed_over() -> None:
+    """What came of each node stands in it."""
+    driver = Driver(PLAN).begin().finish({"amount": 1}).finish({"amount": "1"}).suspend(call("paid")).ended()
+    state = progress(PLAN, driver.state, driver.ledger)
+    facts = facts_of(
+        PLAN, driver.ledger, {node.name: node.status for node in state.nodes}, run="r-1", outcome=state.status
+    )
+    drawn = mermaid(PLAN, facts)
+    for line in drawn.splitlines():
+        assert LINE.fullmatch(line), line
+    assert "accTitle: A run of refund" in drawn
+    assert "class n5 passed" in drawn
+    assert "under way" in drawn
 
 
 def named(name: str) -> Plan:
@@ -142,10 +216,11 @@ def test_picture_with_any_name_has_no_line_more(name: str) -> None:
 
 
 def _holds(name: str) -> None:
-    lines = mermaid(named(name)).splitlines()
-    assert len(lines) == len(mermaid(named("x")).splitlines())
-    for line in lines:
-        assert LINE.fullmatch(line), line
+    for plan in (named, branching):
+        lines = mermaid(plan(name)).splitlines()
+        assert len(lines) == len(mermaid(plan("x")).splitlines())
+        for line in lines:
+            assert LINE.fullmatch(line), line
 
 
 def test_picture_in_the_documentation_is_the_one_of_the_plan() -> None:
