@@ -39,8 +39,8 @@ def test_choice_that_is_still_to_come_counts_its_longest_way() -> None:
 def test_choice_that_was_made_counts_the_way_it_took() -> None:
     """What was passed over is no stage of this run any more."""
     driver = Driver(PLAN).begin({"kind": "right"}).finish()
-    assert place(PLAN, "b", driver.state) == Place(number=2, of=6, most=False)
-    assert place(PLAN, "c", driver.elapse().state) == Place(number=3, of=6)
+    assert place(PLAN, "b", driver.state) == Place(number=2, of=6, most=True)
+    assert place(PLAN, "better", driver.elapse().state) == Place(number=3, of=5)
     none = Driver(PLAN).begin({"kind": "none"}).finish()
     assert place(PLAN, "better", none.state) == Place(number=2, of=4)
 
