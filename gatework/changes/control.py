@@ -11,7 +11,7 @@ from gatework.changes.bearing import Bearing, Change, grown
 from gatework.changes.inputs import lowered, params
 from gatework.changes.pair import Pair, Rule, Rules, Said, by_field
 from gatework.changes.work import arm, expires, name, operator, output_contract
-from gatework.expr import Ref
+from gatework.expr import Condition, Ref
 from gatework.labels import Label
 from gatework.nodes import Child
 from gatework.plan import Approval, Call, Choice, Identity, Join, Part, Pause, Plan, Question, Work
@@ -78,7 +78,8 @@ def _ways(pair: Pair, old: Choice, new: Choice) -> Said:
 
 
 def _when(pair: Pair, old: Choice, new: Choice) -> Said:
-    was, at = pair.renamed(old.when), words.name(new.name)
+    was: Condition | None = pair.renamed(old.when)
+    at = words.name(new.name)
     if was == new.when:
         return
     if was is None:

@@ -160,8 +160,7 @@ def show(
     found, progress, ledger, values, children = connected(command)
     if mermaid or svg is not None:
         plan = _plan_of(found, progress, code)
-        statuses = {node.name: node.status for node in progress.nodes}
-        facts = facts_of(plan, ledger, statuses, run=found.id, outcome=progress.status)
+        facts = facts_of(plan, ledger, progress.statuses, run=found.id, outcome=progress.status)
         draw(plan, facts, mermaid=mermaid, svg=svg)
         return
     if as_json:

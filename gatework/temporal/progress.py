@@ -16,7 +16,7 @@ from gatework.ledger import Entry, length
 from gatework.plan import Approval, Identity, Plan, Question
 from gatework.state import ALLOWED, Gate, GateKind, State, Vote
 from gatework.temporal.inbrief import title
-from gatework.temporal.standing import NodeProgress, Undoing, node_progress, stage_of, undoing
+from gatework.temporal.standing import NodeProgress, NodeStatus, Undoing, node_progress, stage_of, undoing
 from gatework.verdict import Word
 
 
@@ -161,6 +161,11 @@ class Progress:
     """How far it is, as people count: `stage 5 of 8`; of an end, the stage at which it came."""
     children_link: str = ""
     """Where the UI lists the child runs, from any of its pages; empty where that is not known."""
+
+    @property
+    def statuses(self) -> Mapping[str, NodeStatus]:
+        """Where each node stands, by its name."""
+        return {node.name: node.status for node in self.nodes}
 
     @property
     def children_started(self) -> bool:

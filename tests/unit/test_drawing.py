@@ -146,9 +146,7 @@ def test_picture_of_a_run_fades_what_was_passed_over() -> None:
     """What came of each node stands in it."""
     driver = Driver(PLAN).begin().finish({"amount": 1}).finish({"amount": "1"}).suspend(call("paid")).ended()
     state = progress(PLAN, driver.state, driver.ledger)
-    facts = facts_of(
-        PLAN, driver.ledger, {node.name: node.status for node in state.nodes}, run="r-1", outcome=state.status
-    )
+    facts = facts_of(PLAN, driver.ledger, state.statuses, run="r-1", outcome=state.status)
     drawn = mermaid(PLAN, facts)
     for line in drawn.splitlines():
         assert LINE.fullmatch(line), line

@@ -141,8 +141,7 @@ def test_picture_of_more_than_anybody_can_read_is_refused() -> None:
 
 def facts_of(driver: Driver) -> picture.Facts:
     state = progress(driver.plan, driver.state, driver.ledger)
-    statuses = {node.name: node.status for node in state.nodes}
-    return picture.facts_of(driver.plan, driver.ledger, statuses, run="text-1", outcome=state.status)
+    return picture.facts_of(driver.plan, driver.ledger, state.statuses, run="text-1", outcome=state.status)
 
 
 def test_picture_of_a_run_says_what_was_taken_how_often_and_how_long() -> None:
