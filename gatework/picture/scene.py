@@ -112,7 +112,8 @@ class _Drawn:
             starts.append((self._box(self.root, "pill", start.label, start.name, text), ""))
         rows = _Rows(plan, self, self._facts)
         ends = rows.row(None, self.root, starts)
-        out = self._box(self.root, "pill", plan.label(plan.result), f"gives {words.name(plan.result)}")
+        fact = None if self._facts is None or self._facts.outcome == "completed" else Fact()
+        out = self._box(self.root, "pill", plan.label(plan.result), f"gives {words.name(plan.result)}", fact=fact)
         self.join(ends, out)
         rows.undos()
 
