@@ -148,7 +148,8 @@ class _Maker:
             case "o":
                 items = self._name("n")
                 return [stage(items, value), each(name, items, failed="collect")], name
-        raise ValueError(f"{letter} is no kind of node")
+            case _:
+                raise ValueError(f"{letter} is no kind of node")
 
     def _nest(
         self, letter: str, value: str, inside: tuple[list[Draft], str] | None, word: Iterator[str]

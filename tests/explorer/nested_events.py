@@ -142,7 +142,8 @@ class Menu:
         node = self.plan.node(run.node)
         assert isinstance(node, Work)
         for data in self.data(run.node) if run.edited is None else [None]:
-            for words in [(word,) for word in WORDS] if node.guards else [()]:
+            words_of_one: list[tuple[Word, ...]] = [(word,) for word in WORDS] if node.guards else [()]
+            for words in words_of_one:
                 yield finished(self.plan, run, data, *words)
         yield failed(run, "error")
         if node.until is None:
@@ -212,6 +213,8 @@ class Menu:
             case Run():
                 yield replace(finished(self.plan, due, "x"), attempt=due.attempt + 1)
                 yield replace(finished(self.plan, due, "x"), inputs="0" * 64)
+            case _:
+                pass
         if not isinstance(due, Gate):
             yield from (Decided(action=action, number="1000", value=OTHER) for action in ACTIONS)
 
