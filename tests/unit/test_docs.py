@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from workflows.brief import brief
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,3 +34,9 @@ def test_links_between_documents_lead_somewhere() -> None:
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))]
     assert len(links) > 50
     assert [(page.name, link) for page, link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_picture_of_the_brief_is_of_its_newest_plan() -> None:
+    """`gatework plan show brief --svg docs/images/brief.svg` draws it anew."""
+    picture = (ROOT / "docs/images/brief.svg").read_text(encoding="utf-8")
+    assert f"plan {brief.plan.digest[:12]}" in picture
