@@ -212,9 +212,10 @@ def _children(children: Children) -> Table:
     """The child runs of a run: how many stand how, then those that have not completed."""
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     counts = Counter(child.stands for child in children.runs)
-    more = "more than " if children.more else ""
-    said = ", ".join(f"{count} {clean(stands)}" for stands, count in counts.most_common())
-    table.add_row(Text(f"  {more}{len(children.runs)} child runs: {said}", style="bold"))
+    count = f"{len(children.runs)} child run{'' if len(children.runs) == 1 else 's'}"
+    count = f"more than {count}" if children.more else count
+    said = ", ".join(f"{many} {clean(stands)}" for stands, many in counts.most_common())
+    table.add_row(Text(f"  {count}: {said}", style="bold"))
     left = [child for child in children.runs if child.status != "completed"]
     for child in left[:_MOST_CHILDREN]:
         style = "bold yellow" if child.needs else render.STYLES.get(child.status, "red")

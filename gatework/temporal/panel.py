@@ -330,7 +330,8 @@ class _Page:
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         link = self._progress.children_link
         listed = f" [Look at them, and at those that wait for somebody]({link})." if link else ""
-        return f"{_name(at.name)} has {runs.total} child runs: {said or 'none'}.{listed}"
+        many = f"{runs.total} child run{'' if runs.total == 1 else 's'}"
+        return f"{_name(at.name)} has {many}: {said or 'none'}.{listed}"
 
     def _table(self, nodes: Sequence[NodeProgress]) -> str:
         if self._size.table == 3:
