@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from gatework import Approved, Endorsed, approve, role, stage, workflow
+from gatework import Approved, Endorsed, approve, ask_person, parallel, role, stage, workflow
 from gatework.cell import current
 from tests.workflow.plans import Note, Paper, file, judged, merge, world, write
 
@@ -77,4 +77,22 @@ def by_signature(order: Endorsed[Order]) -> Endorsed[Paper]:
     return book(agreed)
 
 
-EVERY = (reviewed, clicked_twice, handed_on, by_two)
+class Wish(BaseModel):
+    title: str
+    copies: int = 1
+
+
+@stage()
+async def entitle(wish: Approved[Wish]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=wish.value.title, pages=wish.value.copies))
+
+
+@workflow
+def wished(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """Two child runs, and a person who is asked for a value."""
+    paper, other = parallel(lambda: write(note), lambda: write(note))
+    wish = ask_person(Wish, "Under which title?", by=role("editor"), show=[paper, other], within=timedelta(hours=1))
+    return entitle(wish)
+
+
+EVERY = (reviewed, clicked_twice, handed_on, by_two, wished)
