@@ -183,7 +183,7 @@ class Interpreter(Spawning):
         """Hear of the effects of other runs of this lineage, such as had followed where the run was reset; False where
         there is nothing to hear.
         """
-        if not any(node.effects for node in known.plan.steps if isinstance(node, Work)):
+        if not known.plan.has_effects:
             return False
         self._asked += 1
         # Who was reset, and when, is in no history that is read from a file; that it was looked up is.
