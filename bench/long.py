@@ -199,7 +199,7 @@ _WIDTHS = (5, 7, 14, 9, 15, 9, 10)
 def _report(found: Mapping[int, Sequence[tuple[float, float, float]]]) -> None:
     first = next(iter(found))
     print("stages  ms a stage     worker CPU ms  server CPU ms  CPU ms, both")
-    for length, measured in found.items():
+    for length in found:
         cells = []
         for of in (0, 1, 2, 3):
             middle, floor = (statistics.median(_one(row, of) for row in found[n]) for n in (length, first))
