@@ -186,7 +186,8 @@ async def _measure(
             for _ in range(rounds):
                 for length in lengths:
                     found[length].append(await bench.long(length, stages))
-            _report(found)
+            if found:
+                _report(found)
             print("\nitems  items/s  CPU ms an item  continued  longest history  MB before  MB at most")
             for many in items:
                 row = await bench.wide(many)
