@@ -57,6 +57,7 @@ smoke: setup  ## Run each bench for a moment
 	$(RUN) bench/model_rates.py --seeds 1 --only 0001
 	$(RUN) bench/tool_calls.py --temperatures 0 --only 1
 	$(RUN) bench/log_events.py --rounds 1
+	$(RUN) bench/long.py --smoke
 
 lock: setup  ## Write requirements.lock anew from pyproject.toml (newer versions: ARGS=--upgrade)
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \

@@ -5,7 +5,7 @@ Pure, as the machine is, which asks here and does what follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import get_args
 
@@ -18,6 +18,7 @@ from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.faults import structure_faults
 from gatework.flow import is_private, leak, reads_outside, steering, vouched
 from gatework.hands import by_hand
+from gatework.held import Held
 from gatework.labels import Label, combined
 from gatework.plan import (
     DEFAULT_BUDGET,
@@ -66,7 +67,8 @@ def admitted(plan: Plan, node: Work, state: State) -> Mapping[str, Sealed]:
             if state.values[ref.node].label is Label.UNTRUSTED:
                 raise OrderError(f"{use.name} of {node.name} may not be limited by the untrusted {ref.node}.")
     steers = steering(plan, node)
-    private = bool({ref.node for ref in (*node.reads, *steers)} & _private(state))
+    hidden = _Private(state.values)
+    private = any(ref.node in hidden for ref in (*node.reads, *steers))
     steered = check_steering(plan, node, state)
     if found := leak(node.tools, plan.contracts, outside=untrusted or steered, private=private):
         raise OrderError(f"Outside text could make {node.name} send what is private through {found[0].name}.")
@@ -90,11 +92,23 @@ def _may_give(node: Work, made: Label) -> bool:
 
 def private(plan: Plan, node: Node, state: State) -> bool:
     """Whether something that must not leave has a hand in what a node gives."""
-    return is_private(plan, node, _private(state))
+    return is_private(plan, node, _Private(state.values))
 
 
-def _private(state: State) -> frozenset[str]:
-    return frozenset(name for name, held in state.values.items() if held.private)
+class _Private(Set[str]):
+    """The names of the values that must not leave: of a long plan few are asked for, and no set is made of all."""
+
+    def __init__(self, values: Mapping[str, Held]) -> None:
+        self._values = values
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values and self._values[str(name)].private
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, held in self._values.items() if held.private)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 # -- what may be spent -----------------------------------------------------------------------------

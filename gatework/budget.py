@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Context, Decimal
-from functools import reduce
 from typing import TypeVar
 
 from gatework.plan import Budget
@@ -77,8 +76,24 @@ def minus(one: Spent, other: Spent) -> Spent:
 
 
 def total(every: Iterable[Spent]) -> Spent:
-    """All together."""
-    return reduce(plus, every, Spent())
+    """All together, as `plus` adds them one by one."""
+    model_calls, tokens, money, seconds = 0, 0, Decimal(0), 0.0
+    tools: dict[str, int] = {}
+    for one in every:
+        model_calls += one.model_calls
+        tokens += one.tokens
+        if one.money != "0":
+            money = _EXACT.add(money, Decimal(one.money))
+        seconds = _milliseconds(seconds + one.seconds)
+        for tool, calls in one.tool_calls.items():
+            tools[tool] = tools.get(tool, 0) + calls
+    return Spent(
+        model_calls=model_calls,
+        tokens=tokens,
+        money=_text(money),
+        tool_calls=tools,
+        seconds=seconds,
+    )
 
 
 # -- what is left ----------------------------------------------------------------------------------

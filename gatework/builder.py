@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Generator, Iterable, Mapping, Set
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
@@ -41,10 +42,10 @@ class Written:
     acknowledged: Set[Position]
     """Calls whose output is left unused on purpose."""
 
-    @property
-    def codes(self) -> frozenset[CodeType]:
-        """The code of the plan's function and of those inside it."""
-        return frozenset(_inside(self.code))
+    @cached_property
+    def positions(self) -> Mapping[CodeType, Sequence[tuple[int | None, int | None, int | None, int | None]]]:
+        """The code of the plan's function and of those inside it, each with where its instructions stand."""
+        return {code: tuple(code.co_positions()) for code in _inside(self.code)}
 
 
 def _inside(code: CodeType) -> Iterable[CodeType]:
@@ -62,7 +63,7 @@ class Builder:
         self.written = written
         self.around = around
         """The builder of the plan in which this part is written."""
-        self._codes = written.codes
+        self._codes = written.positions.keys()
         self._arm: Arm | None = None
         self.inputs: dict[str, Input] = {}
         self.nodes: list[Node] = []
@@ -91,7 +92,7 @@ class Builder:
             frame = frame.f_back
         if frame is None:
             return "", None
-        positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+        positions = self.written.positions[frame.f_code][frame.f_lasti // 2]
         place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
         _line, end_line, _column, end_column = positions
         if end_line is None or end_column is None:

@@ -47,7 +47,8 @@ def spawned(plan: Plan, node: Call, state: State) -> Spawn:
     if state.ending is not None:
         return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=(_undoing(node, state),))
     running = () if stopping(node, state) else sorted(state.running.items())
-    runs = tuple(_run(plan, node, state, child, room) for child, room in running)
+    taken: dict[str, Held] = {}
+    runs = tuple(_run(plan, node, state, child, room, taken) for child, room in running)
     return Spawn(plan=state.plan, node=node.name, attempt=state.attempts[node.name], runs=runs)
 
 
@@ -61,13 +62,13 @@ def under_way(state: State) -> frozenset[int]:
     return frozenset(state.running) if state.ending is None else frozenset({state.undoable[-1].child})
 
 
-def _run(plan: Plan, node: Call, state: State, number: int, room: Budget) -> ChildRun:
+def _run(plan: Plan, node: Call, state: State, number: int, room: Budget, taken: dict[str, Held]) -> ChildRun:
     child = _child(node, number)
     return ChildRun(
         child=number,
         workflow=child.workflow,
         plan=child.plan,
-        inputs=_inputs(plan, node, child, number, state),
+        inputs=_inputs(plan, node, child, number, state, taken),
         asks=state.asks and node.failed == "ask",
         allowance=room,
     )
@@ -91,26 +92,53 @@ def _child(node: Call, number: int) -> Child:
     return node.children[0] if node.kind == "each" else node.children[number]
 
 
-def _inputs(plan: Plan, node: Call, child: Child, number: int, state: State) -> Mapping[str, Held]:
-    inputs = {param.name: _given(plan, node, param, number, state) for param in child.params}
-    for param in child.params:
-        label = inputs[param.name].label
-        if not label.meets(param.label):
-            raise OrderError(f"{node.name} gives its runs a {param.label} {param.name} and would give {label}.")
-    return inputs
+class _Inputs(Mapping[str, Held]):
+    """What a child run is given. Its item is sealed when somebody asks: what is due is looked at whenever one of them
+    has ended, and what all others were given was looked at before.
+    """
 
+    def __init__(self, node: Call, number: int, values: Mapping[str, Held]) -> None:
+        self._node, self._number, self._values = node, number, values
 
-def _given(plan: Plan, node: Call, param: Param, number: int, state: State) -> Held:
-    """One input of a child run, with all that is known of it, and of whose hands it has been in."""
-    if isinstance(param.source, Const):
-        return Held(sealed=read(param, state)[0], label=Label.PLAIN)
-    held = taken_along(plan, state, param.source.node)
-    if param.name == node.item:
+    def __getitem__(self, name: str) -> Held:
+        held = self._values[name]
+        if name != self._node.item:
+            return held
         items = held.sealed.data
         assert isinstance(items, list)
-        salt = bytes.fromhex(canonical.digest("item", [held.sealed.salt, number]))[:16]
-        return replace(held, sealed=Sealed.of(items[number], salt))
-    if param.source.path:
+        salt = bytes.fromhex(canonical.digest("item", [held.sealed.salt, self._number]))[:16]
+        return replace(held, sealed=Sealed.of(items[self._number], salt))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def _inputs(
+    plan: Plan, node: Call, child: Child, number: int, state: State, taken: dict[str, Held]
+) -> Mapping[str, Held]:
+    """The inputs of a child run. `taken`: the values that others of the node are given as well."""
+    values = {param.name: _given(plan, param, node, state, taken) for param in child.params}
+    for param in child.params:
+        label = values[param.name].label
+        if not label.meets(param.label):
+            raise OrderError(f"{node.name} gives its runs a {param.label} {param.name} and would give {label}.")
+    return _Inputs(node, number, values)
+
+
+def _given(plan: Plan, param: Param, node: Call, state: State, taken: dict[str, Held]) -> Held:
+    """One input of a child run, with all that is known of it, and of whose hands it has been in; all items of one."""
+    if isinstance(param.source, Const):
+        return Held(sealed=read(param, state)[0], label=Label.PLAIN)
+    held = taken.get(param.source.node)
+    if held is None:
+        taken[param.source.node] = held = taken_along(plan, state, param.source.node)
+    if param.source.path and param.name != node.item:
         return replace(held, sealed=read(param, state)[0])
     return held
 
@@ -128,7 +156,8 @@ def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt
     room = _room(plan, state)
     many, each = share(room, len(free)) if room is not None else (len(free), Budget())
     started = free[:many]
-    receipts = tuple(_called(plan, node, state, number) for number in started)
+    taken: dict[str, Held] = {}
+    receipts = tuple(_called(plan, node, state, number, taken) for number in started)
     return replace(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
 
 
@@ -151,9 +180,9 @@ def _room(plan: Plan, state: State) -> Budget | None:
     return room
 
 
-def _called(plan: Plan, node: Call, state: State, number: int) -> Receipt:
+def _called(plan: Plan, node: Call, state: State, number: int, taken: dict[str, Held]) -> Receipt:
     child = _child(node, number)
-    inputs = _inputs(plan, node, child, number, state)
+    inputs = _inputs(plan, node, child, number, state, taken)
     return Receipt(
         kind="called",
         node=node.name,

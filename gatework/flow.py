@@ -6,7 +6,7 @@ whatever is computed from such a value has it, for ever; no endorsement and no a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from gatework.canonical import Json
 from gatework.expr import Ref
@@ -49,7 +49,7 @@ def private_nodes(plan: Plan) -> frozenset[str]:
     return frozenset(found)
 
 
-def is_private(plan: Plan, node: Node, private: set[str] | frozenset[str]) -> bool:
+def is_private(plan: Plan, node: Node, private: Set[str]) -> bool:
     """Whether what a node makes must not leave, where the values of the nodes `private` must not.
 
     A limit tells whoever is held to it something of the value that it refers to: it is read as an input is. So does a
@@ -209,7 +209,7 @@ def end_of(plan: Plan, loop: Loop) -> Work:
     return next(node for node in plan.nodes if isinstance(node, Work) and node.until and node.until.loop == loop.name)
 
 
-def _private_round(plan: Plan, loop: Loop, end: Work, private: set[str] | frozenset[str]) -> bool:
+def _private_round(plan: Plan, loop: Loop, end: Work, private: Set[str]) -> bool:
     """Whether a round of a loop could give what must not leave, though it started from what may."""
     inside = plan.nodes[plan.index[loop.name] + 1 : plan.index[end.name]]
     found = set(private)

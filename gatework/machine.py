@@ -82,7 +82,8 @@ def due(plan: Plan, state: State) -> Due:
         return state.gate
     node = plan.steps[state.at]
     for earlier in plan.nodes[: state.at] if state.ending is None else ():
-        if not ways.settled(state, earlier):
+        # Looked up here first: this is done for each stage, and of a long plan nearly all hold a value.
+        if earlier.name not in state.values and not ways.settled(state, earlier):
             raise OrderError(f"{node.name} may not start: {earlier.name} holds no receipt.")
     match node:
         case Work():

@@ -112,6 +112,11 @@ class Plan(Data):
         """Input name → input."""
         return {start.name: start for start in self.inputs}
 
+    @cached_property
+    def has_effects(self) -> bool:
+        """Whether a stage of this plan, or what undoes one, may change the outside world."""
+        return any(node.effects for node in self.steps if isinstance(node, Work))
+
     def node(self, name: str) -> Node:
         """The node or undo of a name. Raises `KeyError`."""
         return self.steps[self.index[name]]

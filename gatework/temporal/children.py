@@ -186,7 +186,7 @@ class Children:
             Start(
                 node=node.name,
                 plan=run.plan,
-                inputs=run.inputs,
+                inputs=dict(run.inputs),
                 asks=run.asks,
                 allowance=run.allowance,
                 lineage=f"{parent.lineage}/{name}",

@@ -24,9 +24,8 @@ from gatework.ledger import extended, length
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
-from gatework.plan import Work
 from gatework.returning import report
-from gatework.state import Act, Gate, Outcome, Run, Spawn, Wait
+from gatework.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
@@ -43,6 +42,17 @@ from gatework.verdict import short
 LOOK_AGAIN = timedelta(minutes=2)
 """How soon a run whose plan a deploy cannot run looks whether the next one can."""
 
+LOOK_RARELY = timedelta(hours=1)
+"""The same of a run without room, whose history each look makes longer."""
+
+WEIGHED_AGAIN = 100
+"""After so many receipts it is looked again whether a run can be handed on that was too large for it."""
+
+NO_ROOM = (
+    "The run holds more than can be handed on without a store, and its history has no room for the rest: "
+    "start its workers with GATEWORK_STORE, and it goes on by itself; nothing of it is lost."
+)
+
 
 class Interpreter(Spawning):
     """One run of a plan. Subclasses, made by `workflow_class`, say of which workflow."""
@@ -58,6 +68,11 @@ class Interpreter(Spawning):
         self._telling = Telling()
         self._asked = 0
         self._measured = (-1, 0)
+        self._weighed = 0
+        """Length of the ledger at which it is looked again whether the run can be handed on."""
+        self._squeezed = 0
+        self._waited = 0
+        """How often this run had no room, of the times that it was looked."""
         self._recalled = ""
 
     async def _run(self, inputs: tuple[object, ...]) -> RawValue:
@@ -124,7 +139,7 @@ class Interpreter(Spawning):
         if isinstance(due, Gate):
             await self._answer(due)
             return
-        if await self._without_code(known):
+        if await self._without_code(known) or await self._without_room(known, due):
             return
         match due:
             case Run():
@@ -179,11 +194,34 @@ class Interpreter(Spawning):
             )
         return True
 
+    async def _without_room(self, known: Known, due: Due) -> bool:
+        """Wait for a worker with a store, where the run can neither be handed on nor go on as it is for long.
+
+        Nothing is lost meanwhile; at the end of its history the server would end it. False where it has room.
+        """
+        self._squeezed += 1
+        # What a worker without a store did is in the history, for one that has it.
+        marker = f"gatework-without-room-{self._squeezed}"
+        full = not workflow.unsafe.is_replaying() and not self._children.any and self._is_full(known, due)
+        if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else full):
+            return False
+        workflow.patched(marker)
+        self._note(NO_ROOM)
+        self._waited += 1
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._moving is not None,
+                timeout=min(LOOK_AGAIN * 2**self._waited, LOOK_RARELY),
+                timeout_summary=at_stage(known.plan, known.plan.steps[self._now[1].at].name, "waits for a store"),
+            )
+        self._noted = ""
+        return True
+
     async def _recall(self, known: Known) -> bool:
         """Hear of the effects of other runs of this lineage, such as had followed where the run was reset; False where
         there is nothing to hear.
         """
-        if not any(node.effects for node in known.plan.steps if isinstance(node, Work)):
+        if not known.plan.has_effects:
             return False
         self._asked += 1
         # Who was reset, and when, is in no history that is read from a file; that it was looked up is.
@@ -258,7 +296,9 @@ class Interpreter(Spawning):
         self._measured = at, times = now, times + 1 if at == now else 1
         # A ledger may be looked at more than once; Temporal answers for a marker as it did at first.
         marker = f"gatework-continued-{at}" + (f"-{times}" if times > 1 else "")
-        if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else self._long):
+        # A state of megabytes is not written down after each stage, to see each time that it is too large.
+        light = self._long and not (self._too_large and now < self._weighed)
+        if not (workflow.patched(marker) if workflow.unsafe.is_replaying() else light):
             return
         if self._children.any or self._telling.under_way or not workflow.all_handlers_finished():
             return
@@ -267,6 +307,7 @@ class Interpreter(Spawning):
         # Where it did so before there was room for it.
         room = wire.MAX_STORED_BYTES if self.stores or workflow.unsafe.is_replaying() else wire.MAX_MESSAGE_BYTES
         self._too_large = len(carried) > room
+        self._weighed = now + WEIGHED_AGAIN
         if not self._too_large:
             if not workflow.unsafe.is_replaying():
                 emit.write([LogEvent.of("run.continued", {})], self._about(self._now[0].plan))

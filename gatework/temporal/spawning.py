@@ -8,14 +8,21 @@ from typing import ClassVar
 from temporalio import workflow
 
 from gatework import machine
+from gatework.children import count
 from gatework.errors import OrderError
 from gatework.events import Cancelled, Returned
 from gatework.library import Known
 from gatework.plan import Call
 from gatework.returning import broken
-from gatework.state import Spawn
+from gatework.state import Due, Spawn
 from gatework.temporal.beginning import Beginning
 from gatework.temporal.children import Children, Parent, taken
+
+EVENTS_OF_CHILD = 7
+"""Events that a child run leaves in the history of the run that starts it."""
+
+MOST_BYTES = 40_000_000
+"""As `most_events`, in bytes: servers end a run at 50 MB."""
 
 
 class Spawning(Beginning):
@@ -23,6 +30,9 @@ class Spawning(Beginning):
 
     continue_after_events: ClassVar[int] = 4_000
     """Length of history at which the run continues as new."""
+
+    most_events: ClassVar[int] = 40_000
+    """Length of history beyond which a run that cannot be handed on begins nothing more: servers end it at 51,200."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +53,7 @@ class Spawning(Beginning):
         assert isinstance(node, Call)
         all_started = (
             not self._children.missing(node, due)
-            or self._drain()
+            or self._drain(known, due)
             or self._children.start(node, due, parent, stores=self.stores)
         )
         await workflow.wait_condition(
@@ -71,7 +81,7 @@ class Spawning(Beginning):
         if self._children.under_way:
             await workflow.wait_condition(lambda: not self._children.under_way)
 
-    def _drain(self) -> bool:
+    def _drain(self, known: Known, due: Spawn) -> bool:
         """Whether child runs are only waited for: they do not outlive a run that continues as new."""
         if self._moving is not None:
             return True
@@ -80,7 +90,7 @@ class Spawning(Beginning):
         self._drained += 1
         marker = f"gatework-drain-{self._drained}"
         replayed = workflow.unsafe.is_replaying()
-        wanted = self._long and self._children.under_way > 0 and not self._too_large
+        wanted = self._long and self._children.under_way > 0 and (not self._too_large or self._is_full(known, due))
         self._drains = (workflow.patched(marker) if replayed else wanted) and workflow.patched(marker)
         return self._drains
 
@@ -92,6 +102,17 @@ class Spawning(Beginning):
                 machine.step(known.plan, state, Cancelled(returned=(told,)))
                 return told
         return None
+
+    def _is_full(self, known: Known, due: Due) -> bool:
+        """Whether a run that cannot be handed on would come to the end of its history by what is due, or nearly."""
+        left = 0
+        if isinstance(due, Spawn):
+            node, (_, state) = known.plan.node(due.node), self._now
+            assert isinstance(node, Call)
+            left = len(due.runs) if state.ending is not None else count(node, state) - len(state.branches)
+        info = workflow.info()
+        events = info.get_current_history_length() + left * EVENTS_OF_CHILD
+        return self._too_large and (events > self.most_events or info.get_current_history_size() > MOST_BYTES)
 
     @property
     def _long(self) -> bool:
