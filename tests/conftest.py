@@ -29,6 +29,7 @@ async def server_in(folder: Path) -> WorkflowEnvironment:
         dev_server_extra_args=[
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000",
             "--dynamic-config-value=frontend.enableServerVersionCheck=false",
+            "--dynamic-config-value=frontend.WorkflowTimeSkippingEnabled=true",
             "--sqlite-pragma=journal_mode=WAL",
         ],
     )

@@ -7,10 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from google.protobuf.field_mask_pb2 import FieldMask
-from temporalio.api.common.v1 import TimeSkippingConfig, WorkflowExecution
-from temporalio.api.workflow.v1 import WorkflowExecutionOptions
-from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -19,7 +15,7 @@ from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.progress import Waiting
 from gatework.temporal.server import Server
 from gatework.workflow import Workflow
-from tests.workflow.deployment import LONG, until
+from tests.workflow.deployment import LONG, time_skipped, until
 
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741
@@ -53,15 +49,7 @@ class Runs:
     async def skip_time(self, run: Execution[Any]) -> None:
         """Let the time pass in which a gate can be answered; the server skips it, once, for this run."""
         gate = (await waiting(run)).gate
-        once = TimeSkippingConfig(enabled=True, max_session_skip_count=1)
-        await self.client.workflow_service.update_workflow_execution_options(
-            UpdateWorkflowExecutionOptionsRequest(
-                namespace=self.client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=run.id),
-                workflow_execution_options=WorkflowExecutionOptions(time_skipping_config=once),
-                update_mask=FieldMask(paths=["time_skipping_config"]),
-            )
-        )
+        await time_skipped(self.client, run)
 
         async def is_up() -> bool:
             now = (await run.state()).waiting

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToJson
-from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Payload, Payloads, TimeSkippingConfig, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import Input, Outcome, Request
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
     ResetWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
+    UpdateWorkflowExecutionOptionsRequest,
     UpdateWorkflowExecutionRequest,
 )
 from temporalio.client import Client, WorkflowFailureError
@@ -228,6 +231,19 @@ async def end(run: Execution[Any]) -> ApplicationError:
 
 async def events(run: Execution[Any]) -> list[HistoryEvent]:
     return [event async for event in run.handle.fetch_history_events()]
+
+
+async def time_skipped(client: Client, run: Execution[Any]) -> None:
+    """Let the time pass for which a run waits next; the server skips it, once, for this run alone."""
+    once = TimeSkippingConfig(enabled=True, max_session_skip_count=1)
+    await client.workflow_service.update_workflow_execution_options(
+        UpdateWorkflowExecutionOptionsRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run.id),
+            workflow_execution_options=WorkflowExecutionOptions(time_skipping_config=once),
+            update_mask=FieldMask(paths=["time_skipping_config"]),
+        )
+    )
 
 
 async def kinds(run: Execution[Any]) -> list[str]:

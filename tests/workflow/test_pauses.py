@@ -11,9 +11,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from gatework import Endorsed, pause, workflow
-from tests.workflow.deployment import Deployments, events, until
-from tests.workflow.plans import Note, Paper, copy, write
+from gatework import Endorsed, approve, pause, role, workflow
+from tests.workflow.deployment import Deployments, events, time_skipped, until, waiting
+from tests.workflow.plans import Note, Paper, copy, file, write
 
 
 def _pausing(seconds: float, name: str = "paused") -> Any:
@@ -31,6 +31,16 @@ def _pausing(seconds: float, name: str = "paused") -> Any:
 
 
 PAUSED, LONG = _pausing(3), _pausing(0)
+
+
+@workflow
+def for_weeks(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """Three weeks, a person who takes days, and two weeks more."""
+    paper = write(note)
+    pause(timedelta(weeks=3))
+    agreed = approve(paper, by=role("boss"), within=timedelta(weeks=2))
+    pause(timedelta(weeks=2))
+    return file(agreed)
 
 
 async def _timers(run: Any) -> list[Any]:
@@ -91,3 +101,29 @@ async def test_pause_outlives_its_worker(deployments: Deployments) -> None:
     async with deployments.serving(PAUSED):
         assert (await asyncio.wait_for(run.result(), 30)).text == "a"
     assert len(await _timers(run)) == 1
+
+
+async def test_run_of_weeks_costs_no_more_than_one_of_seconds(deployments: Deployments) -> None:
+    """Time that passes leaves nothing in the history but its timer, and the run goes on where it was, in order."""
+    deployed = await deployments.serve(for_weeks)
+    run = await deployed.start(for_weeks, Note(text="a"))
+    await _rests(run)
+    await time_skipped(deployed.client, run)
+    asked = await waiting(run)
+    began, expires = (await events(run))[0].event_time.ToDatetime(UTC), datetime.fromisoformat(asked.expires)
+    assert timedelta(weeks=5) <= expires - began < timedelta(weeks=5, hours=1)
+    await run.approve(asked.number)
+    await until(lambda: _second(run), "the second pause")
+    await time_skipped(deployed.client, run)
+    assert (await asyncio.wait_for(run.result(), 30)).text == "a"
+    passed = (await events(run))[-1].event_time.ToDatetime(UTC) - began
+    assert timedelta(weeks=5) <= passed < timedelta(weeks=5, hours=1)
+    kinds = [entry.receipt.kind for entry in await run.ledger()]
+    assert kinds == ["begun", "output", "waited", "asked", "decided", "waited", "output", "ended"]
+    assert len(await events(run)) < 60
+
+
+async def _second(run: Any) -> bool:
+    """Whether the pause after the approval is under way."""
+    timers = await _timers(run)
+    return b"waits until " in timers[-1].user_metadata.summary.data and len(timers) == 3
