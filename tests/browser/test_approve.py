@@ -108,6 +108,7 @@ async def test_person_reads_a_call_and_lets_exactly_that_one_happen(runs: Runs, 
         assert following.shown["transfer_each()"] == {"order": "A-2", "amount": "99.00"}
         assert list(world.paid.values()) == [hostile]
 
+        await screen.takes_it_in()
         await screen.send("reject", '"not this one"')
         assert await run.result() == Paper(text="paid")
         assert list(world.paid.values()) == [hostile]

@@ -16,11 +16,11 @@ from tests.workflow.deployment import Deployed, Deployments, until, waiting
 from tests.workflow.errands import errands
 from tests.workflow.plans import Note
 
-KILLS = 8
+KILLS = 5
 SEED = 21
 DEAD = 9
 """Exit code of a worker that died where it was to."""
-ORDERS = [f"order-{number}" for number in range(6)]
+ORDERS = [f"order-{number}" for number in range(4)]
 
 WORKER = """
 import asyncio, functools, os, sys

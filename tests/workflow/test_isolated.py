@@ -219,7 +219,7 @@ async def test_worker_of_a_guards_queue_serves_that_guard_alone(deployments: Dep
     """It can be started where nothing else is known, and the run's workers do not serve the guard."""
     queue = f"guards-{uuid.uuid4()}"
     client = await deployments.client(GateworkPlugin(_checked(queue, [])))
-    own = ["resume.checked", "begin", "principal", "recall", "notify"]
+    own = ["resume.checked", "ended.checked", "begin", "principal", "recall", "notify"]
     of_runs = ["stage.write", *(f"gatework.{name}" for name in own)]
     for served, wanted in ((queue, ["guard.last"]), (deployments.queue, of_runs)):
         async with Worker(client, task_queue=served) as worker:

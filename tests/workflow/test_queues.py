@@ -141,7 +141,7 @@ async def test_worker_of_a_queue_serves_no_workflow(deployments: Deployments) ->
     async with Worker(client, task_queue=deployments.queue) as worker:
         config = worker.config(active_config=True)
         names = [activity._Definition.must_from_callable(one).name for one in config.get("activities", ())]
-        own = ["resume.paying", "begin", "principal", "recall", "notify"]
+        own = ["resume.paying", "ended.paying", "begin", "principal", "recall", "notify"]
         assert names == [f"gatework.{name}" for name in own]
         assert len(config.get("workflows", ())) == 1
     from gatework.temporal import start
