@@ -342,7 +342,7 @@ class _Walk:
 def test_every_resumption_from_every_state_keeps_the_rules(start: str) -> None:
     """Ended at any moment, resumed from any stage, again and again: it goes on by the rules of the machine, or not."""
     made = turned_down = judged = 0
-    # Pairs with the other two kinds, which differ in one flag, are for `make search`.
+    # Pairs with effects that have a probe, or with approvals by rule, are for `make search`.
     for size, kinds in ((1, KINDS), (2, "sepaw" if os.environ.get("GATEWORK_SEARCH") else "sea")):
         for word, plan in plans(size, wired=False, inputs=start, kinds=kinds):
             walk = _Walk(plan)
