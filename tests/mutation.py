@@ -93,6 +93,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "if not param.source.path:",
         "never",
     ): "sealing the same data with the same salt gives the same value; the check only saves the time",
+    (
+        'if kept_off(gate, event.by) or kept_off(gate, str(event.proof.get("principal", ""))):',
+        "another text than ''",
+    ): "nobody is held off under the text that stands in its place",
+    (
+        "return {key: _spelled(named.get(key, other), value, root, depth - 1) for key, value in data.items()}",
+        "1 + 1",
+    ): "it may go four times as deep as JSON does, and in steps of two twice as deep",
 }
 """(line of the source, change) → why no test can tell."""
 

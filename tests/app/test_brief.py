@@ -327,7 +327,7 @@ async def test_model_that_obeys_whatever_it_reads_publishes_nothing_by_itself(
 async def test_embedded_model_quotes_nothing_but_what_stands_there(deployments: Deployments, briefs: Path) -> None:
     """A real model, small enough to drift in earnest; its prose is poor, and every quotation is real."""
     deployed = await deployments.serve(brief, model=connect("embedded"))
-    run = await begun(deployed, "radiators.pdf", "insulate-first.html")
+    run = await begun(deployed, "radiators.pdf", "flow-temperature.txt", "insulate-first.html")
     progress = await run.waiting(timeout=timedelta(minutes=20))
     gate = progress.waiting
     assert gate is not None, progress

@@ -170,6 +170,11 @@ SENTENCES: dict[str, tuple[Gate, dict[str, Any], str]] = {
         {},
         "You may not approve this: it is your own, or you have approved what it stands on.",
     ),
+    "held off under the name that the server has": (
+        gate(by=ASKED, not_by=("ana@corp.example",)),
+        {"proof": {"principal": "ana@corp.example"}},
+        "You may not approve this: it is your own, or you have approved what it stands on.",
+    ),
     "twice": (
         gate(by=ASKED, votes=(Vote(by="ana", identity="claimed"),)),
         {},

@@ -496,3 +496,12 @@ def test_parts_inside_a_loop_are_those_of_their_own_round() -> None:
     assert {"one", "two"}.isdisjoint(driver.state.values)
     driver.returned(1, "d").returned(0, "c")
     assert (driver.data("one"), driver.data("two")) == ("c", "d")
+
+
+def test_list_of_which_one_item_was_given_by_hand_was_given_by_hand() -> None:
+    """Whoever had a hand in a part of it had a hand in it."""
+    driver = over("a", "b")
+    driver.take(returned(driver.spawn, 0, by_hand=True, editor=["Ana"]))
+    driver.take(returned(driver.spawn, 1))
+    held = driver.state.values["found"]
+    assert (held.by_hand, held.editor) == (True, ("Ana",))

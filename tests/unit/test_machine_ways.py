@@ -10,8 +10,10 @@ from gatework import ways
 from gatework.canonical import Json
 from gatework.errors import OrderError
 from gatework.expr import Compare, Const, Ref
+from gatework.gates import fixed
 from gatework.labels import Label
-from gatework.plan import Join, Plan
+from gatework.plan import Arm, Join, Plan
+from gatework.state import State
 from gatework.testing import Driver
 from gatework.testing.factories import (
     Draft,
@@ -370,3 +372,12 @@ def test_join_that_is_not_approved_names_nobody() -> None:
     )
     driver = Driver(plan).begin({"n": 500}).decide("approve", by="Ana")
     assert (driver.state.values["out"].label, driver.state.values["out"].by) == (Label.ENDORSED, ())
+
+
+def test_input_is_edited_whatever_way_the_last_node_stands_in() -> None:
+    """It stands in no way itself."""
+    row = plan_of(stage("first"), stage("last"))
+    plan = replace(row, nodes=(row.nodes[0], replace(row.nodes[1], arm=Arm(choice="which", way=1))))
+    state = State(plan=plan.digest, begun=True, marks={"which": 0})
+    assert fixed(plan, state, "start") == ""
+    assert fixed(plan, replace(state, at=1), "last") == "last is in a way that was not taken."
