@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from gatework import trace
@@ -15,15 +16,16 @@ from gatework.plan import Call, Child, Param, Plan
 from gatework.signature import Signature, accepts
 
 
-class Startable:
+class Startable(ABC):
     """What a plan can start runs of: a workflow, sealed."""
 
     name: str
     plan: Plan
     declared: Signature
 
+    @abstractmethod
     def __call__(self, value: Any) -> Any:
-        raise NotImplementedError
+        """A node that starts one run of it, in the plan that is being traced."""
 
 
 def called(workflow: Startable, value: object, *, name: str = "") -> Any:
