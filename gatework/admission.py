@@ -157,7 +157,9 @@ def read(param: Param, state: State) -> tuple[Sealed, Label]:
         data = resolve(param.source, lambda name: state.values[name].sealed.data)
     except ExprError as error:
         raise OrderError(error.message) from None
-    return Sealed.of(data, bytes.fromhex(held.sealed.salt)), held.label
+    # Not the salt of the whole: where a field is shown to somebody, the others stay as hidden as they were.
+    salt = canonical.digest("field", [held.sealed.salt, *param.source.path])[:32]
+    return Sealed.of(data, bytes.fromhex(salt)), held.label
 
 
 def asked_before(node: Work, run: Run) -> tuple[GuardUse, ...]:

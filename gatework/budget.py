@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import TypeVar
 
+from gatework.canonical import Json
 from gatework.plan import Budget
 
 MAX_COUNT = 10**9
@@ -37,6 +38,12 @@ class Spent:
     """Tool → calls. One that runs apart counts when an attempt asks for it, whatever becomes of it."""
     seconds: float = 0.0
     """Time at work, in whole milliseconds."""
+
+
+def told(spent: Spent) -> dict[str, Json]:
+    """What a receipt says of what was spent, as its member `spent`: nothing of what there was none of."""
+    some = {name: value for name, value in asdict(spent).items() if value not in (0, "0", {})}
+    return {"spent": some} if some else {}
 
 
 def unsound(spent: Spent) -> bool:

@@ -22,6 +22,7 @@ from typing import Literal
 
 from gatework import canonical
 from gatework.admission import allowance
+from gatework.budget import told
 from gatework.canonical import Json
 from gatework.errors import ContractError, OrderError
 from gatework.events import Acted, Suspended
@@ -74,6 +75,7 @@ def suspend(plan: Plan, state: State, node: Work, event: Suspended) -> Step:
             "turn": event.turn,
             "entries": [_entry_data(node, entry) for entry in event.entries],
             "calls": [_call_data(plan, state, call) for call in event.calls],
+            **told(event.spent),
         },
     )
     return go_on(plan, replace(state, journal=journal, pending=event.calls), node, (receipt,))
@@ -290,7 +292,13 @@ def _receipt(
 
 
 def _call_data(plan: Plan, state: State, call: Call) -> dict[str, Json]:
-    return {"tool": call.tool, "key": call.key, "arguments": digest_of(plan, state, call), "by_model": call.by_model}
+    return {
+        "tool": call.tool,
+        "key": call.key,
+        "call": call.id,
+        "arguments": digest_of(plan, state, call),
+        "by_model": call.by_model,
+    }
 
 
 def _entry_data(node: Work, entry: Entry) -> dict[str, Json]:

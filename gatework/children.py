@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from gatework import canonical
 from gatework.admission import check_steering, private, read, run_budget
-from gatework.budget import left, share, total, without
+from gatework.budget import left, share, told, total, without
 from gatework.canonical import Json, Sealed
 from gatework.errors import OrderError
 from gatework.events import Returned
@@ -242,7 +242,14 @@ def receipt_of(event: Returned) -> Receipt:
         label=held.label if held else "",
         action=event.outcome,
         reason=event.reason,
-        how={"child": event.child, "run": event.run, "ledger": event.ledger},
+        how={
+            "child": event.child,
+            "run": event.run,
+            "ledger": event.ledger,
+            **told(event.spent),
+            **({"acted": True} if event.acted else {}),
+            **({"undoable": True} if held and event.undoable else {}),
+        },
     )
 
 

@@ -40,7 +40,7 @@ def decide(plan: Plan, state: State, event: Decided) -> Step:
         action=event.action,
         by=event.by,
         identity=event.identity,
-        how=event.proof,
+        how={**event.proof, **({"place": event.place} if event.place else {})},
         reason=event.note,
         output=event.value.digest if event.value is not None else "",
     )

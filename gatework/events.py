@@ -36,6 +36,8 @@ class Begun:
     """Whether a person is asked where the work fails; else the run ends."""
     allowance: Budget | None = None
     """What the run may spend besides the plan's own budget."""
+    run: str = ""
+    """The lineage of the run, which no other run has. Not read by the machine."""
     kind: Literal["begun"] = "begun"
 
 

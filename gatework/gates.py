@@ -41,19 +41,13 @@ def opened(
     if candidate is not None:
         shown[node.name] = candidate.digest
     number = state.gates + 1
-    seen: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
+    what: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
     by = asked_at(node, handed_on=handed_on)
     if call is not None:
         assert isinstance(node, Work)
         # No node has such a name, so none of what is shown takes the place of another.
         shown[f"{call.tool}()"] = digest_of(plan, state, call)
-        seen |= {
-            "kind": kind,
-            "tool": call.tool,
-            "key": call.key,
-            "attempt": state.attempts[node.name],
-            "call": call.id,
-        }
+        what |= {"kind": kind, "attempt": state.attempts[node.name], **_named(call)}
         if kind == "call":
             by = granted(node, call.tool).approver or by
     return Gate(
@@ -63,7 +57,7 @@ def opened(
         by=by,
         not_by=excluded(plan, state, node, by) if "approve" in ALLOWED[kind] else (),
         handed_on=handed_on,
-        evidence=canonical.digest("gate", {**seen, "shown": shown}),
+        evidence=canonical.digest("gate", {**what, "shown": shown}),
         shown=shown,
         reasons=reasons,
         place=_place(plan, state, node, before=before),
@@ -74,6 +68,22 @@ def opened(
         # The evidence of a run's first gate cannot have been another; that of later ones can.
         click=isinstance(node, Approval) and node.click and number == 1,
     )
+
+
+def _named(call: ToolCall) -> dict[str, Json]:
+    return {"tool": call.tool, "key": call.key, "call": call.id}
+
+
+def seen(gate: Gate) -> dict[str, Json]:
+    """What a receipt says of a gate besides what is shown, so that its evidence can be computed again."""
+    how: dict[str, Json] = {"reasons": list(gate.reasons)}
+    if gate.call is not None:
+        how |= _named(gate.call)
+    if gate.not_by:
+        how["not_by"] = list(gate.not_by)
+    if gate.handed_on:
+        how["handed_on"] = True
+    return how
 
 
 OPERATORS_SECONDS = 604_800.0
@@ -114,7 +124,8 @@ def digest_of(plan: Plan, state: State, call: ToolCall) -> str:
     arguments = spelled(plan.contracts.get(granted(node, call.tool).arguments), call.arguments)
     salts = [state.values[start.name].sealed.salt for start in plan.inputs]
     salt = salts[0] if len(salts) == 1 else canonical.digest("salts", salts)[:32]
-    return Sealed.of(arguments, bytes.fromhex(salt)).digest
+    # Not that salt itself: where the arguments of a call are shown to somebody, the input stays as hidden as it was.
+    return Sealed.of(arguments, bytes.fromhex(canonical.digest("arguments", salt)[:32])).digest
 
 
 def fixed(plan: Plan, state: State, place: str) -> str:

@@ -85,6 +85,15 @@ def broken_at(ledger: Sequence[Entry]) -> int | None:
     return None
 
 
+def data(entry: Entry) -> Json:
+    """An entry as JSON, as it is chained and exported: of its receipt only what says something."""
+    return {**_chained(entry.sequence, entry.at, entry.receipt, entry.before), "digest": entry.digest}
+
+
 def _digest(sequence: int, at: str, receipt: Receipt, before: str) -> str:
-    data: Json = {"sequence": sequence, "at": at, "receipt": wire.data(receipt), "before": before}
-    return canonical.digest("entry", data)
+    return canonical.digest("entry", _chained(sequence, at, receipt, before))
+
+
+def _chained(sequence: int, at: str, receipt: Receipt, before: str) -> dict[str, Json]:
+    said = {name: value for name, value in wire.data(receipt).items() if value not in ("", 0, [], {})}
+    return {"sequence": sequence, "at": at, "receipt": said, "before": before}

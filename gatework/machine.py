@@ -26,6 +26,7 @@ The rules that hold in every reachable state:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -40,7 +41,8 @@ from gatework.admission import (
     check_order,
     said_by,
 )
-from gatework.canonical import Sealed
+from gatework.budget import told
+from gatework.canonical import Json, Sealed
 from gatework.errors import DecisionError, OrderError
 from gatework.events import (
     Acted,
@@ -161,6 +163,7 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
     check_order(plan)
     if event.inputs.keys() != plan.starts.keys():
         raise OrderError("The run does not start from what its plan starts from.")
+    how: Mapping[str, Json] = {"plan": plan.digest, "run": event.run, **({} if event.asks else {"asks": False})}
     values, receipts = {}, []
     for known in plan.inputs:
         held = event.inputs[known.name]
@@ -170,9 +173,9 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
             raise OrderError(f"The plan starts from {known.label} {known.name}, and was given {held.label}.")
         held = replace(held, label=known.label, private=held.private or known.private)
         values[known.name] = held
-        receipts.append(Receipt(kind="begun", node=known.name, output=held.sealed.digest, label=held.label))
+        receipts.append(Receipt(kind="begun", node=known.name, output=held.sealed.digest, label=held.label, how=how))
     begun = replace(state, begun=True, values=values, asks=event.asks, allowance=event.allowance)
-    return enter(plan, begun, 0, tuple(receipts) or (Receipt(kind="begun"),))
+    return enter(plan, begun, 0, tuple(receipts) or (Receipt(kind="begun", how=how),))
 
 
 def _finish(plan: Plan, state: State, event: Finished) -> Step:
@@ -197,7 +200,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         output=event.output.digest,
         label=node.label,
         verdicts=(*event.before, *event.verdicts),
-        how=event.evidence,
+        how=_how(event),
     )
     state = charged(state, node, event.spent)
     if node.until is not None and said["retry"] and not said["block"] and state.edited is None:
@@ -211,6 +214,11 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
     if said["escalate"]:
         return ask(plan, state, node, "escalated", said["escalate"], (receipt,), candidate=event.output)
     return hold(plan, state, event.output, receipt)
+
+
+def _how(event: Finished | Failed) -> Mapping[str, Json]:
+    """How a result came about, for its receipt."""
+    return {**event.evidence, **told(event.spent)}
 
 
 def _round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipt: Receipt, output: Sealed) -> Step:
@@ -288,7 +296,7 @@ def _fail(plan: Plan, state: State, event: Failed) -> Step:
         inputs=event.inputs,
         reason=event.reason,
         action=event.failure,
-        how=event.evidence,
+        how=_how(event),
     )
     reasons = (event.reason,)
     state = charged(state, node, event.spent)

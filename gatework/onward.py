@@ -12,7 +12,7 @@ from gatework.canonical import Sealed
 from gatework.errors import OrderError
 from gatework.events import Returned
 from gatework.expr import render
-from gatework.gates import opened
+from gatework.gates import opened, seen
 from gatework.held import Held
 from gatework.journal import Call as ToolCall
 from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
@@ -258,6 +258,7 @@ def ask(
         shown=gate.shown,
         action=kind,
         reason="; ".join(reasons),
+        how=seen(gate),
     )
     return Step(state=replace(state, gates=gate.id, gate=gate), receipts=(*receipts, asked))
 
@@ -276,7 +277,7 @@ def end(plan: Plan, state: State, outcome: Outcome, *receipts: Receipt) -> Step:
         # What one undo came to does not keep the others from theirs.
         return unwind(plan, replace(state, undoable=state.undoable[:-1]), receipts)
     if outcome.kind == "completed" or not state.undoable:
-        return _ended(state, outcome, receipts)
+        return _ended(plan, state, outcome, receipts)
     undoing = Receipt(
         kind="undoing", node=outcome.node, action=outcome.kind, by=outcome.by, reason=outcome.reason,
         how={"undo": [work.undo for work in reversed(state.undoable)]},
@@ -288,7 +289,7 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
     """Undo the last piece of work that can be; after the first of them the run has ended."""
     assert state.ending is not None
     if not state.undoable:
-        return _ended(state, state.ending, receipts)
+        return _ended(plan, state, state.ending, receipts)
     last = state.undoable[-1]
     work = plan.node(last.undo)
     state = replace(
@@ -315,8 +316,11 @@ def taken_back(plan: Plan, state: State, node: Call, event: Returned) -> Step:
     return unwind(plan, replace(state, undoable=state.undoable[:-1]), (receipt,))
 
 
-def _ended(state: State, outcome: Outcome, receipts: Receipts) -> Step:
+def _ended(plan: Plan, state: State, outcome: Outcome, receipts: Receipts) -> Step:
     ended = Receipt(kind="ended", node=outcome.node, action=outcome.kind, by=outcome.by, reason=outcome.reason)
+    if outcome.kind == "completed":
+        given = state.values[plan.result]
+        ended = replace(ended, output=given.sealed.digest, label=given.label)
     return Step(state=replace(anew(state), outcome=outcome, gate=None), receipts=(*receipts, ended))
 
 

@@ -115,6 +115,7 @@ def recall(plan: Plan, state: State, event: Recalled) -> Step:
                 how={
                     "tool": effect.call.tool,
                     "key": effect.call.key,
+                    "call": effect.call.id,
                     "arguments": done.arguments,
                     "by_model": effect.call.by_model,
                     "recorded": True,

@@ -126,7 +126,7 @@ class Beginning(Answering):
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
         start = known.plan.input
         held = Held(sealed=Sealed.of(value, self._salt("input")), label=start.label)
-        self._take(Begun(plan=known.plan.digest, inputs={start.name: held}), at)
+        self._take(Begun(plan=known.plan.digest, inputs={start.name: held}, run=self._lineage), at)
 
     async def _begin_as_child(self, start: Start, at: datetime) -> None:
         """Begin with what the run that started this one holds, on the plan that its own plan names."""
@@ -142,7 +142,9 @@ class Beginning(Answering):
             if name in known.plan.starts:
                 known.check(name, held.sealed.data)
         self._known, self._state, self._secret = known, machine.new(known.plan), secret
-        event = Begun(plan=start.plan, inputs=start.inputs, asks=start.asks, allowance=start.allowance)
+        event = Begun(
+            plan=start.plan, inputs=start.inputs, asks=start.asks, allowance=start.allowance, run=self._lineage
+        )
         try:
             self._take(event, at)
         except OrderError as error:

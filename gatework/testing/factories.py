@@ -95,6 +95,11 @@ def sealed(data: Json, salt: bytes = SALT) -> Sealed:
     return Sealed.of(data, salt)
 
 
+def arguments(data: Json) -> str:
+    """The digest of the arguments of a call in a run that started from a value with the one salt."""
+    return sealed(data, bytes.fromhex(canonical.digest("arguments", SALT.hex())[:32])).digest
+
+
 # -- plans -----------------------------------------------------------------------------------------
 
 

@@ -27,11 +27,11 @@ class Told:
 
 
 def plain(ledger: Sequence[Entry]) -> list[Any]:
-    """The receipts of a ledger, without times, ids of runs, and the heads of other ledgers, which have times."""
+    """The receipts of a ledger without times, costs, ids of runs, and heads of other ledgers, which have times."""
     found = []
     for entry in ledger:
         receipt: Any = wire.data(entry.receipt)
-        receipt["how"] = {key: value for key, value in receipt["how"].items() if key not in ("run", "ledger")}
+        receipt["how"] = {key: value for key, value in receipt["how"].items() if key not in ("run", "ledger", "spent")}
         found.append(receipt)
     return found
 

@@ -74,7 +74,9 @@ class Rules:
                 _hold(not held.by_hand, "an approval is not by hand")
             if before.values.get(name) is not held:
                 mine = [
-                    receipt for receipt in receipts if receipt.node == name and receipt.output == held.sealed.digest
+                    receipt
+                    for receipt in receipts
+                    if (receipt.node, receipt.output) == (name, held.sealed.digest) and receipt.kind != "ended"
                 ]
                 _hold(len(mine) == 1, f"{name} is held for one receipt")
                 self._justified(name, held, mine[0], was, event, after)

@@ -23,6 +23,7 @@ from gatework.testing.factories import (
     acted,
     answered,
     approve,
+    arguments,
     call,
     called,
     decided,
@@ -95,6 +96,7 @@ def test_attempt_that_only_keeps_its_answers_goes_on_as_the_same_attempt() -> No
             {"kind": "tool", "tool": "", "outcome": "refused", "digest": ""},
         ],
         "calls": [],
+        "spent": {"tool_calls": {"read": 1}},
     }
     driver.suspend(entries=[answered("two")])
     assert [entry.id for entry in driver.run.journal] == [entry.id for entry in (*entries, answered("two"))]
@@ -119,8 +121,8 @@ def test_calls_are_due_one_after_the_other_and_answered_in_their_order() -> None
     kinds = [entry.receipt.kind for entry in driver.ledger[-5:]]
     assert kinds == ["suspended", "acting", "acted", "acting", "acted"]
     how = driver.ledger[-5].receipt.how
-    arguments = driver.ledger[-4].receipt.how["arguments"]
-    assert how["calls"] == [{"tool": "fetch", "key": "", "arguments": arguments, "by_model": False}] * 2
+    told = {"tool": "fetch", "key": "", "arguments": driver.ledger[-4].receipt.how["arguments"], "by_model": False}
+    assert how["calls"] == [{**told, "call": first.id}, {**told, "call": second.id}]
     assert driver.state.acts == {}
 
 
@@ -356,7 +358,7 @@ def test_call_that_needs_leave_waits_at_a_gate_of_its_approver() -> None:
     assert (gate.kind, gate.node, gate.role, gate.place) == ("call", "work", "ops", "work")
     assert (gate.call, gate.candidate, gate.click) == (asked("look", by_model=True), None, False)
     assert gate.reasons == ("the plan asks ops before each call of look",)
-    assert gate.shown == {"owed": sealed({"amount": 100}).digest, "look()": sealed(asked("look").arguments).digest}
+    assert gate.shown == {"owed": sealed({"amount": 100}).digest, "look()": arguments(asked("look").arguments)}
     assert [entry.receipt.kind for entry in driver.ledger[-2:]] == ["suspended", "asked"]
     assert driver.ledger[-1].receipt.action == "call"
     assert len(driver.state.journal) == 1

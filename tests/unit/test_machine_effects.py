@@ -16,7 +16,7 @@ from gatework.labels import Label
 from gatework.plan import Plan
 from gatework.state import Act, Done, by_hand
 from gatework.testing import Driver
-from gatework.testing.factories import acted, answered, call, decided, effect, plan_of, sealed, stage, tool
+from gatework.testing.factories import acted, answered, arguments, call, decided, effect, plan_of, sealed, stage, tool
 
 DECIMAL = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"}
 
@@ -44,19 +44,21 @@ def test_effect_is_recorded_as_asked_for_before_it_is_due() -> None:
     driver = called(paying())
     asked = call("pay")
     assert driver.due == Act(plan=driver.plan.digest, node="pay", attempt=1, call=asked)
-    arguments = driver.state.acts[asked.key].arguments
-    assert driver.state.acts == {asked.key: Done(node="pay", tool="refund", arguments=arguments, outcome="asked")}
+    named = driver.state.acts[asked.key].arguments
+    assert driver.state.acts == {asked.key: Done(node="pay", tool="refund", arguments=named, outcome="asked")}
     receipt = driver.ledger[-1].receipt
     assert (receipt.kind, receipt.node, receipt.attempt, receipt.action) == ("acting", "pay", 1, "call")
     assert (receipt.output, receipt.reason) == ("", "")
-    assert receipt.how == {"tool": "refund", "key": asked.key, "arguments": arguments, "by_model": False}
+    assert receipt.how == {"tool": "refund", "key": asked.key, "call": asked.id, "arguments": named, "by_model": False}
 
 
 def test_digest_of_arguments_is_salted_with_what_no_receipt_shows() -> None:
     """An order and an amount could be guessed from a digest without a salt."""
     driver = called(paying())
     (done,) = driver.state.acts.values()
-    assert done.arguments == sealed(call("pay").arguments).digest
+    assert done.arguments == arguments(call("pay").arguments)
+    # Nor with that of the input, which whoever is shown the arguments would have, too.
+    assert done.arguments != sealed(call("pay").arguments).digest
     assert done.arguments != replace(sealed(0), digest=digest("value", call("pay").arguments)).digest
 
 
