@@ -234,6 +234,8 @@ def _said(node: Node) -> Iterator[str]:
         yield _text(f"at most {words.spending(node.budget)}")
     if node.attempts > 1:
         yield words.count(node.attempts, "attempt")
+    if node.override:
+        yield _text(f"{words.by(node.override)} may override it")
 
 
 def _text(text: str) -> str:

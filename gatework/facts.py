@@ -59,7 +59,8 @@ def _told_apart(node: Node) -> tuple[Identity, ...]:
             return tuple(by.identity for by in node.asks) if node.tells_apart else ()
         case Work():
             approvers = tuple(use.approver for use in node.tools if use.approver)
-            return tuple(by.identity for by in (node.operator, *approvers) if by.quorum > 1)
+            overriding = (node.override,) if node.override else ()
+            return tuple(by.identity for by in (node.operator, *overriding, *approvers) if by.quorum > 1)
         case Call():
             operator = (node.operator.identity,) if node.operator.quorum > 1 else ()
             return (*operator, *(child.identity for child in node.children))

@@ -70,6 +70,8 @@ class Work(Data):
     """Who is asked when the node waits."""
     expires_seconds: float = 604_800.0
     """How long it waits for that person."""
+    override: By | None = None
+    """Who may let it past what stopped it: its guards, or itself; None lets nobody."""
     queue: str = ""
     """Task queue of the workers that run it; empty for that of the run."""
     undo: str = ""

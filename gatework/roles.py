@@ -36,12 +36,20 @@ class Role:
         return By(role=self.name, quorum=self.quorum, identity=self.identity or surely)
 
 
+def sealed_override(who: Role | None) -> By | None:
+    """Who may override, in a plan: people whom the server vouches for, unless the role says otherwise."""
+    if not isinstance(who, Role | None):
+        raise PlanError("override= names no role.", fix="Write override=role('…').", where=caller())
+    return None if who is None else who.sealed(apart=True)
+
+
 def role(name: str, *, quorum: int = 1, identity: Identity | None = None) -> Role:
     """The people who go by a role, such as `role("finance", quorum=2)`.
 
     `quorum` is how many different people must approve. `identity` is how surely it must be known who somebody is, at
     the least: `none`, `claimed` (a name that was typed), `authenticated` (the server vouches for the name) or `signed`.
-    Left out it is `authenticated` where people are told from each other, by a quorum or `not_by=`, else `none`.
+    Left out it is `authenticated` where people are told from each other, by a quorum or `not_by=`, and where they
+    override; else `none`.
     Raises `PlanError`.
     """
     return Role(name, quorum=quorum, identity=identity)

@@ -16,7 +16,7 @@ from gatework.expr import Ref
 from gatework.guard import Guard, as_guard
 from gatework.labels import Endorsed, Label, Untrusted
 from gatework.plan import Budget, Limit, Param, ToolUse, Work
-from gatework.roles import Role
+from gatework.roles import Role, sealed_override
 from gatework.signature import Declared, caller, calling_module, must_be_async, read
 from gatework.tool import Granted, Tool
 from gatework.verdict import Block, Verdict
@@ -46,6 +46,7 @@ class Stage(Generic[P, O]):
         timeout: timedelta = TIMEOUT,
         budget: Budget | None = None,
         operator: Role | None = None,
+        override: Role | None = None,
         expires: timedelta = EXPIRY,
         on: str = "",
         undo: Stage[..., Any] | None = None,
@@ -71,6 +72,7 @@ class Stage(Generic[P, O]):
         self.timeout = timeout
         self.budget = budget
         self.operator = operator or Role("operator")
+        self.override = override
         self.expires = expires
         self.on = on
         self.undo = undo
@@ -144,6 +146,7 @@ class Stage(Generic[P, O]):
             timeout_seconds=self.timeout.total_seconds(),
             budget=self.budget,
             operator=self.operator.sealed(),
+            override=sealed_override(self.override),
             expires_seconds=self.expires.total_seconds(),
             queue=self.on,
         )
@@ -196,6 +199,7 @@ class Stage(Generic[P, O]):
             timeout=self.timeout,
             budget=self.budget,
             operator=self.operator,
+            override=self.override,
             expires=self.expires,
             on=self.on,
             undo=self.undo,
@@ -230,6 +234,7 @@ class Endorser:
         attempts: int = 1,
         timeout: timedelta = TIMEOUT,
         operator: Role | None = None,
+        override: Role | None = None,
         expires: timedelta = EXPIRY,
         on: str = "",
     ) -> None:
@@ -237,6 +242,7 @@ class Endorser:
         self.attempts = attempts
         self.timeout = timeout
         self.operator = operator or Role("operator")
+        self.override = override
         self.expires = expires
         self.on = on
         self.declared = read(function, "the endorser")
@@ -274,6 +280,7 @@ class Endorser:
             attempts=self.attempts,
             timeout_seconds=self.timeout.total_seconds(),
             operator=self.operator.sealed(),
+            override=sealed_override(self.override),
             expires_seconds=self.expires.total_seconds(),
             queue=self.on,
         )
@@ -355,6 +362,7 @@ def stage(
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
     undo: Stage[..., Any] | None = None,
@@ -370,6 +378,7 @@ def stage(
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
     undo: Stage[..., Any] | None = None,
@@ -382,6 +391,7 @@ def stage(
     timeout: timedelta = TIMEOUT,
     budget: Budget | None = None,
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
     undo: Stage[..., Any] | None = None,
@@ -391,9 +401,10 @@ def stage(
     `guards` look at the output, in order; those in `before` at the inputs that they name, before the stage works.
     `tools` are those that the stage may call, each with the limits of `tool.only(…)`, if any; no other can be called.
     `budget` is what it may spend over all its attempts. `attempts` counts the tries before a person of `operator` is
-    asked, for at most `expires`. `timeout` bounds one attempt, guards included. `on` names the task queue whose
-    workers run it, where those of the run must not. `undo` is the stage that undoes it where a run ends otherwise than
-    it should: it takes the output, and then inputs of this stage by their names.
+    asked, for at most `expires`. `override` is who may let the stage past what stopped it, with a reason; without it
+    nobody may. `timeout` bounds one attempt, guards included. `on` names the task queue whose workers run it, where
+    those of the run must not. `undo` is the stage that undoes it where a run ends otherwise than it should: it takes
+    the output, and then inputs of this stage by their names.
     Raises `PlanError` at import where types, labels or guards do not fit.
     """
     options = {
@@ -404,6 +415,7 @@ def stage(
         "timeout": timeout,
         "budget": budget,
         "operator": operator,
+        "override": override,
         "expires": expires,
         "on": on,
         "undo": undo,

@@ -173,7 +173,9 @@ def _added(pair: Pair, node: Node) -> Said:
             may = [f"call {words.names(use.name for use in node.tools)}"] if node.tools else []
             may += [f"spend {words.spending(node.budget)}"] if node.budget else []
             # By itself it takes nothing from the plan; what reads its output is said at the reader.
-            yield (f"{said}, which may {words.listed(may)}", _WEAKENS) if may else (said, _NEITHER)
+            bearing = _WEAKENS if may else _NEITHER
+            may += [f"be overridden by {words.by(node.override)}"] if node.override else []
+            yield f"{said}, which may {words.listed(may)}" if may else said, bearing
         case Call():
             runs = words.names(dict.fromkeys(child.workflow for child in node.children))
             tail = ", which may change the outside world" if node.effects else ""

@@ -96,6 +96,20 @@ def operator(pair: Pair, old: Work | Call, new: Work | Call) -> Said:
         yield said, people(old.operator, new.operator)
 
 
+def _override(pair: Pair, old: Work, new: Work) -> Said:
+    if old.override == new.override:
+        return
+    at = words.name(new.name)
+    if new.override is None:
+        yield f"nobody may override {at} any more", _STRENGTHENS
+    elif old.override is None:
+        yield f"{words.by(new.override)} may override {at}: let it past its guards, or skip it", _WEAKENS
+    else:
+        others = f"{words.by(new.override)} may override {at}, it was {words.by(old.override)}"
+        said = words.instead(old.override, new.override, f"to override {at}", others)
+        yield said, people(old.override, new.override)
+
+
 def _budget(pair: Pair, old: Work, new: Work) -> Said:
     if old.budget != new.budget:
         yield from spending(f"budget of {words.name(new.name)}", _allowed(old), _allowed(new))
@@ -314,6 +328,7 @@ RULES: Rules = {
     "timeout_seconds": _timeout,
     "budget": _budget,
     "operator": operator,
+    "override": _override,
     "expires_seconds": expires,
     "queue": _queue,
     "undo": _undo,

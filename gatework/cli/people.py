@@ -48,6 +48,7 @@ def _asked(plan: Plan) -> Iterable[By]:
                 yield from node.asks
             case Work():
                 yield from (node.operator, *(use.approver for use in node.tools if use.approver is not None))
+                yield from (node.override,) if node.override else ()
             case Call():
                 yield node.operator
             case _:

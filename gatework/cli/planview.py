@@ -218,8 +218,9 @@ def _details(node: Node) -> Iterator[tuple[str, str]]:
     limits = list(_limits(node))
     if limits:
         yield "limits", ", ".join(limits)
-    if (node.operator, node.expires_seconds) != (_USUAL.operator, _USUAL.expires_seconds):
-        yield "asks", f"{words.by(node.operator)} where it waits, for {words.time(node.expires_seconds)}"
+    if (node.operator, node.expires_seconds, node.override) != (_USUAL.operator, _USUAL.expires_seconds, None):
+        override = f"; {words.by(node.override)} may override it" if node.override else ""
+        yield "asks", f"{words.by(node.operator)} where it waits, for {words.time(node.expires_seconds)}{override}"
 
 
 def _control_details(node: Node) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from gatework.errors import PlanError
 from gatework.guard import as_guard
 from gatework.labels import Endorsed, Label, Untrusted
 from gatework.plan import Loop, Param, Pause, Until, Work
-from gatework.roles import Role
+from gatework.roles import Role, sealed_override
 from gatework.stage import EXPIRY, TIMEOUT, Ending
 from gatework.verdict import Verdict
 
@@ -33,6 +33,7 @@ def repeat(
     rounds: int,
     spent: Literal["ask", "accept"] = "ask",
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
 ) -> Untrusted[T]: ...
 @overload
@@ -44,6 +45,7 @@ def repeat(
     rounds: int,
     spent: Literal["ask", "accept"] = "ask",
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
 ) -> Endorsed[T]: ...
 def repeat(
@@ -54,13 +56,15 @@ def repeat(
     rounds: int,
     spent: Literal["ask", "accept"] = "ask",
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
 ) -> Any:
     """Go round a body, from a value to a better one, until a guard passes what a round gave.
 
     `until` looks at the value: `Pass` ends the loop, `Retry` starts the next round, whose first stage is told why;
     `Block` and `Escalate` ask a person as at a stage. After `rounds` rounds a person of `operator` is asked, for at
-    most `expires`; or, with `spent="accept"`, the last value is taken as it is, and the receipt says so.
+    most `expires`; or, with `spent="accept"`, the last value is taken as it is, and the receipt says so. `override` is
+    who may let on a value that `until` blocked.
     Raises `PlanError`.
     """
     builder = trace.required("repeat")
@@ -114,6 +118,7 @@ def repeat(
         guards=(guard.use(replace(ending.declared, name="a round", where=place)),),
         timeout_seconds=(max(TIMEOUT, guard.timeout + TIMEOUT)).total_seconds(),
         operator=(operator or Role("operator")).sealed(),
+        override=sealed_override(override),
         expires_seconds=expires.total_seconds(),
         until=Until(loop=loop.name, rounds=rounds, spent=spent),
     )

@@ -32,6 +32,7 @@ def endorse(
     attempts: int = 1,
     timeout: timedelta = TIMEOUT,
     operator: Role | None = None,
+    override: Role | None = None,
     expires: timedelta = EXPIRY,
     on: str = "",
 ) -> Endorsed[B]:
@@ -40,7 +41,9 @@ def endorse(
     `by` is an async function that takes the claim and returns a new model filled from our records, or `Block`.
     What it does not return does not become endorsed. The limits are those of a stage.
     """
-    endorser = Endorser(by, attempts=attempts, timeout=timeout, operator=operator, expires=expires, on=on)
+    endorser = Endorser(
+        by, attempts=attempts, timeout=timeout, operator=operator, override=override, expires=expires, on=on
+    )
     return cast("Endorsed[B]", endorser.node(value))
 
 

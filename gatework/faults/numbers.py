@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from gatework import grant
-from gatework.faults.people import by_faults
+from gatework.faults.people import by_faults, override_faults
 from gatework.faults.structure import Fault
 from gatework.flow import arguments
 from gatework.plan import QUEUE_FIX, Approval, Budget, Call, Node, Pause, Plan, Question, ToolUse, Work, is_queue
@@ -85,6 +85,7 @@ def number_faults(node: Node) -> Iterator[Fault]:
         limits.append(node.expires_seconds)
     if isinstance(node, Work):
         yield from by_faults(node, "who answers when it waits", node.operator)
+        yield from override_faults(node)
         guards = (*node.before, *node.guards)
         limits += [node.attempts, node.timeout_seconds, *(use.timeout_seconds for use in guards)]
         limits += [use.timeout_seconds for use in node.tools]

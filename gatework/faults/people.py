@@ -9,7 +9,7 @@ from gatework.canonical import Json
 from gatework.expr import Compare, Condition, parts, refs, render
 from gatework.faults.structure import Fault
 from gatework.labels import Label
-from gatework.plan import MAX_QUORUM, Approval, By, Node, Plan, Question, is_role
+from gatework.plan import MAX_QUORUM, Approval, By, Node, Plan, Question, Work, is_role
 
 
 def approval_faults(plan: Plan, node: Approval) -> Iterator[Fault]:
@@ -80,6 +80,16 @@ def by_faults(node: Node, what: str, by: By, *, apart: bool = False) -> Iterator
     elif by.identity == "none" and (by.quorum > 1 or apart):
         problem = f"{node.name} tells people of {by.role} from each other, and nobody has to say who they are."
         yield node.name, problem, "Leave identity= out, or use identity='claimed'."
+
+
+def override_faults(node: Work) -> Iterator[Fault]:
+    """What is wrong with who may override a node: nobody does so without a name."""
+    by = node.override
+    if by is not None and by.identity == "none" and is_role(by.role):
+        problem = f"{by.role} may override {node.name}, and nobody has to say who they are."
+        yield node.name, problem, "Leave identity= out, or use identity='claimed'."
+    elif by is not None:
+        yield from by_faults(node, "who may override it", by)
 
 
 def _fields(schema: Json) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ def _work(node: Work) -> Iterator[str]:
     if node.until is not None:
         yield f"until {words.name(node.runs)} of {words.listed([words.field(ref) for ref in node.reads])}"
         yield "then takes the last" if node.until.spent == "accept" else "then asks a person"
+        yield from _override(node)
         return
     read = [
         words.field(p.source) if isinstance(p.source, Ref) else f"{words.name(p.name)}={words.value(p.source.data)}"
@@ -91,6 +92,12 @@ def _work(node: Work) -> Iterator[str]:
         yield f"at most {words.spending(node.budget)}"
     if node.attempts > 1:
         yield words.count(node.attempts, "attempt")
+    yield from _override(node)
+
+
+def _override(node: Work) -> Iterator[str]:
+    if node.override:
+        yield f"{words.by(node.override)} may override it"
 
 
 def _call(node: Call, plan: Plan | None) -> Iterator[str]:

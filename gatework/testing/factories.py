@@ -155,6 +155,7 @@ def stage(
     attempts: int = 1,
     budget: Budget | None = None,
     operator: By | str = OPERATOR,
+    override: By | None = None,
     kind: Literal["stage", "endorse"] = "stage",
     like: str = "",
     undo: str = "",
@@ -180,6 +181,7 @@ def stage(
             attempts=attempts,
             budget=budget,
             operator=by_of(operator),
+            override=override,
             undo=undo,
             kind=kind,
         )

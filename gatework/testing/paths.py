@@ -92,6 +92,7 @@ def until(
     spent: Literal["ask", "accept"] = "ask",
     attempts: int = 1,
     operator: By | str = OPERATOR,
+    override: By | None = None,
 ) -> Draft:
     """The end of a loop: the guard `enough` looks at what a round gave."""
 
@@ -105,6 +106,7 @@ def until(
             guards=(GuardUse(name="enough", binds={}, timeout_seconds=1.0),),
             attempts=attempts,
             operator=by_of(operator),
+            override=override,
             until=Until(loop=loop, rounds=rounds, spent=spent),
             kind="until",
         )

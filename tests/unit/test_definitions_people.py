@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatework import approve
+from gatework import PlanError, approve
 from gatework.expr import Ref
 from gatework.plan import Approval, By, Work
 from tests.unit.defining import Definitions
@@ -248,6 +248,50 @@ def test_stages_and_tools_say_who_decides_too(defining: Definitions) -> None:
     assert isinstance(node, Work)
     assert node.operator == By(role="ops", quorum=2, identity="authenticated")
     assert node.tools[0].approver == By(role="f", quorum=3, identity="claimed")
+
+
+OVERRIDES = """
+async def look(claim: Claim) -> Owed: ...
+@stage(override=role("head", quorum=2))
+async def read(mail: Untrusted[Mail]) -> Untrusted[Claim]: ...
+def right(owed: Owed) -> Verdict: ...
+@stage()
+async def mend(owed: Endorsed[Owed]) -> Endorsed[Owed]: ...
+@stage()
+async def write(owed: Endorsed[Owed]) -> Endorsed[Letter]: ...
+@workflow
+def plan(mail: Untrusted[Mail]) -> Endorsed[Letter]:
+    claim = read(mail)
+    owed = endorse(claim, by=look, override=role("head", identity="signed"))
+    better = repeat(mend, owed, until=right, rounds=2, override=role("head", identity="claimed"))
+    return write(better)
+"""
+
+
+def test_stages_endorsers_and_loops_say_who_may_override(defining: Definitions) -> None:
+    """Nobody may unless the plan says who; and whoever may is known as surely as a server vouches, or as it says."""
+    plan = defining.load(OVERRIDES).plan.plan
+    by = {node.name: node.override for node in plan.nodes if isinstance(node, Work)}
+    assert by == {
+        "claim": By(role="head", quorum=2, identity="authenticated"),
+        "owed": By(role="head", identity="signed"),
+        "mend": None,
+        "better": By(role="head", identity="claimed"),
+        "write": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("'head'", "override= names no role"),
+        ("role('head', identity='none')", "head may override claim, and nobody has to say who they are"),
+    ],
+)
+def test_override_by_nobody_is_refused(defining: Definitions, override: str, problem: str) -> None:
+    """Who may override is a role, and somebody of it has to say who they are."""
+    with pytest.raises(PlanError, match=problem.replace("(", "\\(")):
+        defining.load(OVERRIDES.replace('role("head", quorum=2)', override))
 
 
 def test_example_in_the_docs_is_a_plan(defining: Definitions) -> None:

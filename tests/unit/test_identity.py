@@ -239,6 +239,8 @@ EDITS: dict[str, tuple[Draft, Identity]] = {
     "another decides": (approve("second", "first", role=ALONE, not_by=["start"]), "signed"),
     "two answer for the stage": (stage("second", "first", operator=SURE), "signed"),
     "one answers for the stage": (stage("second", "first", operator=ALONE), "none"),
+    "two override the stage": (stage("second", "first", override=SURE), "signed"),
+    "one overrides the stage": (stage("second", "first", override=ALONE), "none"),
     "two let calls happen": (effect("second", "first", approver=SURE), "signed"),
     "one lets calls happen": (effect("second", "first", approver=ALONE), "none"),
 }

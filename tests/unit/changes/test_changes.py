@@ -340,6 +340,10 @@ EDITS: dict[str, tuple[Edit, list[tuple[str, str, Bearing]]]] = {
         put("nodes", CLAIM, "operator", to={"role": "operator", "quorum": 2, "identity": "claimed"}),
         [("claim", "it takes two of operator (claimed) to answer where claim waits, it took operator", STRENGTHENS)],
     ),
+    "an override": (
+        put("nodes", CLAIM, "override", to={"role": "head", "quorum": 1, "identity": "signed"}),
+        [("claim", "head (signed) may override claim: let it past its guards, or skip it", WEAKENS)],
+    ),
     "somebody who may not": (
         put("nodes", AGREED, "not_by", to=[ref("owed", "order")]),
         [("agreed", "whoever owed.order names may no longer approve at agreed", STRENGTHENS)],

@@ -63,6 +63,7 @@ EMPTY = {
     "not_by": Ref("owed", ("order",)),
     "otherwise": By(role="board"),
     "approver": By(role="board"),
+    "override": By(role="board", identity="signed"),
     "arm": Arm(choice="large", way=0),
     "until": Until(loop="text", rounds=3),
     "on": Ref("owed"),
@@ -140,7 +141,8 @@ def traced(defining: Definitions) -> Plan:
     budget = Budget(model_calls=2, tokens=100, money="0.25", tool_calls={"look": 3}, seconds=9.5, output_bytes=100)
     claim, *rest = plan.nodes
     assert isinstance(claim, Work)
-    nodes = [replace(claim, budget=budget), *rest]
+    head = By(role="head", identity="claimed")
+    nodes = [replace(claim, budget=budget, override=head), *rest]
     at = plan.index["receipt"]
     receipt = nodes[at]
     assert isinstance(receipt, Work)
@@ -345,6 +347,7 @@ def weakened(plan: Plan) -> Iterator[tuple[str, Plan]]:
                         yield f"{tool.name} with {how} limits", put(replace(node, tools=looser))
                 more = replace(tool, name="another")
                 yield f"{node.name} may do more", put(replace(node, tools=(*node.tools, more)))
+            yield f"{node.name} may be overridden", put(replace(node, override=By(role="board", identity="signed")))
             yield f"{node.name} tries more often", put(replace(node, attempts=node.attempts + 1))
             yield f"{node.name} takes longer", put(replace(node, timeout_seconds=node.timeout_seconds + 1))
             for budget in (
