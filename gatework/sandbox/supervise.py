@@ -1,6 +1,6 @@
 """Seeing one program through, in a thread of its own: its output, time and memory, and its end with all it started.
 
-The thread that starts it also waits for it: the kernel kills the sandbox when that thread ends, however it does.
+Between this process and the program stands another one (`monitor`), which ends the program when this one has died.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -19,7 +20,7 @@ from typing import IO, Literal
 
 from gatework.errors import GateworkError
 from gatework.sandbox import folder as folders
-from gatework.sandbox import seccomp, usage
+from gatework.sandbox import monitor, seccomp, usage
 from gatework.sandbox.view import View, accounts, command_line, limited
 
 Ended = Literal["exited", "timeout", "cpu", "memory", "output", "disk", "cancelled"]
@@ -34,6 +35,10 @@ KILLED_SECONDS = 10.0
 """How long the kernel may take to end what was killed."""
 
 _CHUNK = 65_536
+
+_KILLED = 128 + signal.SIGKILL
+
+_MONITOR = Path(monitor.__file__).read_text(encoding="utf-8")
 
 
 class SandboxError(GateworkError):
@@ -74,82 +79,69 @@ def sandboxed(view: View, allowed: Allowed, stdin: bytes, stopped: Callable[[], 
         filter_ = _file(stack, seccomp.program())
         files = {place: _file(stack, data) for place, data in accounts(view.user).items()}
         argv = command_line(view, status=told, filter=filter_, files=files)
-        try:
-            program = _started(argv, stack, pass_fds=(told, filter_, *files.values()), env={})
-        finally:
-            os.close(told)
-        box = _Box(program, status, view.limits.scratch_bytes)
-        stack.callback(box.close)
+        box = _started(argv, stack, status, pass_fds=(told, filter_, *files.values()), env={})
+        box.scratch_bytes = view.limits.scratch_bytes
         return _Watch(box, view.folder, allowed, stopped).ended(stdin)
 
 
 def unsandboxed(view: View, allowed: Allowed, stdin: bytes, stopped: Callable[[], bool]) -> Seen:
     """Run a program with limits alone: it can read and do what the worker can."""
     with ExitStack() as stack:
+        status, told = _pipe(stack)
         argv = limited(view.command, view.limits, processes=False)
         variables = {**view.variables, "HOME": str(view.folder), "PATH": os.environ.get("PATH", os.defpath)}
-        program = _started(argv, stack, cwd=view.folder, env=variables)
-        return _Watch(_Bare(program), view.folder, allowed, stopped).ended(stdin)
+        box = _started(argv, stack, status, told=told, pass_fds=(told,), cwd=view.folder, env=variables)
+        return _Watch(box, view.folder, allowed, stopped).ended(stdin)
 
 
 def _started(
     argv: list[str],
     stack: ExitStack,
+    status: int,
     *,
     env: Mapping[str, str],
     cwd: Path = Path("/"),
-    pass_fds: tuple[int, ...] = (),
-) -> subprocess.Popen[bytes]:
+    told: int = -1,
+    pass_fds: tuple[int, ...],
+) -> _Box:
+    heard, stop = _pipe(stack)
+    worker = os.pidfd_open(os.getpid())
+    stack.callback(os.close, worker)
     pipe = subprocess.PIPE
     program = subprocess.Popen(
-        argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd, pass_fds=pass_fds, start_new_session=True
+        [sys.executable, "-I", "-S", "-c", _MONITOR, str(worker), str(heard), str(told), *argv],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=env,
+        cwd=cwd,
+        pass_fds=(worker, heard, *pass_fds),
+        start_new_session=True,
     )
     for stream in (program.stdin, program.stdout, program.stderr):
         assert stream is not None
         os.set_blocking(stream.fileno(), False)
         stack.callback(_closed, stream)
-    return program
-
-
-class _Bare:
-    """A program without a sandbox."""
-
-    scratch_bytes = 0
-
-    def __init__(self, program: subprocess.Popen[bytes]) -> None:
-        self.program = program
-        self.first = program.pid
-
-    def hear(self) -> None:
-        """Nothing tells of it."""
-
-    def kill(self) -> None:
-        """What is still below it, and what is left in its session. What has left both goes on."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.program.pid, signal.SIGKILL)
-        self.program.kill()
-
-    def code(self) -> int:
-        """Its exit code, as a shell has it."""
-        code = self.program.wait(KILLED_SECONDS)
-        return code if code >= 0 else 128 - code
+    return _Box(program, status, stop)
 
 
 class _Box:
-    """A program in a sandbox, with what bubblewrap tells of it."""
+    """A program behind its monitor, with what is told of it."""
 
-    def __init__(self, program: subprocess.Popen[bytes], status: int, scratch_bytes: int) -> None:
+    def __init__(self, program: subprocess.Popen[bytes], status: int, stop: int) -> None:
         self.program = program
-        self.scratch_bytes = scratch_bytes
+        """The monitor. When it has ended nothing is left."""
         self.first = 0
-        """Its first process, as the worker sees it; 0 until that is known."""
+        """The first process of the program, as the worker sees it; 0 until that is known."""
+        self.scratch_bytes = 0
+        """Size of each of its own places for files in memory."""
         self._status = status
+        self._stop = stop
         self._told = b""
-        self._process = -1
         self._code: int | None = None
 
     def hear(self) -> None:
-        """Take in what bubblewrap has told since."""
+        """Take in what bubblewrap has told since, or the monitor where there is none."""
         with suppress(BlockingIOError):
             while data := os.read(self._status, _CHUNK):
                 self._told += data
@@ -161,43 +153,36 @@ class _Box:
             self._code = document.get("exit-code", self._code)
 
     def _known(self, pid: int) -> None:
-        with suppress(ProcessLookupError):
-            self._process = os.pidfd_open(pid)
-            # Its number may be another's by now; bubblewrap's child it is no more then.
-            with suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-                if int(stat.read().rpartition(")")[2].split()[1]) == self.program.pid:
-                    self.first = pid
+        # Its number may be another's by now, who is no child of bubblewrap nor of the monitor.
+        with suppress(OSError):
+            above = _parent(pid)
+            if self.program.pid in (above, _parent(above)):
+                self.first = pid
 
     def kill(self) -> None:
-        """With its first process all others end."""
-        if self.first:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._process, signal.SIGKILL)
-        else:
-            self.program.kill()
+        """All of it, at whatever moment."""
+        os.write(self._stop, b".")
 
     def code(self) -> int:
-        """Its exit code, as a shell has it, once nothing of it is left."""
+        """Its exit code, as a shell has it, once nothing of it is left; -1 where no sandbox was made."""
         try:
             self.program.wait(KILLED_SECONDS)
         except subprocess.TimeoutExpired:
-            self.program.kill()
-            self.program.wait(KILLED_SECONDS)
+            raise SandboxError("The kernel does not end a program that was killed; look at its processes.") from None
         self.hear()
-        if self._process >= 0:
-            with selectors.DefaultSelector() as gone:
-                gone.register(self._process, selectors.EVENT_READ)
-                if self.first and not gone.select(KILLED_SECONDS):
-                    raise SandboxError("The kernel does not end a sandbox that was killed; look at its processes.")
-        return -1 if self._code is None else self._code
+        if self._code is None:
+            # bubblewrap tells no code of what was killed together with it.
+            return _KILLED if self.program.returncode == _KILLED else -1
+        return self._code
 
-    def close(self) -> None:
-        if self._process >= 0:
-            os.close(self._process)
+
+def _parent(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        return int(stat.read().rpartition(")")[2].split()[1])
 
 
 class _Watch:
-    def __init__(self, box: _Box | _Bare, folder: Path, allowed: Allowed, stopped: Callable[[], bool]) -> None:
+    def __init__(self, box: _Box, folder: Path, allowed: Allowed, stopped: Callable[[], bool]) -> None:
         self._box = box
         self._folder = folder
         self._allowed = allowed
@@ -319,6 +304,7 @@ def _pipe(stack: ExitStack) -> tuple[int, int]:
     read, write = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(read, False)
     stack.callback(os.close, read)
+    stack.callback(os.close, write)
     return read, write
 
 

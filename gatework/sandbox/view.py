@@ -37,7 +37,7 @@ _PRLIMIT, _SETPRIV, _SHELL = "/usr/bin/prlimit", "/usr/bin/setpriv", "/bin/sh"
 _FIRST = '"$@"; exit $?'
 """Runs as the first process: with its end the kernel ends all others, also those that were left behind.
 
-It keeps the user that bubblewrap runs as, who alone may kill it when the worker dies.
+It keeps the user that bubblewrap runs as, who alone may kill it when bubblewrap dies.
 """
 
 _START = f'cd {WORK} || exit 125; exec "$@"'
@@ -189,6 +189,8 @@ def missing() -> str:
         return "Sandboxes need Linux; run the workers of these tools there."
     if not seccomp.known():
         return f"There is no sandbox for machines of the kind {os.uname().machine}; use x86-64 or ARM64."
+    if not sys.executable:
+        return "This Python does not say where it is (`sys.executable`); run workers of such tools with one that does."
     if not shutil.which("bwrap"):
         return "bubblewrap is not installed; install it (on Debian and Ubuntu: apt install bubblewrap)."
     for tool in (_PRLIMIT, *((_SETPRIV,) if os.geteuid() == 0 else ())):

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,6 +62,8 @@ class Order:
     seconds: float = 10.0
     limits: dict[str, Any] = field(default_factory=dict)
     terminal: bool = False
+    path: Path | None = None
+    """A folder whose programs the worker finds first."""
     after: Callable[[Sandbox], Any] | None = None
     """What the host does with the folder afterwards."""
 
@@ -152,6 +155,9 @@ def _body(order: Order, answer: Any) -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
         os.environ["HOME"] = "/nonexistent"
+        sys.executable = python()[0]  # the tests' own may lie where this user cannot look
+    if order.path:
+        os.environ["PATH"] = f"{order.path}:{os.environ.get('PATH', os.defpath)}"
     try:
         answer.send(play(order))
     except Exception as error:
@@ -189,6 +195,91 @@ class Playing:
 
 def played(order: Order) -> Played:
     return Playing(order).played()
+
+
+# -- moments -------------------------------------------------------------------------------------------
+
+Moment = Literal["begun", "untold", "made", "running"]
+"""Of a sandbox: bubblewrap has only begun; its clone, which makes the sandbox, waits for it; the sandbox is made, the
+program not yet started; the program runs."""
+
+_SLOW = """#!{python} -I
+import os, sys
+options = sys.argv[1:]
+if "--json-status-fd" in options:  # else it is only tried whether it runs
+    gate = os.open({gate!r}, os.O_RDWR)
+    os.set_inheritable(gate, True)
+    if {moment!r} == "begun":
+        open({gate!r} + ".reached", "x").close()
+        os.read(gate, 1)
+    elif {moment!r} == "untold":
+        full = os.pipe2(0)
+        os.set_blocking(full[1], False)
+        try:
+            while True:
+                os.write(full[1], bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(full[1], True)
+        options[options.index("--json-status-fd") + 1] = str(full[1])
+    elif {moment!r} == "made":
+        options[:0] = ["--block-fd", str(gate)]
+os.execv({bwrap!r}, ["bwrap", *options])
+"""
+
+
+class Slow:
+    """A bubblewrap that stays at a moment, and whoever waits until it has come there."""
+
+    def __init__(self, outside: Outside, moment: Moment) -> None:
+        self._outside = outside
+        self._moment = moment
+        self._gate = outside.folder / "gate"
+        os.mkfifo(self._gate)
+        self._gate.chmod(0o666)
+        self.path = outside.folder / "slow"
+        self.path.mkdir()
+        program = self.path / "bwrap"
+        values = {"python": SYSTEM_PYTHON, "gate": str(self._gate), "bwrap": shutil.which("bwrap"), "moment": moment}
+        program.write_text(_SLOW.format(**values))
+        program.chmod(0o755)
+
+    def reached(self) -> bool:
+        """Whether a sandbox is at this moment."""
+        if self._moment == "begun":
+            return self._gate.with_name("gate.reached").exists()
+        lines = [(pid, line) for pid in self._outside.left() if (line := _line(pid))]
+        if self._moment == "running":
+            return any(line[1:3] == ["attack.py", "sleep"] for _, line in lines)
+        made = [pid for pid, line in lines if line[0] == "bwrap"]
+        return len(made) == 2 and all(_sleeps(pid) for pid in made)
+
+    def go_on(self) -> None:
+        """Let it go on from there."""
+        with suppress(OSError):  # nobody is left to do so
+            gate = os.open(self._gate, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(gate, b".")
+            os.close(gate)
+
+
+def no_sandbox(outside: Outside) -> Path:
+    """A folder with a bubblewrap that makes none."""
+    folder = outside.folder / "none"
+    folder.mkdir()
+    (folder / "bwrap").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "bwrap").chmod(0o755)
+    return folder
+
+
+def _line(pid: int) -> list[str]:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    return []
+
+
+def _sleeps(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "S"
+    return False
 
 
 # -- outside -------------------------------------------------------------------------------------------

@@ -9,13 +9,28 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from gatework.sandbox import FolderError, Sandbox
-from tests.sandbox.arena import MIB, NOBODY, SECRET, Order, Outside, Played, Playing, Who, played, users
+from tests.sandbox.arena import (
+    MIB,
+    NOBODY,
+    SECRET,
+    Moment,
+    Order,
+    Outside,
+    Played,
+    Playing,
+    Slow,
+    Who,
+    no_sandbox,
+    played,
+    users,
+)
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="sandboxes are Linux's"),
@@ -201,7 +216,7 @@ def test_processes_of_others_cannot_be_touched(outside: Outside, who: Who, plain
 @SANDBOX_AND_NONE
 def test_processes_are_counted(outside: Outside, who: Who, plain: bool) -> None:
     """A program that starts 300 gets what it may have, and no process is left of it."""
-    found = tried(who, plain, "processes", outside.token, seconds=3, limits={"processes": 20})
+    found = tried(who, plain, "processes", outside.token, seconds=30, limits={"processes": 20})
     started = int(found.said.split()[1])
     assert started == 300 if plain else 10 < started < 20
     assert bool(outside.left()) is plain
@@ -237,20 +252,48 @@ def _grows(sandbox: Sandbox) -> bool:
     return before != ((sandbox.folder / "left").stat().st_size if (sandbox.folder / "left").exists() else 0)
 
 
-@SANDBOX_AND_NONE
-def test_program_goes_with_its_worker(outside: Outside, who: Who, plain: bool) -> None:
-    """A worker that is killed takes its programs along."""
-    playing = Playing(Order(attack=("sleep", "30", outside.token), who=who, plain=plain, seconds=40))
+def _killed(order: Order, reached: Callable[[], bool]) -> None:
+    """Kill a worker once something is so."""
+    playing = Playing(order)
     try:
-        until = time.monotonic() + 10
-        while not outside.left() and time.monotonic() < until:
-            time.sleep(0.02)
-        assert outside.left()
-        playing.process.kill()
-        playing.process.join()
-        assert outside.none_left() is not plain
+        until = time.monotonic() + 60
+        while not reached():
+            assert time.monotonic() < until
+            time.sleep(0.01)
     finally:
         playing.process.kill()
+        playing.process.join()
+
+
+@pytest.mark.parametrize("moment", get_args(Moment))
+def test_program_goes_with_its_worker(outside: Outside, who: Who, moment: Moment) -> None:
+    """A worker that is killed takes its programs along, from before the first moment of the sandbox."""
+    slow = Slow(outside, moment)
+    order = Order(attack=("sleep", "60", outside.token), who=who, path=slow.path, seconds=70)
+    _killed(order, slow.reached)
+    slow.go_on()
+    assert outside.none_left()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_program_without_a_sandbox_goes_too_unless_it_is_a_plain_subprocess(
+    outside: Outside, who: Who, plain: bool
+) -> None:
+    """Where limits alone are allowed. A naive one stays, or these tests would show nothing."""
+    attack, limits = ("sleep", "60", outside.token), {"allow_unsandboxed": True}
+    order = Order(attack=attack, who=who, plain=plain, path=no_sandbox(outside), limits=limits, seconds=70)
+    _killed(order, lambda: bool(outside.left()))
+    assert outside.none_left() is not plain
+
+
+@pytest.mark.parametrize("moment", ["begun", "untold", "made"])
+def test_sandbox_that_is_not_made_in_time_is_ended(outside: Outside, who: Who, moment: Moment) -> None:
+    """Its worker ends it wherever it stands, and leaves nothing that waits for ever."""
+    slow = Slow(outside, moment)
+    found = tried(who, False, "sleep", 60, outside.token, path=slow.path, seconds=1)
+    slow.go_on()
+    assert (found.said, found.ran.ended) == ("\n[Ended: it ran longer than 1 s.]", "timeout")
+    assert outside.none_left()
 
 
 # -- privileges ----------------------------------------------------------------------------------------

@@ -228,12 +228,15 @@ async def test_who_allows_it_is_told_each_time(
 
 @pytest.mark.usefixtures("none_here")
 async def test_limits_hold_without_a_sandbox_as_far_as_they_can(folder: Path) -> None:
-    """Time, output, memory and one's own environment."""
+    """Time, output, one's own environment, and that nothing stays: not even what has left its session."""
     box = Sandbox(folder=folder, allow_unsandboxed=True, seconds=0.5, memory_bytes=100 * MIB)
     assert (await box.run(["/bin/sleep", "5"])).ended == "timeout"
     assert (await box.run(["/usr/bin/yes"])).ended == "output"
     ran = await box.run(["/usr/bin/env"])
     assert {line.split("=")[0] for line in ran.output_text.split()} == {"PATH", "HOME", "TMPDIR", "LANG"}
+    ran = await box.run(["/bin/sh", "-c", "/usr/bin/setsid /bin/sleep 60 >/dev/null 2>&1 & echo $!"])
+    assert ran.ended == "exited"
+    assert not Path(f"/proc/{int(ran.output)}").exists()
 
 
 async def test_sandbox_is_taken_where_there_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
