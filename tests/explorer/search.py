@@ -29,6 +29,7 @@ from gatework.state import Due, State
 from tests.explorer.events import Menu, beginnings, forged_beginnings
 from tests.explorer.rules import Broken, Rules
 from tests.explorer.shapes import KINDS, plan_named, plans
+from tests.explorer.verified import Pair, Verifier
 
 PAST = 3
 """How many of the events that led to a state are sent once more in it."""
@@ -63,29 +64,34 @@ class _Reached:
     due: Due
     past: tuple[Event, ...]
     depth: int
+    walked: Pair
 
 
 def search(plan: Plan, *, depth: int = 1_000, exact: bool = False, calls: int = 2) -> Counts:
     """Go through every state of a plan up to a number of events. Raises `Broken` where a rule does not hold."""
     menu, rules, counts = Menu(plan, calls=calls), Rules(plan), Counts(plans=1)
+    verifier = Verifier(plan)
     fresh = machine.new(plan)
     for event in forged_beginnings(menu):
         _refused(plan, fresh, event, counts)
     seen: set[Hashable] = set()
     waiting: deque[_Reached] = deque()
 
-    def arrive(before: State, was: Due | None, event: Event, past: tuple[Event, ...], depth: int) -> None:
+    def arrive(
+        before: State, was: Due | None, event: Event, past: tuple[Event, ...], depth: int, walked: Pair
+    ) -> None:
         step = machine.step(plan, before, event)
         due = machine.due(plan, step.state)
         rules.transition(before, was, event, step.state, due, step.receipts)
+        walked = verifier.walked(walked, step.state, step.receipts)
         counts.taken += 1
         key = _key(plan, step.state, exact=exact)
         if key not in seen:
             seen.add(key)
-            waiting.append(_Reached(step.state, due, (*past[-PAST + 1 :], event), depth))
+            waiting.append(_Reached(step.state, due, (*past[-PAST + 1 :], event), depth, walked))
 
     for event in beginnings(menu):
-        arrive(fresh, None, event, (), 1)
+        arrive(fresh, None, event, (), 1, verifier.fresh(plan))
     while waiting:
         here = waiting.popleft()
         before = repr(here.state)
@@ -97,7 +103,7 @@ def search(plan: Plan, *, depth: int = 1_000, exact: bool = False, calls: int = 
                 _refused(plan, here.state, event, counts)
             if here.depth < depth:
                 for event in menu.honest(here.state, here.due):
-                    arrive(here.state, here.due, event, here.past, here.depth + 1)
+                    arrive(here.state, here.due, event, here.past, here.depth + 1, here.walked)
         except (Broken, OrderError, DecisionError) as error:
             error.add_note(f"after {here.past} in {here.state}")
             raise

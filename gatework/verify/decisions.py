@@ -1,0 +1,198 @@
+"""What people decide at gates. Sections 5.4 and 5.5 of the specification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatework.plan import Approval, Call, Plan, Question, Work
+from gatework.verify import calls, gates, people
+from gatework.verify.entries import Receipt
+from gatework.verify.onward import Known, arrive, attempt, back_to, counted, hold, passed_over, undoing
+from gatework.verify.refusal import Refused, must
+from gatework.verify.state import Done, Gate, State
+from gatework.verify.ways import another_round
+from gatework.verify.work import inputs
+
+_NO = ("reject", "abort")
+
+
+def decided(known: Known, state: State, receipt: Receipt) -> State:
+    """A person decided."""
+    gate, action = state.gate, receipt.action
+    if state.phase != "gate" or gate is None:
+        raise Refused("order", "Somebody decided, and nothing waited for that.")
+    must(receipt.gate == gate.id, "evidence", "The decision is of another gate.")
+    must(receipt.evidence == gate.evidence, "evidence", "The decision is on other evidence than was shown.")
+    must(action in gates.ACTIONS[gate.kind], "order", "That cannot be decided at such a gate.")
+    must(action == "edit" or receipt.node == gate.node, "order", "The decision is of another node.")
+    must(receipt.says("inputs", "output", "label", "gate", "evidence", "action", "by", "identity", "reason"), "order",
+         "The decision says more than it may.")  # fmt: skip
+    by = gates.asked_at(state, gate)
+    _who(gate, receipt, by.identity)
+    match action:
+        case "approve":
+            return _approve(known, state, gate, receipt, by.quorum)
+        case "edit":
+            return _edit(known, state, receipt)
+        case "answer":
+            return _answer(known, state, receipt)
+    must(not receipt.output and not receipt.label and not receipt.inputs, "order", "The decision gives a value.")
+    if action == "retry":
+        return _retry(state, gate)
+    if action == "reject" and gate.kind == "call":
+        return calls.refused(replace(state, phase="calls", gate=None))
+    return _leave(state, "rejected" if action == "reject" else "aborted")
+
+
+def _who(gate: Gate, receipt: Receipt, needed: str) -> None:
+    """Raise `Refused` unless it is known surely enough who decided, and they may."""
+    must(receipt.identity in people.LEVELS, "identity", "It is not said how surely it is known who decided.")
+    named = bool(people.plain(receipt.by))
+    must(named is (receipt.identity != "none"), "identity", "Who decided is not named, or by a name that shows nothing.")
+    if receipt.action in _NO and people.surely(needed, "claimed"):
+        needed = "claimed"
+    must(people.surely(receipt.identity, needed), "identity", "It is not known as surely as the plan asks who decided.")
+    how = receipt.how
+    if receipt.identity == "signed":
+        must(bool(how.get("key") and how.get("signature")), "identity", "A signed decision has no signature.")
+    if receipt.action != "approve":
+        must("approvals" not in how and "quorum" not in how, "quorum", "What is no approval is counted as one.")
+        return
+    must("" not in map(people.plain, gate.not_by), "identity", "Nobody may approve here, and somebody did.")
+    kept_off = {people.plain(name) for name in gate.not_by}
+    names = {people.plain(receipt.by), people.plain(str(how.get("principal", "")))} - {""}
+    must(names.isdisjoint(kept_off), "identity", "Somebody approved who may not.")
+    voted = {people.plain(name) for name in gate.votes}
+    must(not named or people.plain(receipt.by) not in voted, "quorum", "Somebody approved twice.")
+
+
+def _approve(known: Known, state: State, gate: Gate, receipt: Receipt, quorum: int) -> State:
+    votes = (*gate.votes, receipt.by)
+    how = receipt.how
+    must("place" not in how, "order", "An approval names a place.")
+    counted_ = (how.get("approvals"), how.get("quorum")) == ((len(votes), quorum) if quorum > 1 else (None, None))
+    must(counted_, "quorum", "The approvals are not counted one by one, or another number is needed.")
+    if len(votes) < quorum:
+        must(receipt.says("gate", "evidence", "action", "by", "identity", "reason"), "quorum",
+             "An approval decided before there were enough.")  # fmt: skip
+        return replace(state, gate=replace(gate, votes=votes))
+    by = tuple(name for name in votes if name)
+    node = state.plan.steps[state.at]
+    if isinstance(node, Approval):
+        value = state.held[node.value.node]
+        _gives(receipt, value.digest, str(node.label))
+        known.contract(node.contract, value.digest)
+        return hold(state, value.digest, by=by)
+    assert isinstance(node, Work)
+    if gate.kind == "call":
+        _gives(receipt, "", "")
+        return calls.going_on(replace(state, let_call=state.pending[0].call))
+    if gate.candidate:
+        _gives(receipt, gate.candidate, str(node.label))
+        return hold(replace(state, gate=None), gate.candidate, by=by)
+    own = inputs(known, state, node)
+    same = bool(receipt.inputs) if own is None else receipt.inputs == own
+    must(same and not receipt.output and not receipt.label, "order", "Other inputs were let in than were asked about.")
+    return attempt(replace(state, let_in=receipt.inputs), fresh=True)
+
+
+def _gives(receipt: Receipt, output: str, label: str) -> None:
+    given = (receipt.output, receipt.label, receipt.inputs)
+    must(given == (output, label, ""), "order", "Another value was approved than was asked about.")
+
+
+def _retry(state: State, gate: Gate) -> State:
+    node = state.plan.steps[state.at]
+    state = replace(state, edited="", editor=(), gate=None)
+    match node:
+        case Work() if gate.kind == "spent":
+            return another_round(state, node)
+        case Work():
+            again = gate.call.key if gate.call is not None and gate.kind == "unknown" else ""
+            return attempt(state, fresh=True, let_again=again)
+        case Call() if state.ending:
+            return undoing(state)
+        case Call():
+            return call_again(state)
+        case _:
+            return arrive(state, state.at)
+
+
+def call_again(state: State) -> State:
+    """Once more those child runs that gave nothing."""
+    kept = {number: branch for number, branch in state.branches.items() if branch.output}
+    return counted(replace(state, phase="at", gate=None, branches=kept, running=frozenset()))
+
+
+def _leave(state: State, how: str) -> State:
+    """The run ends; an undo in which somebody says so is left, and the others go on."""
+    state = replace(state, gate=None, running=frozenset(), edited="", editor=())
+    if state.ending:
+        return undoing(replace(state, undoable=state.undoable[:-1]))
+    return replace(state, phase="end", ends=how, pending=())
+
+
+def _answer(known: Known, state: State, receipt: Receipt) -> State:
+    node = state.plan.steps[state.at]
+    assert isinstance(node, Question)
+    must(receipt.how.get("place", node.name) == node.name, "order", "The answer names another place.")
+    must(bool(receipt.output) and not receipt.inputs and receipt.label == node.label, "order", "There is no answer.")
+    known.contract(node.contract, receipt.output)
+    return hold(replace(state, gate=None), receipt.output, by=(receipt.by,) if receipt.by else ())
+
+
+# -- a value by hand -------------------------------------------------------------------------------
+
+
+def _edit(known: Known, state: State, receipt: Receipt) -> State:
+    plan, place = state.plan, receipt.node
+    must(receipt.how.get("place", place) == place, "order", "The edit names another place.")
+    must(bool(receipt.output) and not receipt.inputs and not receipt.label, "order", "An edit gives no value.")
+    position = -1 if place in plan.starts else plan.index.get(place, len(plan.steps))
+    must(position <= state.at, "order", "A value was edited that there is not yet.")
+    _may_edit(state, position, place)
+    needed = people.to_edit(plan, position)
+    must(people.surely(receipt.identity, needed), "identity", "It is not known as surely as the plan asks who edited.")
+    who = (receipt.by,) if receipt.by else ()
+    known.contract(plan.contract(place), receipt.output)
+    if position < 0:
+        held = replace(state.held[place], digest=receipt.output, by_hand=True, editor=who)
+        state = back_to(state, 0)
+        return arrive(replace(state, held={**state.held, place: held}), 0)
+    node = plan.steps[position]
+    assert isinstance(node, Work | Call)
+    state = replace(
+        back_to(state, position),
+        let_in="",
+        edited=receipt.output,
+        editor=who,
+        branches={},
+        running=frozenset(),
+        gate=None,
+        pending=(),
+    )
+    if node.effects:
+        state = replace(state, acts={**state.acts, f"by hand: {place}": Done(node=place, tool="")})
+    if isinstance(node, Call) or not node.guards:
+        return hold(state, receipt.output)
+    return attempt(state)
+
+
+def _may_edit(state: State, position: int, place: str) -> None:
+    """Raise `Refused` where the value of a place cannot be given by hand."""
+    plan = state.plan
+    node = plan.steps[position] if position >= 0 else None
+    givable = node is None or isinstance(node, Work) or (isinstance(node, Call) and node.kind != "parallel")
+    must(givable, "order", "Such a node has no value that could be edited.")
+    if state.ending:
+        must(position == state.at and isinstance(node, Work), "order", "The run is being undone.")
+    must(node is None or not passed_over(state, node), "order", "A value was edited in a way that was not taken.")
+    acted = {done.node for done in state.acts.values() if done.happened}
+    here = place in acted and position < state.at
+    behind = any(later.name in acted for later in plan.nodes[position + 1 :])
+    must(not here and not behind, "effects", "A value was edited on which an effect depends that has happened.")
+
+
+def kept_names(plan: Plan, state: State, position: int) -> list[str]:
+    """The nodes before a position that are not passed over."""
+    return [node.name for node in plan.nodes[:position] if not passed_over(state, node)]

@@ -1,0 +1,202 @@
+"""Gates: which may be opened, and the evidence that is shown there. Section 5.4 of the specification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatework import canonical
+from gatework.canonical import Json
+from gatework.expr import Ref
+from gatework.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node, Part, Question, Work
+from gatework.plan import Call as CallNode
+from gatework.verify import calls, people
+from gatework.verify.entries import Receipt
+from gatework.verify.onward import Known, anew, editors, unstarted
+from gatework.verify.refusal import Refused, must
+from gatework.verify.state import Ask, Gate, State
+
+FAILED = ("blocked", "exhausted", "failed", "spent")
+"""Kinds of gates that are not opened where nobody is asked when work fails."""
+
+ACTIONS = {
+    "question": ("answer", "abort"),
+    "spent": ("approve", "reject", "retry", "edit", "abort"),
+    "approval": ("approve", "reject", "edit", "abort"),
+    "call": ("approve", "reject", "abort"),
+    "escalated": ("approve", "reject", "edit", "abort"),
+    "blocked": ("retry", "edit", "abort"),
+    "exhausted": ("retry", "edit", "abort"),
+    "failed": ("retry", "edit", "abort"),
+    "unknown": ("retry", "edit", "abort"),
+}
+"""What may be decided at a gate of each kind."""
+
+
+def allowed(state: State) -> tuple[Ask, ...]:
+    """The gates that may be opened now."""
+    match state.phase:
+        case "ask":
+            return (state.ask,) if state.ask else ()
+        case "works":
+            return (Ask(kinds=("failed",)),)
+        case "calls":
+            due = calls.due(state)
+            return (Ask(kinds=("failed",)), *((due,) if isinstance(due, Ask) else ()))
+        case "at" if state.at < len(state.plan.steps):
+            return (state.again,) if state.again else (Ask(kinds=_at(state, state.plan.steps[state.at])),)
+        case _:
+            return ()
+
+
+def _at(state: State, node: Node) -> tuple[str, ...]:
+    """The kinds of gates that may be opened at a node before anything has happened there."""
+    match node:
+        case Work():
+            return ("failed",) if state.edited else ("failed", "exhausted")
+        case Approval():
+            return ("approval",)
+        case Question():
+            return ("question",)
+        case CallNode():
+            return ("failed",) if state.running else ("failed", "exhausted")
+        case Choice() | Join() | Loop() | Part():
+            return ("failed",)
+        case _:
+            return ()
+
+
+def asked(known: Known, state: State, receipt: Receipt) -> State:
+    """A person is asked."""
+    must(receipt.says("gate", "shown", "evidence", "action", "reason"), "order", "A gate says more than it may.")
+    how = receipt.how
+    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    if node is None or receipt.node != node.name:
+        raise Refused("order", "The gate is of another node than the one that is due.")
+    reasons = _texts(how.get("reasons", []), "reasons")
+    must(receipt.reason == "; ".join(reasons), "evidence", "The reason of a gate is not what was shown.")
+    must(how.get("handed_on") in (None, True), "format", "What is not so is left out.")
+    if "handed_on" in how:
+        ask = _handed_on(state, receipt)
+    else:
+        fits = [one for one in allowed(state) if receipt.action in one.kinds and (one.call is None) is ("call" not in how)]
+        must(bool(fits), "order", "No person is to be asked this here.")
+        ask = fits[0]
+        nobody = not state.asks and not state.ending and receipt.action in FAILED
+        must(not nobody, "order", "A person is asked in a run in which nobody is.")
+        state = unstarted(state)
+    must(receipt.gate == state.gates + 1, "order", "The gates are not counted one by one.")
+    _evidence(state, node, ask, receipt, reasons)
+    not_by = _texts(how.get("not_by", []), "not_by")
+    asks_approval = "approve" in ACTIONS[receipt.action]
+    if asks_approval:
+        _must_keep_off(known, state, node, receipt, not_by)
+    must(asks_approval or not not_by, "order", "Somebody is kept off where nobody approves.")
+    gate = Gate(
+        id=receipt.gate,
+        kind=receipt.action,
+        node=node.name,
+        evidence=receipt.evidence,
+        candidate=ask.candidate,
+        call=ask.call,
+        before=ask.before,
+        handed_on="handed_on" in how,
+        not_by=not_by,
+    )
+    if receipt.action != "call":
+        state = replace(anew(state), running=frozenset())
+    return replace(state, phase="gate", gate=gate, gates=gate.id, again=None, ask=None)
+
+
+def _handed_on(state: State, receipt: Receipt) -> Ask:
+    gate = state.gate
+    waits = state.phase == "gate" and gate is not None and gate.kind == receipt.action
+    if not waits or gate is None or otherwise(state, gate) is None:
+        raise Refused("order", "Nothing waits here that could be handed on.")
+    return Ask(kinds=(gate.kind,), candidate=gate.candidate)
+
+
+def otherwise(state: State, gate: Gate) -> By | None:
+    """Who is asked next where nobody answers a gate; None where nobody is."""
+    node = state.plan.node(gate.node)
+    return node.otherwise if isinstance(node, Approval | Question) and not gate.handed_on else None
+
+
+def asked_at(state: State, gate: Gate) -> By:
+    """Who is asked at a gate."""
+    node = state.plan.node(gate.node)
+    match node:
+        case Work() if gate.kind == "call" and gate.call is not None:
+            return calls.use_of(state, gate.call.tool).approver or node.operator
+        case Work() | CallNode():
+            return node.operator
+        case Approval() | Question():
+            return (gate.handed_on and node.otherwise) or node.by
+        case _:
+            return OPERATOR
+
+
+def _texts(given: Json, what: str) -> tuple[str, ...]:
+    must(isinstance(given, list) and all(isinstance(one, str) for one in given), "format", f"The {what} are no texts.")
+    return tuple(given)
+
+
+def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt, reasons: tuple[str, ...]) -> None:
+    """Raise `Refused` unless what is shown is what is held, and the evidence is its digest."""
+    shown = {ref.node: state.held[ref.node].digest for ref in node.reads if ref.node in state.held}
+    if ask.candidate:
+        shown[node.name] = ask.candidate
+    what: dict[str, Json] = {"plan": state.plan.digest, "gate": receipt.gate, "node": node.name, "reasons": [*reasons]}
+    if ask.call is not None:
+        shown[f"{ask.call.tool}()"] = ask.call.arguments
+        call = {"tool": ask.call.tool, "key": ask.call.key, "call": ask.call.call}
+        same = {name: receipt.how.get(name, "") for name in call} == call
+        must(same, "evidence", "The gate is about another call.")
+        what |= {"kind": receipt.action, "attempt": state.attempts[node.name], **call}
+    must(dict(receipt.shown) == shown, "evidence", "What a person was shown is not what the run holds.")
+    own = canonical.digest("gate", {**what, "shown": shown})
+    must(receipt.evidence == own, "evidence", "The evidence is not the digest of what was shown.")
+
+
+def _must_keep_off(known: Known, state: State, node: Node, receipt: Receipt, not_by: tuple[str, ...]) -> None:
+    """Raise `Refused` unless a gate keeps off all who may not approve there, as far as that is known."""
+    by = asked_at(state, _plain(state, receipt))
+    tells_apart = node.tells_apart if isinstance(node, Approval) else by.quorum > 1
+    if not tells_apart:
+        must(not not_by, "order", "Somebody is kept off where people are not told from each other.")
+        return
+    names: list[str] = []
+    for ref in node.not_by if isinstance(node, Approval) else ():
+        names += _named(known, state, ref)
+    names += editors(state)
+    if state.edited:
+        names += state.editor or ("",)
+    kept_off = {people.plain(name) for name in not_by}
+    must({people.plain(name) for name in names} <= kept_off, "identity",
+         "A gate does not keep off whoever may not approve there.")  # fmt: skip
+
+
+def _plain(state: State, receipt: Receipt) -> Gate:
+    """The gate of a receipt as far as it says who is asked."""
+    call = state.pending[0] if receipt.action == "call" and state.pending else None
+    return Gate(
+        id=receipt.gate,
+        kind=receipt.action,
+        node=receipt.node,
+        evidence="",
+        call=call,
+        handed_on="handed_on" in receipt.how,
+    )
+
+
+def _named(known: Known, state: State, ref: Ref) -> tuple[str, ...]:
+    """Whom a value of the plan names, as far as that is known."""
+    held = state.held[ref.node]
+    if not ref.path and held.label == "approved":
+        return held.by
+    if not known.has(held.digest):
+        known.unchecked("names of those who may not approve, in withheld values")
+        return ()
+    value = known.data(held.digest)
+    for name in ref.path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return (value if isinstance(value, str) else "",)

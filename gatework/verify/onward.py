@@ -1,0 +1,177 @@
+"""What follows in a run, as a verifier walks: arriving at nodes, attempts, values that are held, undoing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from gatework.canonical import Json
+from gatework.expr import Ref
+from gatework.plan import Call, Node, Part, Pause, Plan, Work
+from gatework.verify.state import Ask, Held, State, Undoable
+
+
+class Known(Protocol):
+    """What a certificate discloses beside its ledgers."""
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """By their digests."""
+
+    def has(self, digest: str) -> bool:
+        """Whether the value of a digest is disclosed."""
+
+    def data(self, digest: str) -> Json:
+        """The value of a digest. Raises `KeyError` where it is withheld."""
+
+    def salt(self, digest: str) -> str:
+        """Its salt. Raises `KeyError`."""
+
+    def field(self, held: str, ref: Ref) -> str | None:
+        """The digest of a field of a value; empty where there is no such field, None where the value is withheld."""
+
+    def contract(self, contract: str, digest: str) -> None:
+        """Note that a value is to keep to a contract. Raises `Refused` where it is disclosed, and does not."""
+
+    def unchecked(self, what: str) -> None:
+        """Note that something could not be checked, since a value is withheld."""
+
+
+def passed_over(state: State, node: Node) -> bool:
+    """Whether a node stands in a way that is not taken."""
+    return node.arm is not None and state.marks.get(node.arm.choice) != node.arm.way
+
+
+def anew(state: State) -> State:
+    """The state without what belongs to one attempt."""
+    return replace(
+        state, journal=0, pending=(), answered=frozenset(), let_call="", let_again="", tried=0, again=None, ask=None,
+        ends="", gate=None,
+    )  # fmt: skip
+
+
+def arrive(state: State, at: int) -> State:
+    """The state at a position, or behind the ways there that are not taken."""
+    nodes = state.plan.nodes
+    while at < len(nodes) and passed_over(state, nodes[at]):
+        at += 1
+    state = replace(anew(state), phase="at", at=at, let_in="", edited="", editor=())
+    if at == len(nodes):
+        return state
+    if not isinstance(nodes[at], Part):
+        state = replace(state, branches={}, running=frozenset())
+    match nodes[at]:
+        case Work():
+            return attempt(state, fresh=True)
+        case Call():
+            return counted(state)
+        case _:
+            return state
+
+
+def settled(state: State) -> bool:
+    """Whether the run waits for something outside of it, so that anything may come that nobody foresees."""
+    if state.phase == "gate":
+        return True
+    if state.phase in ("at", "works", "sent") and state.at < len(state.plan.steps):
+        node = state.plan.steps[state.at]
+        return isinstance(node, Work | Pause | Call)
+    return False
+
+
+def counted(state: State, by: int = 1) -> State:
+    """The state with one more attempt of the node at the position."""
+    name = state.plan.steps[state.at].name
+    return replace(state, attempts={**state.attempts, name: state.attempts.get(name, 0) + by})
+
+
+def attempt(state: State, *, fresh: bool = False, let_again: str = "", again: Ask | None = None) -> State:
+    """Another attempt of the work at the position is to come; a fresh one starts the count of them anew."""
+    node = state.plan.steps[state.at]
+    assert isinstance(node, Work)
+    state = counted(replace(anew(state), phase="at", let_again=let_again, again=again))
+    return replace(state, limit=state.attempts[node.name] + node.attempts - 1) if fresh else state
+
+
+def unstarted(state: State) -> State:
+    """The state where the attempt that was to come does not: a person is asked in its place, or the run ends."""
+    here = state.phase == "at" and state.at < len(state.plan.steps)
+    return counted(state, -1) if here and isinstance(state.plan.steps[state.at], Work) else state
+
+
+def back_to(state: State, position: int) -> State:
+    """The state in which nothing at a position, or behind it, has come to anything yet."""
+    index = state.plan.index
+    return replace(
+        state,
+        at=position,
+        held={name: held for name, held in state.held.items() if index.get(name, -1) < position},
+        marks={name: mark for name, mark in state.marks.items() if index[name] < position},
+    )
+
+
+def hold(state: State, output: str, *, by: tuple[str, ...] = ()) -> State:
+    """The state behind the node at the position, which holds a value from now on."""
+    node = state.plan.steps[state.at]
+    edited = bool(state.edited)
+    label = str(state.plan.label(node.name))
+    held = Held(digest=output, label=label, by_hand=edited, by=by, editor=state.editor if edited else ())
+    if isinstance(node, Work) and node.until and not edited:
+        held = replace(state.held[node.reads[0].node], digest=output, label=label)
+    return hold_as(state, node, held)
+
+
+def hold_as(state: State, node: Node, held: Held) -> State:
+    """As `hold`, where more is known of the value."""
+    state = replace(state, held={**state.held, node.name: held})
+    if state.ending:
+        return undoing(replace(state, undoable=state.undoable[:-1]))
+    if isinstance(node, Work) and node.undo:
+        read = {ref.node: state.held[ref.node] for ref in state.plan.node(node.undo).reads}
+        state = replace(state, undoable=(*state.undoable, Undoable(undo=node.undo, values=read)))
+    return arrive(state, state.at + 1)
+
+
+def undoing(state: State) -> State:
+    """The state in which what was done last is to be undone, or in which the run ends."""
+    state = replace(anew(state), let_in="", edited="", editor=())
+    if not state.undoable:
+        return replace(state, phase="end")
+    last = state.undoable[-1]
+    position = state.plan.index[last.undo]
+    state = replace(state, at=position, phase="at", held={**state.held, **last.values})
+    if isinstance(state.plan.steps[position], Call):
+        return counted(replace(state, branches={}, running=frozenset({last.child})))
+    return attempt(state, fresh=True)
+
+
+def by_hand(state: State) -> set[str]:
+    """The nodes whose values people gave, and those of what was made of these.
+
+    It ends at an endorser, and at what a person approved or answered.
+    """
+    found = {name for name, held in state.held.items() if held.by_hand}
+    for node in state.plan.steps[: state.at] if found else ():
+        there = node.name in state.held or node.name in state.marks
+        if there and node.kind not in ("endorse", "approve", "ask") and not found.isdisjoint(_rests_on(state, node)):
+            found.add(node.name)
+    return found
+
+
+def _rests_on(state: State, node: Node) -> set[str]:
+    if node.kind == "part":
+        return {node.call}
+    read = {ref.node for ref in node.reads}
+    return read | {ref.node for ref in state.plan.node(node.choice).reads} if node.kind == "join" else read
+
+
+def editors(state: State) -> tuple[str, ...]:
+    """Whoever gave a value that still stands; an empty name for somebody who did not say who they are."""
+    names = (name for held in state.held.values() for name in held.editor or (("",) if held.by_hand else ()))
+    return tuple(dict.fromkeys(names))
+
+
+def taken_along(state: State, name: str) -> Held:
+    """A value as it goes into another round."""
+    return replace(state.held[name], by_hand=name in by_hand(state), editor=editors(state))

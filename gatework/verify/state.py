@@ -1,0 +1,152 @@
+"""What a verifier knows of a run while it walks through its ledger: section 5 of docs/spec/ledger.md. Values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gatework.plan import Plan
+
+Phase = Literal["begin", "at", "works", "calls", "sent", "ask", "gate", "end", "over"]
+"""What comes next.
+
+`begin`: inputs of the run. `at`: the node at the position, at which nothing has happened yet since it was arrived at.
+`works`: its attempt goes on. `calls`: the first of its calls is due. `sent`: that call was made. `ask`: a person is
+asked, or the run ends. `gate`: a person decides. `end`: the run ends. `over`: it has ended.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A value that a node or an input holds."""
+
+    digest: str
+    label: str
+    by_hand: bool = False
+    by: tuple[str, ...] = ()
+    """Who approved it."""
+    editor: tuple[str, ...] = ()
+    """Who gave it by hand; an empty name where nobody said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that an attempt asked for."""
+
+    tool: str
+    key: str
+    call: str
+    arguments: str
+    by_model: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of an effect, by its key."""
+
+    node: str
+    tool: str
+    """Empty for what a person wrote down, and for a child run that has changed something."""
+    arguments: str = ""
+    outcome: str = "done"
+    result: str = ""
+
+    @property
+    def happened(self) -> bool:
+        """Whether it has changed the outside world, or may have."""
+        return self.outcome not in ("refused", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """The gates that may be opened next."""
+
+    kinds: tuple[str, ...]
+    candidate: str = ""
+    """The output in question."""
+    call: Call | None = None
+    before: bool = False
+    """Whether it is about inputs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A gate at which a person is asked."""
+
+    id: int
+    kind: str
+    node: str
+    evidence: str
+    candidate: str = ""
+    call: Call | None = None
+    before: bool = False
+    handed_on: bool = False
+    not_by: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """What a child run came to."""
+
+    outcome: str
+    output: str = ""
+    """With `completed`."""
+    label: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undoable:
+    """Work that can be undone."""
+
+    undo: str
+    values: Mapping[str, Held] = field(default_factory=dict)
+    child: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where a run stands after an entry of its ledger."""
+
+    plan: Plan
+    phase: Phase = "begin"
+    inputs: int = 0
+    """How many inputs it has begun with so far."""
+    lineage: str = ""
+    asks: bool = True
+    at: int = 0
+    held: Mapping[str, Held] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    limit: int = 0
+    """The number of the last attempt before a person is asked."""
+    again: Ask | None = None
+    """In phase `at`: the gate `exhausted` that may come in place of another attempt."""
+    ask: Ask | None = None
+    """In phase `ask`."""
+    ends: str = ""
+    """In phase `end`: how."""
+    let_in: str = ""
+    edited: str = ""
+    """A person's value for the node at the position."""
+    editor: tuple[str, ...] = ()
+    journal: int = 0
+    """How many answers the attempt has."""
+    pending: tuple[Call, ...] = ()
+    answered: frozenset[str] = frozenset()
+    """The calls of the attempt that have been answered, by their ids."""
+    let_call: str = ""
+    let_again: str = ""
+    tried: int = 0
+    acts: Mapping[str, Done] = field(default_factory=dict)
+    running: frozenset[int] = frozenset()
+    branches: Mapping[int, Branch] = field(default_factory=dict)
+    undoable: tuple[Undoable, ...] = ()
+    ending: str = ""
+    ending_at: str = ""
+    """The node that the receipt named which said how the run ends."""
+    gates: int = 0
+    gate: Gate | None = None
+    outcome: str = ""

@@ -1,0 +1,138 @@
+"""The walk through a ledger: from a state and the next entry to the state after it, or a refusal.
+
+It is written from docs/spec/ledger.md and shares no code with the machine that made the ledger: a fault of the one is
+found by the other. Pure: no input or output, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gatework.plan import Plan
+from gatework.verify import calls, children, decisions, gates, moves, ways, work
+from gatework.verify.entries import Receipt
+from gatework.verify.onward import Known, arrive, settled, undoing, unstarted
+from gatework.verify.refusal import must
+from gatework.verify.state import Held, State
+
+Rule = Callable[[Known, State, Receipt], State]
+
+
+def start(plan: Plan) -> State:
+    """A run of which nothing is known but its plan."""
+    return State(plan=plan)
+
+
+def step(known: Known, state: State, receipt: Receipt) -> State:
+    """The state after a receipt. Raises `Refused` where no rule admits it there."""
+    must(state.phase != "over" or receipt.kind == "resumed", "order", "The run had ended before this.")
+    must((state.phase == "begin") is (receipt.kind == "begun"), "order", "A run begins with its inputs, and once.")
+    return _RULES[receipt.kind](known, state, receipt)
+
+
+# -- beginning and end -----------------------------------------------------------------------------
+
+
+def _begun(known: Known, state: State, receipt: Receipt) -> State:
+    plan, how = state.plan, receipt.how
+    must(receipt.says("output", "label"), "order", "What begins says more than it may.")
+    must(how.get("plan") == plan.digest, "plan", "The run began on another plan.")
+    run = how.get("run", "")
+    if state.inputs:
+        same = run == state.lineage and how.get("asks", True) is state.asks
+        must(same, "order", "The inputs of the run are of several runs.")
+    must(how.get("asks") is not True, "format", "What is so in any run is left out.")
+    state = replace(state, inputs=state.inputs + 1, lineage=run, asks=how.get("asks", True))
+    if not plan.inputs:
+        must(not (receipt.node or receipt.output or receipt.label), "order", "The plan starts from nothing.")
+        return arrive(state, 0)
+    wanted = plan.inputs[state.inputs - 1]
+    must(receipt.node == wanted.name, "order", "The run begins with another input than is due.")
+    must(bool(receipt.output) and receipt.label == wanted.label, "order", "The input has not the label of the plan.")
+    known.contract(wanted.contract, receipt.output)
+    state = replace(state, held={**state.held, wanted.name: Held(digest=receipt.output, label=receipt.label)})
+    return arrive(state, 0) if state.inputs == len(plan.inputs) else state
+
+
+def _ended(known: Known, state: State, receipt: Receipt) -> State:
+    how, done = receipt.action, replace(state, phase="over", outcome=receipt.action, gate=None)
+    must(receipt.says("output", "label", "action", "by", "reason"), "order", "The end says more than it may.")
+    if how == "completed":
+        given = state.held.get(state.plan.result)
+        behind = state.phase == "at" and state.at == len(state.plan.nodes) and not state.ending
+        must(behind and given is not None, "order", "The run is not at its end.")
+        assert given is not None
+        same = (receipt.node, receipt.output, receipt.label) == (state.plan.result, given.digest, given.label)
+        must(same, "order", "What the run gives is not what its last node gave.")
+        return replace(done, running=frozenset())
+    must(not receipt.output and not receipt.label, "order", "A run that did not complete gives nothing.")
+    if state.ending:
+        must(state.phase == "end" and how == state.ending, "order", "Not all work is undone, or the end is another.")
+        return done
+    must(not state.undoable, "order", "The run ends, and what can be undone is not.")
+    _may_end(state, receipt)
+    return replace(_left(state, receipt), phase="over", outcome=how, gate=None, running=frozenset())
+
+
+def _undoing(known: Known, state: State, receipt: Receipt) -> State:
+    must(receipt.says("action", "by", "reason"), "order", "It says more than it may.")
+    if state.ending:
+        # An undo at whose gate nobody answered is left; no other receipt says so.
+        gate = state.gate
+        left = state.phase == "gate" and gate is not None and receipt.node == gate.node and "undo" not in receipt.how
+        must(left and receipt.action == "expired", "order", "The run is being undone already.")
+        return undoing(replace(state, undoable=state.undoable[:-1]))
+    wanted = [one.undo for one in reversed(state.undoable)]
+    must(bool(wanted) and receipt.how.get("undo") == wanted, "order", "That is not all that is to be undone.")
+    if not (receipt.action == "undone" and state.phase == "end" and state.ends == "undone"):
+        _may_end(state, receipt)
+    state = _left(state, receipt)
+    return undoing(replace(state, ending=receipt.action, ending_at=receipt.node, running=frozenset()))
+
+
+def _left(state: State, receipt: Receipt) -> State:
+    return unstarted(state) if receipt.action == "failed" else state
+
+
+def _may_end(state: State, receipt: Receipt) -> None:
+    """Raise `Refused` unless the run may end so, now."""
+    ends = False
+    match receipt.action:
+        case "rejected" | "aborted":
+            ends = state.phase == "end" and state.ends == receipt.action
+        case "expired":
+            gate = state.gate
+            ends = state.phase == "gate" and gate is not None and not gates.otherwise(state, gate)
+        case "cancelled":
+            ends = settled(state)
+        case "failed":
+            ends = not state.asks and any(kind in gates.FAILED for kind in gates.allowed(state).kinds)
+    must(ends, "order", "The run may not end so here.")
+
+
+_RULES: Mapping[str, Rule] = {
+    "begun": _begun,
+    "output": work.output,
+    "stopped": work.stopped,
+    "refused": work.failed,
+    "failed": work.failed,
+    "suspended": calls.suspended,
+    "acting": calls.acting,
+    "acted": calls.acted,
+    "chose": ways.chose,
+    "joined": ways.joined,
+    "round": ways.rounded,
+    "waited": ways.waited,
+    "called": children.called,
+    "returned": children.returned,
+    "gathered": children.gathered,
+    "approved": ways.approved,
+    "asked": gates.asked,
+    "decided": decisions.decided,
+    "migrated": moves.migrated,
+    "resumed": moves.resumed,
+    "undoing": _undoing,
+    "ended": _ended,
+}
+"""Kind of receipt → its rule."""

@@ -1,0 +1,69 @@
+"""The verifier's walk beside the machine: what the machine leaves, it accepts, from each state to the next.
+
+A walk goes two ways at once: with every value disclosed, and with every value withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gatework import wire
+from gatework.canonical import Sealed
+from gatework.plan import Plan
+from gatework.state import Receipt, State
+from gatework.verify import walk
+from gatework.verify.entries import Receipt as Read
+from gatework.verify.entries import receipt as read
+from gatework.verify.refusal import Refused
+from gatework.verify.state import State as Walked
+from gatework.verify.values import Disclosed
+from tests.explorer.rules import Broken
+
+Pair = tuple[Walked, Walked]
+"""Where a walk stands with every value disclosed, and with every value withheld."""
+
+
+def plain(receipt: Receipt) -> Read:
+    """A receipt as a verifier reads it from a file."""
+    return read({name: value for name, value in wire.data(receipt).items() if value not in ("", 0, [], {})})
+
+
+class Verifier:
+    """The walk through the runs of one plan."""
+
+    def __init__(self, plan: Plan, others: Iterable[Plan] = ()) -> None:
+        plans = {one.digest: one for one in (plan, *others)}
+        self._values: dict[str, Any] = {}
+        self._open = Disclosed(plans=plans, values=self._values)
+        self._shut = Disclosed(plans=plans)
+        self.steps = 0
+
+    def fresh(self, plan: Plan) -> Pair:
+        """A run of which nothing is known."""
+        return walk.start(plan), walk.start(plan)
+
+    def walked(self, before: Pair, after: State, receipts: Iterable[Receipt]) -> Pair:
+        """Where the walk stands after what the machine left. Raises `Broken` where it refuses that."""
+        for held in after.values.values():
+            self._disclose(held.sealed)
+        for branch in after.branches.values():
+            if branch.held is not None:
+                self._disclose(branch.held.sealed)
+        for sealed in (after.edited, after.gate.candidate if after.gate else None):
+            if sealed is not None:
+                self._disclose(sealed)
+        with_values, without = before
+        for receipt in receipts:
+            said = plain(receipt)
+            try:
+                with_values = walk.step(self._open, with_values, said)
+                without = walk.step(self._shut, without, said)
+            except Refused as refused:
+                raise Broken(f"The verifier refuses ({refused.why}) {refused.message} {said}") from refused
+            self.steps += 1
+        return with_values, without
+
+    def _disclose(self, sealed: Sealed) -> None:
+        if sealed.digest not in self._values:
+            self._values[sealed.digest] = (sealed.data, sealed.salt)
