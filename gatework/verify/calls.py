@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from gatework.canonical import Json
 from gatework.plan import ToolUse, Work
-from gatework.verify.entries import Receipt, is_digest
+from gatework.shape import is_digest
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, settled
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, Call, Done, State
@@ -22,7 +24,7 @@ Next = str | Ask
 def suspended(known: Known, state: State, receipt: Receipt) -> State:
     """An attempt was answered, and asks for calls."""
     node = answered(known, state, receipt)
-    must(receipt.says("attempt", "inputs", "verdicts"), "order", "It says more than it may.")
+    must(says(receipt, "attempt", "inputs", "verdicts"), "order", "It says more than it may.")
     must(given_value(known, state, node) is None, "order", "An attempt works where a person gave its value.")
     guards = "An attempt ran, and its guards on inputs did not all let it."
     said(asked_before(state, node), receipt.verdicts, receipt.inputs, guards, every="pass")
@@ -123,7 +125,7 @@ def _named(state: State, receipt: Receipt) -> Call:
 
 def acting(known: Known, state: State, receipt: Receipt) -> State:
     """A call is to be made."""
-    must(receipt.says("attempt", "action"), "order", "It says more than it may.")
+    must(says(receipt, "attempt", "action"), "order", "It says more than it may.")
     call = _named(state, receipt)
     must(state.phase == "calls", "effects", "A call is made while it is under way.")
     must(due(state) == "send", "effects", "A call is made that was made before, or that a person must let happen.")
@@ -141,7 +143,7 @@ def acting(known: Known, state: State, receipt: Receipt) -> State:
 
 def acted(known: Known, state: State, receipt: Receipt) -> State:
     """What became of a call."""
-    must(receipt.says("attempt", "action", "output", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "attempt", "action", "output", "reason"), "order", "It says more than it may.")
     given = receipt.action in ("done", "found")
     must(given or receipt.action in ("refused", "failed", "unknown"), "order", "A call came to what there is not.")
     must(bool(receipt.output) is given, "order", "What a call gave is missing, or it gave nothing.")

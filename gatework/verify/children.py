@@ -7,7 +7,9 @@ from dataclasses import replace
 from gatework import canonical
 from gatework.canonical import Json, Sealed
 from gatework.plan import Call, Child, Part
-from gatework.verify.entries import Receipt, is_digest
+from gatework.shape import is_digest
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, arrive, hold_as, undoing
 from gatework.verify.refusal import must
 from gatework.verify.state import Ask, Branch, Done, Held, State, Undoable
@@ -53,7 +55,7 @@ def stopping(state: State, node: Call) -> bool:
 def called(known: Known, state: State, receipt: Receipt) -> State:
     """A child run is to be under way."""
     node = _here(state, receipt)
-    must(receipt.says("attempt", "shown") and not state.ending, "order", "It says more than it may.")
+    must(says(receipt, "attempt", "shown") and not state.ending, "order", "It says more than it may.")
     number = receipt.how.get("child")
     must(isinstance(number, int) and number >= 0, "order", "There is no such child run.")
     assert isinstance(number, int)
@@ -91,7 +93,7 @@ def _item(known: Known, items: str, number: int) -> str | None:
 def returned(known: Known, state: State, receipt: Receipt) -> State:
     """A child run came to something."""
     node = _here(state, receipt)
-    must(receipt.says("attempt", "output", "label", "action", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "attempt", "output", "label", "action", "reason"), "order", "It says more than it may.")
     number = receipt.how.get("child")
     must(isinstance(number, int) and number in state.running, "order", "No such child run is under way.")
     assert isinstance(number, int)
@@ -138,7 +140,7 @@ _COVERS = {
 def gathered(known: Known, state: State, receipt: Receipt) -> State:
     """All child runs have come to something, and this is what they gave together."""
     node = _here(state, receipt)
-    must(receipt.says("output", "label") and not state.ending, "order", "It says more than it may.")
+    must(says(receipt, "output", "label") and not state.ending, "order", "It says more than it may.")
     must(not state.running, "order", "A child run is still under way.")
     many = _many(known, state, node)
     numbers = sorted(state.branches)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from gatework.plan import Approval, Call, Plan, Question, Work
 from gatework.verify import calls, gates, people
-from gatework.verify.entries import Receipt
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, arrive, attempt, back_to, counted, hold, passed_over, undoing
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Done, Gate, State
@@ -25,7 +26,7 @@ def decided(known: Known, state: State, receipt: Receipt) -> State:
     must(receipt.evidence == gate.evidence, "evidence", "The decision is on other evidence than was shown.")
     must(action in gates.ACTIONS[gate.kind], "order", "That cannot be decided at such a gate.")
     must(action == "edit" or receipt.node == gate.node, "order", "The decision is of another node.")
-    must(receipt.says("inputs", "output", "label", "gate", "evidence", "action", "by", "identity", "reason"), "order",
+    must(says(receipt, "inputs", "output", "label", "gate", "evidence", "action", "by", "identity", "reason"), "order",
          "The decision says more than it may.")  # fmt: skip
     by = gates.asked_at(state, gate)
     _who(gate, receipt, by.identity)
@@ -73,7 +74,7 @@ def _approve(known: Known, state: State, gate: Gate, receipt: Receipt, quorum: i
     counted_ = (how.get("approvals"), how.get("quorum")) == ((len(votes), quorum) if quorum > 1 else (None, None))
     must(counted_, "quorum", "The approvals are not counted one by one, or another number is needed.")
     if len(votes) < quorum:
-        must(receipt.says("gate", "evidence", "action", "by", "identity", "reason"), "quorum",
+        must(says(receipt, "gate", "evidence", "action", "by", "identity", "reason"), "quorum",
              "An approval decided before there were enough.")  # fmt: skip
         return replace(state, gate=replace(gate, votes=votes))
     by = tuple(name for name in votes if name)

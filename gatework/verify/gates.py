@@ -10,7 +10,8 @@ from gatework.expr import Ref
 from gatework.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node, Part, Question, Work
 from gatework.plan import Call as CallNode
 from gatework.verify import calls, people
-from gatework.verify.entries import Receipt
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, anew, editors, unstarted
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, Gate, State
@@ -67,7 +68,7 @@ def _at(state: State, node: Node) -> tuple[str, ...]:
 
 def asked(known: Known, state: State, receipt: Receipt) -> State:
     """A person is asked."""
-    must(receipt.says("gate", "shown", "evidence", "action", "reason"), "order", "A gate says more than it may.")
+    must(says(receipt, "gate", "shown", "evidence", "action", "reason"), "order", "A gate says more than it may.")
     how = receipt.how
     node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
     if node is None or receipt.node != node.name:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from gatework.plan import Call, Part, Plan, Work
 from gatework.verify.children import act, child_of
 from gatework.verify.decisions import call_again, kept_names
-from gatework.verify.entries import Receipt
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, anew, arrive, attempt, back_to, passed_over, settled, undoing
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Done, State
@@ -27,7 +28,7 @@ def in_doubt(state: State) -> dict[str, Done]:
 
 def resumed(known: Known, state: State, receipt: Receipt) -> State:
     """A run goes on where one has ended."""
-    must(receipt.says("action", "by", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "action", "by", "reason"), "order", "It says more than it may.")
     must(state.phase == "over" or settled(state), "order", "A run goes on where none can have ended.")
     must(bool(receipt.action), "order", "It does not say how the run ended.")
     kept = receipt.how.get("kept", [])
@@ -75,7 +76,7 @@ def _unanswered(acts: Mapping[str, Done]) -> dict[str, Done]:
 
 def migrated(known: Known, state: State, receipt: Receipt) -> State:
     """A run is moved to another plan."""
-    must(receipt.says("shown", "by", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "shown", "by", "reason"), "order", "It says more than it may.")
     must(settled(state), "order", "A run cannot be moved here.")
     must(not state.ending, "order", "A run is moved while it is being undone.")
     plan = state.plan

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from gatework.plan import Plan
 from gatework.verify import calls, children, decisions, gates, moves, ways, work
-from gatework.verify.entries import Receipt
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, arrive, settled, undoing, unstarted
 from gatework.verify.refusal import must
 from gatework.verify.state import Held, State
@@ -36,7 +37,7 @@ def step(known: Known, state: State, receipt: Receipt) -> State:
 
 def _begun(known: Known, state: State, receipt: Receipt) -> State:
     plan, how = state.plan, receipt.how
-    must(receipt.says("output", "label"), "order", "What begins says more than it may.")
+    must(says(receipt, "output", "label"), "order", "What begins says more than it may.")
     must(how.get("plan") == plan.digest, "plan", "The run began on another plan.")
     run = how.get("run", "")
     if state.inputs:
@@ -57,7 +58,7 @@ def _begun(known: Known, state: State, receipt: Receipt) -> State:
 
 def _ended(known: Known, state: State, receipt: Receipt) -> State:
     how, done = receipt.action, replace(state, phase="over", outcome=receipt.action, gate=None)
-    must(receipt.says("output", "label", "action", "by", "reason"), "order", "The end says more than it may.")
+    must(says(receipt, "output", "label", "action", "by", "reason"), "order", "The end says more than it may.")
     if how == "completed":
         given = state.held.get(state.plan.result)
         behind = state.phase == "at" and state.at == len(state.plan.nodes) and not state.ending
@@ -76,7 +77,7 @@ def _ended(known: Known, state: State, receipt: Receipt) -> State:
 
 
 def _undoing(known: Known, state: State, receipt: Receipt) -> State:
-    must(receipt.says("action", "by", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "action", "by", "reason"), "order", "It says more than it may.")
     if state.ending:
         # An undo at whose gate nobody answered is left; no other receipt says so.
         gate = state.gate

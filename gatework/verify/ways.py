@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from gatework.expr import Condition, ExprError, holds, refs, resolve
 from gatework.plan import Approval, Choice, Join, Loop, Node, Part, Pause, Work
-from gatework.verify.entries import Receipt
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, arrive, back_to, by_hand, hold_as, taken_along
 from gatework.verify.refusal import must
 from gatework.verify.state import Held, State
@@ -24,7 +25,7 @@ def here(state: State, receipt: Receipt) -> Node:
 def chose(known: Known, state: State, receipt: Receipt) -> State:
     """A choice took a way."""
     node = here(state, receipt)
-    must(isinstance(node, Choice) and receipt.says("action", "reason"), "order", "No choice is due.")
+    must(isinstance(node, Choice) and says(receipt, "action", "reason"), "order", "No choice is due.")
     assert isinstance(node, Choice)
     many = 2 if node.when is not None else len(node.ways)
     must(receipt.action in [str(way) for way in range(many)], "rule", "A choice took a way that there is not.")
@@ -67,7 +68,7 @@ def asks(known: Known, state: State, condition: Condition) -> str | None:
 def approved(known: Known, state: State, receipt: Receipt) -> State:
     """The plan's own rule approved."""
     node = here(state, receipt)
-    must(isinstance(node, Approval) and receipt.says("output", "label", "action", "reason"), "order",
+    must(isinstance(node, Approval) and says(receipt, "output", "label", "action", "reason"), "order",
          "No approval is due.")  # fmt: skip
     assert isinstance(node, Approval)
     must(node.when is not None and receipt.action == "auto", "rule", "The plan asks a person here, always.")
@@ -88,14 +89,14 @@ def approved(known: Known, state: State, receipt: Receipt) -> State:
 def waited(known: Known, state: State, receipt: Receipt) -> State:
     """A pause is over."""
     node = here(state, receipt)
-    must(isinstance(node, Pause) and receipt.says(), "order", "No pause is due.")
+    must(isinstance(node, Pause) and says(receipt), "order", "No pause is due.")
     return arrive(replace(state, marks={**state.marks, node.name: 1}), state.at + 1)
 
 
 def joined(known: Known, state: State, receipt: Receipt) -> State:
     """A join gives on what its way gave, or a part what a child run gave."""
     node = here(state, receipt)
-    must(isinstance(node, Join | Part) and receipt.says("output", "label"), "order", "Nothing is to be joined here.")
+    must(isinstance(node, Join | Part) and says(receipt, "output", "label"), "order", "Nothing is to be joined here.")
     assert isinstance(node, Join | Part)
     if isinstance(node, Part):
         branch = state.branches.get(node.child)
@@ -117,7 +118,7 @@ def joined(known: Known, state: State, receipt: Receipt) -> State:
 def rounded(known: Known, state: State, receipt: Receipt) -> State:
     """A round of a loop began."""
     node = here(state, receipt)
-    must(isinstance(node, Loop) and receipt.says("output", "label"), "order", "No round is due.")
+    must(isinstance(node, Loop) and says(receipt, "output", "label"), "order", "No round is due.")
     assert isinstance(node, Loop)
     number = state.marks.get(node.name, 0) + 1
     must(receipt.how.get("round") == number, "order", "The rounds of a loop are not counted one by one.")

@@ -8,7 +8,9 @@ from dataclasses import replace
 from gatework import canonical
 from gatework.plan import GuardUse, Param, Work
 from gatework.expr import Const
-from gatework.verify.entries import Receipt, Verdict
+from gatework.events import Given
+from gatework.state import Receipt
+from gatework.verify.entries import says
 from gatework.verify.onward import Known, attempt, hold
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, State
@@ -18,7 +20,7 @@ from gatework.verify.ways import another_round
 def output(known: Known, state: State, receipt: Receipt) -> State:
     """An attempt gave an output."""
     node = answered(known, state, receipt)
-    must(receipt.says("attempt", "inputs", "output", "label", "verdicts", "action", "reason"), "order",
+    must(says(receipt, "attempt", "inputs", "output", "label", "verdicts", "action", "reason"), "order",
          "The output says more than it may.")  # fmt: skip
     must(bool(receipt.output), "order", "The output of an attempt is missing.")
     must(receipt.label == node.label, "order", "The output has not the label of the plan.")
@@ -61,7 +63,7 @@ def _next_round(state: State, node: Work, receipt: Receipt) -> State:
 def stopped(known: Known, state: State, receipt: Receipt) -> State:
     """A guard on inputs did not let an attempt run."""
     node = answered(known, state, receipt)
-    must(receipt.says("attempt", "inputs", "verdicts"), "order", "It says more than it may.")
+    must(says(receipt, "attempt", "inputs", "verdicts"), "order", "It says more than it may.")
     words = said(asked_before(state, node), receipt.verdicts, receipt.inputs, "The verdicts are not those of the plan.")
     must(bool(words - {"pass"}), "guards", "Every guard let the attempt run, and it was stopped.")
     kind = "blocked" if words & {"block", "retry"} else "escalated"
@@ -74,7 +76,7 @@ _FAILURES = {"refused": ("contract", "refused", "block"), "failed": ("timeout", 
 def failed(known: Known, state: State, receipt: Receipt) -> State:
     """An attempt gave nothing."""
     node = answered(known, state, receipt)
-    must(receipt.says("attempt", "inputs", "action", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "attempt", "inputs", "action", "reason"), "order", "It says more than it may.")
     must(receipt.action in _FAILURES[receipt.kind], "order", "An attempt failed in a way that there is not.")
     state = replace(state, pending=())
     if repeats(state, node):
@@ -140,7 +142,7 @@ def asked_before(state: State, node: Work) -> tuple[GuardUse, ...]:
 
 
 def said(
-    guards: Sequence[GuardUse], verdicts: Sequence[Verdict], on: str, sentence: str, *, every: str = ""
+    guards: Sequence[GuardUse], verdicts: Sequence[Given], on: str, sentence: str, *, every: str = ""
 ) -> set[str]:
     """The words of verdicts. Raises `Refused` unless they are one of each guard, on this digest."""
     must([one.guard for one in verdicts] == [use.name for use in guards], "guards", sentence)

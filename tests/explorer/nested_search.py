@@ -28,14 +28,15 @@ from tests.explorer.nested_events import Menu
 from tests.explorer.nested_rules import Rules, waits
 from tests.explorer.rules import Broken
 from tests.explorer.search import Counts, faster_digests
+from tests.explorer.verified import Pair, Verifier
 
 PAST = 4
 LONGEST = 200
 """Events of the longest way that is followed. From any state on there is a shorter one to the end."""
 
 
-Place = tuple[State, Due, tuple[Event, ...]]
-"""A state with what is due in it, and the last events that led there."""
+Place = tuple[State, Due, tuple[Event, ...], Pair]
+"""A state with what is due in it, the last events that led there, and where the verifier's walk stands."""
 
 
 class Search:
@@ -45,6 +46,7 @@ class Search:
         self.plan = plan
         self.menu, self.rules = Menu(plan), Rules(plan)
         self.counts = Counts(plans=1)
+        self._verifier = Verifier(plan)
         self._rounds = {
             node.until.loop: node.until.rounds for node in plan.nodes if isinstance(node, Work) and node.until
         }
@@ -52,45 +54,44 @@ class Search:
     def all(self, *, depth: int, walks: int) -> Counts:
         """Every order of so many events, and so many ways on to the end. Raises `Broken`."""
         fresh = machine.new(self.plan)
-        state, due = self._taken(fresh, None, begun(self.plan))
-        edge = self._wide(state, due, depth)
+        edge = self._wide(*self._taken(fresh, None, begun(self.plan), self._verifier.fresh(self.plan)), depth)
         chance = random.Random(self.plan.digest)
         for _ in range(walks if edge else 0):
             self._walk(*chance.choice(edge), chance)
         return self.counts
 
-    def _wide(self, state: State, due: Due, depth: int) -> list[Place]:
+    def _wide(self, state: State, due: Due, walked: Pair, depth: int) -> list[Place]:
         """Go through all states up to a depth; those at the edge from which it goes on."""
         seen: set[Hashable] = {self._key(state)}
-        waiting: deque[tuple[Place, int]] = deque([((state, due, ()), 1)])
+        waiting: deque[tuple[Place, int]] = deque([((state, due, (), walked), 1)])
         edge: list[Place] = []
         while waiting:
-            (state, due, past), length = waiting.popleft()
+            (state, due, past, walked), length = waiting.popleft()
             self.counts.longest = max(self.counts.longest, length)
             self._look(state, due, past)
             if isinstance(due, Outcome):
                 self.counts.ends[due.kind] = self.counts.ends.get(due.kind, 0) + 1
                 continue
             if length >= depth:
-                edge.append((state, due, past))
+                edge.append((state, due, past, walked))
                 continue
             for event in self.menu.honest(state, due):
-                step, then = self._taken(state, due, event)
+                step, then, further = self._taken(state, due, event, walked)
                 key = self._key(step)
                 if key not in seen:
                     seen.add(key)
-                    waiting.append(((step, then, (*past[-PAST + 1 :], event)), length + 1))
+                    waiting.append(((step, then, (*past[-PAST + 1 :], event), further), length + 1))
         self.counts.states += len(seen)
         return edge
 
-    def _walk(self, state: State, due: Due, past: tuple[Event, ...], chance: random.Random) -> None:
+    def _walk(self, state: State, due: Due, past: tuple[Event, ...], walked: Pair, chance: random.Random) -> None:
         for _ in range(LONGEST):
             if isinstance(due, Outcome):
                 self.counts.ends[due.kind] = self.counts.ends.get(due.kind, 0) + 1
                 return
             honest = list(self.menu.honest(state, due))
             event = chance.choice([one for one in honest if one.kind not in ("cancelled", "expired")] * 8 + honest)
-            state, due = self._taken(state, due, event)
+            state, due, walked = self._taken(state, due, event, walked)
             past = (*past[-PAST + 1 :], event)
             self._look(state, due, past)
 
@@ -109,18 +110,19 @@ class Search:
         if repr(state) != before:
             raise Broken("A state was changed in place.")
 
-    def _taken(self, state: State, due: Due | None, event: Event) -> tuple[State, Due]:
+    def _taken(self, state: State, due: Due | None, event: Event, walked: Pair) -> tuple[State, Due, Pair]:
         try:
             step = machine.step(self.plan, state, event)
             then = machine.due(self.plan, step.state)
             self.rules.transition(state, due, event, step.state, then, step.receipts)
+            walked = self._verifier.walked(walked, step.state, step.receipts)
         except (Broken, OrderError, DecisionError) as error:
             error.add_note(f"at {event} in {state}")
             raise
         if not (waits(then) or isinstance(then, Outcome)):
             raise Broken("A run waits for nothing and nobody.")
         self.counts.taken += 1
-        return step.state, then
+        return step.state, then, walked
 
     def _key(self, state: State) -> Hashable:
         if state.outcome is not None:

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gatework import wire
 from gatework.canonical import Sealed
 from gatework.plan import Plan
 from gatework.state import Receipt, State
 from gatework.verify import walk
-from gatework.verify.entries import Receipt as Read
-from gatework.verify.entries import receipt as read
 from gatework.verify.refusal import Refused
 from gatework.verify.state import State as Walked
 from gatework.verify.values import Disclosed
@@ -22,11 +19,6 @@ from tests.explorer.rules import Broken
 
 Pair = tuple[Walked, Walked]
 """Where a walk stands with every value disclosed, and with every value withheld."""
-
-
-def plain(receipt: Receipt) -> Read:
-    """A receipt as a verifier reads it from a file."""
-    return read({name: value for name, value in wire.data(receipt).items() if value not in ("", 0, [], {})})
 
 
 class Verifier:
@@ -55,12 +47,11 @@ class Verifier:
                 self._disclose(sealed)
         with_values, without = before
         for receipt in receipts:
-            said = plain(receipt)
             try:
-                with_values = walk.step(self._open, with_values, said)
-                without = walk.step(self._shut, without, said)
+                with_values = walk.step(self._open, with_values, receipt)
+                without = walk.step(self._shut, without, receipt)
             except Refused as refused:
-                raise Broken(f"The verifier refuses ({refused.why}) {refused.message} {said}") from refused
+                raise Broken(f"The verifier refuses ({refused.why}) {refused.message} {receipt}") from refused
             self.steps += 1
         return with_values, without
 
