@@ -167,9 +167,7 @@ def acted(known: Known, state: State, receipt: Receipt) -> State:
         known_now = given or before.outcome == "asked" or (receipt.action == "refused" and use.probe)
         outcome = receipt.action if known_now else "unknown"
         doubtful = outcome == "unknown"
-        state = replace(
-            state, acts={**state.acts, call.key: replace(before, outcome=outcome, result=receipt.output)}
-        )
+        state = replace(state, acts={**state.acts, call.key: replace(before, outcome=outcome, result=receipt.output)})
     if given:
         return _answered(state)
     if receipt.action == "refused":

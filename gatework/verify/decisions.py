@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatework.plan import Approval, Call, Plan, Question, Work
-from gatework.verify import calls, gates, people
 from gatework.state import Receipt
+from gatework.verify import calls, gates, people
 from gatework.verify.entries import says
 from gatework.verify.onward import Known, arrive, attempt, back_to, counted, hold, passed_over, undoing
 from gatework.verify.refusal import Refused, must
@@ -49,7 +49,7 @@ def _who(gate: Gate, receipt: Receipt, needed: str) -> None:
     """Raise `Refused` unless it is known surely enough who decided, and they may."""
     must(receipt.identity in people.LEVELS, "identity", "It is not said how surely it is known who decided.")
     named = bool(people.plain(receipt.by))
-    must(named is (receipt.identity != "none"), "identity", "Who decided is not named, or by a name that shows nothing.")
+    must(named is (receipt.identity != "none"), "identity", "Who decided is not named, or their name shows nothing.")
     if receipt.action in _NO and people.surely(needed, "claimed"):
         needed = "claimed"
     must(people.surely(receipt.identity, needed), "identity", "It is not known as surely as the plan asks who decided.")

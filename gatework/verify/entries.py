@@ -1,4 +1,4 @@
-"""Entries in their chain, and what a receipt may say. Section 4 of the specification; `gatework.certificate` reads it."""
+"""Entries in their chain, and what a receipt may say. Section 4 of the specification."""
 
 from __future__ import annotations
 

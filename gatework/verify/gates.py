@@ -9,14 +9,14 @@ from gatework.canonical import Json
 from gatework.expr import Ref
 from gatework.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node, Part, Question, Work
 from gatework.plan import Call as CallNode
-from gatework.verify import calls, people
 from gatework.state import Receipt
+from gatework.verify import calls, people
 from gatework.verify.entries import says
 from gatework.verify.onward import Known, anew, editors, unstarted
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, Gate, State
 
-FAILED = ("blocked", "exhausted", "failed", "spent")
+FAILED = frozenset({"blocked", "exhausted", "failed", "spent"})
 """Kinds of gates that are not opened where nobody is asked when work fails."""
 
 ACTIONS = {
@@ -58,12 +58,19 @@ def _at(state: State, node: Node) -> tuple[str, ...]:
             return ("approval",)
         case Question():
             return ("question",)
+        case CallNode() if state.ending:
+            return ()
         case CallNode():
             return ("failed",) if state.running else ("failed", "exhausted")
         case Choice() | Join() | Loop() | Part():
             return ("failed",)
         case _:
             return ()
+
+
+def fails(ask: Ask) -> bool:
+    """Whether a run in which nobody is asked when work fails may end in place of such a gate."""
+    return not FAILED.isdisjoint(ask.kinds)
 
 
 def asked(known: Known, state: State, receipt: Receipt) -> State:
@@ -79,7 +86,8 @@ def asked(known: Known, state: State, receipt: Receipt) -> State:
     if "handed_on" in how:
         ask = _handed_on(state, receipt)
     else:
-        fits = [one for one in allowed(state) if receipt.action in one.kinds and (one.call is None) is ("call" not in how)]
+        alike = (one for one in allowed(state) if (one.call is not None) is ("call" in how))
+        fits = [one for one in alike if receipt.action in one.kinds]
         must(bool(fits), "order", "No person is to be asked this here.")
         ask = fits[0]
         nobody = not state.asks and not state.ending and receipt.action in FAILED

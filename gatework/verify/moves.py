@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gatework.plan import Call, Part, Plan, Work
+from gatework.state import Receipt
 from gatework.verify.children import act, child_of
 from gatework.verify.decisions import call_again, kept_names
-from gatework.state import Receipt
 from gatework.verify.entries import says
 from gatework.verify.onward import Known, anew, arrive, attempt, back_to, passed_over, settled, undoing
 from gatework.verify.refusal import Refused, must

@@ -16,7 +16,7 @@ _UNSEEN = re.compile(
 
 def surely(identity: str, needed: str) -> bool:
     """Whether an identity is known as surely as is needed."""
-    return identity in LEVELS and LEVELS.index(identity) >= LEVELS.index(needed)  # type: ignore[arg-type]
+    return identity in LEVELS and LEVELS.index(identity) >= LEVELS.index(needed)
 
 
 def plain(name: str) -> str:
@@ -44,8 +44,8 @@ def _told_apart(node: Node) -> list[Identity]:
         case Approval():
             return [by.identity for by in node.asks] if node.tells_apart else []
         case Work():
-            approvers = [use.approver for use in node.tools if use.approver]
-            return [by.identity for by in (node.operator, *approvers) if by.quorum > 1]
+            others = [by for by in (node.override, *(use.approver for use in node.tools)) if by]
+            return [by.identity for by in (node.operator, *others) if by.quorum > 1]
         case Call():
             own = [node.operator.identity] if node.operator.quorum > 1 else []
             return [*own, *(child.identity for child in node.children)]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gatework.plan import Plan
-from gatework.verify import calls, children, decisions, gates, moves, ways, work
 from gatework.state import Receipt
+from gatework.verify import calls, children, decisions, gates, moves, ways, work
 from gatework.verify.entries import says
 from gatework.verify.onward import Known, arrive, settled, undoing, unstarted
 from gatework.verify.refusal import must
@@ -108,7 +108,7 @@ def _may_end(state: State, receipt: Receipt) -> None:
         case "cancelled":
             ends = settled(state)
         case "failed":
-            ends = not state.asks and any(kind in gates.FAILED for kind in gates.allowed(state).kinds)
+            ends = not state.asks and any(gates.fails(ask) for ask in gates.allowed(state))
     must(ends, "order", "The run may not end so here.")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gatework import canonical
-from gatework.plan import GuardUse, Param, Work
-from gatework.expr import Const
 from gatework.events import Given
+from gatework.expr import Const
+from gatework.plan import GuardUse, Param, Work
 from gatework.state import Receipt
 from gatework.verify.entries import says
 from gatework.verify.onward import Known, attempt, hold
@@ -141,13 +141,11 @@ def asked_before(state: State, node: Work) -> tuple[GuardUse, ...]:
     return () if state.let_in or state.edited or node.until else node.before
 
 
-def said(
-    guards: Sequence[GuardUse], verdicts: Sequence[Given], on: str, sentence: str, *, every: str = ""
-) -> set[str]:
+def said(guards: Sequence[GuardUse], verdicts: Sequence[Given], on: str, sentence: str, *, every: str = "") -> set[str]:
     """The words of verdicts. Raises `Refused` unless they are one of each guard, on this digest."""
     must([one.guard for one in verdicts] == [use.name for use in guards], "guards", sentence)
     must(all(one.on == on for one in verdicts), "guards", "A guard looked at something else.")
-    words = {one.verdict for one in verdicts}
+    words: set[str] = {one.verdict for one in verdicts}
     must(not every or words <= {every}, "guards", sentence)
     return words
 

@@ -77,9 +77,7 @@ def search(plan: Plan, *, depth: int = 1_000, exact: bool = False, calls: int = 
     seen: set[Hashable] = set()
     waiting: deque[_Reached] = deque()
 
-    def arrive(
-        before: State, was: Due | None, event: Event, past: tuple[Event, ...], depth: int, walked: Pair
-    ) -> None:
+    def arrive(before: State, was: Due | None, event: Event, past: tuple[Event, ...], depth: int, walked: Pair) -> None:
         step = machine.step(plan, before, event)
         due = machine.due(plan, step.state)
         rules.transition(before, was, event, step.state, due, step.receipts)
