@@ -9,9 +9,10 @@ from gatework.plan import ToolUse, Work
 from gatework.shape import is_digest
 from gatework.state import Receipt
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, settled
+from gatework.verify.onward import settled
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, Call, Done, State
+from gatework.verify.values import Disclosed
 from gatework.verify.work import answered, asked_before, given_value, said
 
 TRIES = 3
@@ -21,7 +22,7 @@ Next = str | Ask
 """What comes of the call that is due: `record`, `send`, or a person is asked."""
 
 
-def suspended(known: Known, state: State, receipt: Receipt) -> State:
+def suspended(known: Disclosed, state: State, receipt: Receipt) -> State:
     """An attempt was answered, and asks for calls."""
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "verdicts"), "order", "It says more than it may.")
@@ -123,7 +124,7 @@ def _named(state: State, receipt: Receipt) -> Call:
     return call
 
 
-def acting(known: Known, state: State, receipt: Receipt) -> State:
+def acting(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A call is to be made."""
     must(says(receipt, "attempt", "action"), "order", "It says more than it may.")
     call = _named(state, receipt)
@@ -141,7 +142,7 @@ def acting(known: Known, state: State, receipt: Receipt) -> State:
     return replace(state, phase="sent", acts=acts, let_again=let_again, ask=None, gate=None)
 
 
-def acted(known: Known, state: State, receipt: Receipt) -> State:
+def acted(known: Disclosed, state: State, receipt: Receipt) -> State:
     """What became of a call."""
     must(says(receipt, "attempt", "action", "output", "reason"), "order", "It says more than it may.")
     given = receipt.action in ("done", "found")

@@ -10,9 +10,10 @@ from gatework.plan import Call, Child, Part
 from gatework.shape import is_digest
 from gatework.state import Receipt
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, arrive, hold_as, undoing
+from gatework.verify.onward import arrive, hold_as, undoing
 from gatework.verify.refusal import must
 from gatework.verify.state import Ask, Branch, Done, Held, State, Undoable
+from gatework.verify.values import Disclosed
 from gatework.verify.work import given
 
 MOST = 20_000
@@ -35,7 +36,7 @@ def child_of(node: Call, number: int) -> Child:
     return node.children[0] if node.kind == "each" else node.children[number]
 
 
-def _many(known: Known, state: State, node: Call) -> int | None:
+def _many(known: Disclosed, state: State, node: Call) -> int | None:
     """How many child runs a node has; None where a withheld value leaves it unknown."""
     if node.items is None:
         return len(node.children)
@@ -52,7 +53,7 @@ def stopping(state: State, node: Call) -> bool:
     return node.failed == "stop" and any(not branch.output for branch in state.branches.values())
 
 
-def called(known: Known, state: State, receipt: Receipt) -> State:
+def called(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A child run is to be under way."""
     node = _here(state, receipt)
     must(says(receipt, "attempt", "shown") and not state.ending, "order", "It says more than it may.")
@@ -83,14 +84,14 @@ def called(known: Known, state: State, receipt: Receipt) -> State:
     return replace(state, running=state.running | {number})
 
 
-def _item(known: Known, items: str, number: int) -> str | None:
+def _item(known: Disclosed, items: str, number: int) -> str | None:
     if not known.has(items):
         return None
     salt = canonical.digest("item", [known.salt(items), number])[:32]
     return Sealed.of(known.data(items)[number], bytes.fromhex(salt)).digest
 
 
-def returned(known: Known, state: State, receipt: Receipt) -> State:
+def returned(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A child run came to something."""
     node = _here(state, receipt)
     must(says(receipt, "attempt", "output", "label", "action", "reason"), "order", "It says more than it may.")
@@ -137,7 +138,7 @@ _COVERS = {
 """Label of a value → under what labels it may be given on: those that say no more of it."""
 
 
-def gathered(known: Known, state: State, receipt: Receipt) -> State:
+def gathered(known: Disclosed, state: State, receipt: Receipt) -> State:
     """All child runs have come to something, and this is what they gave together."""
     node = _here(state, receipt)
     must(says(receipt, "output", "label") and not state.ending, "order", "It says more than it may.")
@@ -173,7 +174,7 @@ def arrive_behind(state: State, node: Call) -> State:
     return arrive(replace(state, marks={**state.marks, node.name: 1}), state.at + 1)
 
 
-def _together(known: Known, state: State, node: Call) -> str | None:
+def _together(known: Disclosed, state: State, node: Call) -> str | None:
     """The digest of the list that all child runs gave; None where some of it is withheld."""
     assert node.items is not None
     items = state.held[node.items.node].digest

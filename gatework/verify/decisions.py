@@ -8,16 +8,17 @@ from gatework.plan import Approval, Call, Plan, Question, Work
 from gatework.state import Receipt
 from gatework.verify import calls, gates, people
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, arrive, attempt, back_to, counted, hold, passed_over, undoing
+from gatework.verify.onward import arrive, attempt, back_to, counted, hold, passed_over, undoing
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Done, Gate, State
+from gatework.verify.values import Disclosed
 from gatework.verify.ways import another_round
 from gatework.verify.work import inputs
 
 _NO = ("reject", "abort")
 
 
-def decided(known: Known, state: State, receipt: Receipt) -> State:
+def decided(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A person decided."""
     gate, action = state.gate, receipt.action
     if state.phase != "gate" or gate is None:
@@ -37,6 +38,8 @@ def decided(known: Known, state: State, receipt: Receipt) -> State:
             return _edit(known, state, receipt)
         case "answer":
             return _answer(known, state, receipt)
+        case _:
+            pass
     must(not receipt.output and not receipt.label and not receipt.inputs, "order", "The decision gives a value.")
     if action == "retry":
         return _retry(state, gate)
@@ -67,7 +70,7 @@ def _who(gate: Gate, receipt: Receipt, needed: str) -> None:
     must(not named or people.plain(receipt.by) not in voted, "quorum", "Somebody approved twice.")
 
 
-def _approve(known: Known, state: State, gate: Gate, receipt: Receipt, quorum: int) -> State:
+def _approve(known: Disclosed, state: State, gate: Gate, receipt: Receipt, quorum: int) -> State:
     votes = (*gate.votes, receipt.by)
     how = receipt.how
     must("place" not in how, "order", "An approval names a place.")
@@ -133,7 +136,7 @@ def _leave(state: State, how: str) -> State:
     return replace(state, phase="end", ends=how, pending=())
 
 
-def _answer(known: Known, state: State, receipt: Receipt) -> State:
+def _answer(known: Disclosed, state: State, receipt: Receipt) -> State:
     node = state.plan.steps[state.at]
     assert isinstance(node, Question)
     must(receipt.how.get("place", node.name) == node.name, "order", "The answer names another place.")
@@ -145,7 +148,7 @@ def _answer(known: Known, state: State, receipt: Receipt) -> State:
 # -- a value by hand -------------------------------------------------------------------------------
 
 
-def _edit(known: Known, state: State, receipt: Receipt) -> State:
+def _edit(known: Disclosed, state: State, receipt: Receipt) -> State:
     plan, place = state.plan, receipt.node
     must(receipt.how.get("place", place) == place, "order", "The edit names another place.")
     must(bool(receipt.output) and not receipt.inputs and not receipt.label, "order", "An edit gives no value.")

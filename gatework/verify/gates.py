@@ -12,9 +12,10 @@ from gatework.plan import Call as CallNode
 from gatework.state import Receipt
 from gatework.verify import calls, people
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, anew, editors, unstarted
+from gatework.verify.onward import anew, editors, unstarted
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, Gate, State
+from gatework.verify.values import Disclosed
 
 FAILED = frozenset({"blocked", "exhausted", "failed", "spent"})
 """Kinds of gates that are not opened where nobody is asked when work fails."""
@@ -73,7 +74,7 @@ def fails(ask: Ask) -> bool:
     return not FAILED.isdisjoint(ask.kinds)
 
 
-def asked(known: Known, state: State, receipt: Receipt) -> State:
+def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A person is asked."""
     must(says(receipt, "gate", "shown", "evidence", "action", "reason"), "order", "A gate says more than it may.")
     how = receipt.how
@@ -166,7 +167,7 @@ def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt, reasons: tup
     must(receipt.evidence == own, "evidence", "The evidence is not the digest of what was shown.")
 
 
-def _must_keep_off(known: Known, state: State, node: Node, receipt: Receipt, not_by: tuple[str, ...]) -> None:
+def _must_keep_off(known: Disclosed, state: State, node: Node, receipt: Receipt, not_by: tuple[str, ...]) -> None:
     """Raise `Refused` unless a gate keeps off all who may not approve there, as far as that is known."""
     by = asked_at(state, _plain(state, receipt))
     tells_apart = node.tells_apart if isinstance(node, Approval) else by.quorum > 1
@@ -197,7 +198,7 @@ def _plain(state: State, receipt: Receipt) -> Gate:
     )
 
 
-def _named(known: Known, state: State, ref: Ref) -> tuple[str, ...]:
+def _named(known: Disclosed, state: State, ref: Ref) -> tuple[str, ...]:
     """Whom a value of the plan names, as far as that is known."""
     held = state.held[ref.node]
     if not ref.path and held.label == "approved":

@@ -10,9 +10,10 @@ from gatework.state import Receipt
 from gatework.verify.children import act, child_of
 from gatework.verify.decisions import call_again, kept_names
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, anew, arrive, attempt, back_to, passed_over, settled, undoing
+from gatework.verify.onward import anew, arrive, attempt, back_to, passed_over, settled, undoing
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Done, State
+from gatework.verify.values import Disclosed
 
 
 def in_doubt(state: State) -> dict[str, Done]:
@@ -26,7 +27,7 @@ def in_doubt(state: State) -> dict[str, Done]:
     return acts
 
 
-def resumed(known: Known, state: State, receipt: Receipt) -> State:
+def resumed(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A run goes on where one has ended."""
     must(says(receipt, "action", "by", "reason"), "order", "It says more than it may.")
     must(state.phase == "over" or settled(state), "order", "A run goes on where none can have ended.")
@@ -74,14 +75,14 @@ def _unanswered(acts: Mapping[str, Done]) -> dict[str, Done]:
     return {key: replace(done, outcome="unknown") if done.outcome == "asked" else done for key, done in acts.items()}
 
 
-def migrated(known: Known, state: State, receipt: Receipt) -> State:
+def migrated(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A run is moved to another plan."""
     must(says(receipt, "shown", "by", "reason"), "order", "It says more than it may.")
     must(settled(state), "order", "A run cannot be moved here.")
     must(not state.ending, "order", "A run is moved while it is being undone.")
     plan = state.plan
     shown = receipt.shown
-    must(shown.keys() == {"from", "to"} and shown["from"] == plan.digest, "order", "A run is moved from another plan.")
+    must(sorted(shown) == ["from", "to"] and shown["from"] == plan.digest, "order", "A run is moved from another plan.")
     to = known.plans.get(shown["to"])
     if to is None:
         raise Refused("plan", "The plan to which a run was moved is not in the certificate.")

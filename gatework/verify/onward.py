@@ -2,40 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
-from gatework.canonical import Json
-from gatework.expr import Ref
-from gatework.plan import Call, Node, Part, Pause, Plan, Work
+from gatework.plan import Call, Node, Part, Pause, Work
 from gatework.verify.state import Ask, Held, State, Undoable
-
-
-class Known(Protocol):
-    """What a certificate discloses beside its ledgers."""
-
-    @property
-    def plans(self) -> Mapping[str, Plan]:
-        """By their digests."""
-
-    def has(self, digest: str) -> bool:
-        """Whether the value of a digest is disclosed."""
-
-    def data(self, digest: str) -> Json:
-        """The value of a digest. Raises `KeyError` where it is withheld."""
-
-    def salt(self, digest: str) -> str:
-        """Its salt. Raises `KeyError`."""
-
-    def field(self, held: str, ref: Ref) -> str | None:
-        """The digest of a field of a value; empty where there is no such field, None where the value is withheld."""
-
-    def contract(self, contract: str, digest: str) -> None:
-        """Note that a value is to keep to a contract. Raises `Refused` where it is disclosed, and does not."""
-
-    def unchecked(self, what: str) -> None:
-        """Note that something could not be checked, since a value is withheld."""
 
 
 def passed_over(state: State, node: Node) -> bool:

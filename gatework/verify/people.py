@@ -47,7 +47,7 @@ def _told_apart(node: Node) -> list[Identity]:
             others = [by for by in (node.override, *(use.approver for use in node.tools)) if by]
             return [by.identity for by in (node.operator, *others) if by.quorum > 1]
         case Call():
-            own = [node.operator.identity] if node.operator.quorum > 1 else []
-            return [*own, *(child.identity for child in node.children)]
+            below: list[Identity] = [child.identity for child in node.children]
+            return [node.operator.identity, *below] if node.operator.quorum > 1 else below
         case _:
             return []

@@ -13,11 +13,12 @@ from gatework.plan import Plan
 from gatework.state import Receipt
 from gatework.verify import calls, children, decisions, gates, moves, ways, work
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, arrive, settled, undoing, unstarted
+from gatework.verify.onward import arrive, settled, undoing, unstarted
 from gatework.verify.refusal import must
 from gatework.verify.state import Held, State
+from gatework.verify.values import Disclosed
 
-Rule = Callable[[Known, State, Receipt], State]
+Rule = Callable[[Disclosed, State, Receipt], State]
 
 
 def start(plan: Plan) -> State:
@@ -25,7 +26,7 @@ def start(plan: Plan) -> State:
     return State(plan=plan)
 
 
-def step(known: Known, state: State, receipt: Receipt) -> State:
+def step(known: Disclosed, state: State, receipt: Receipt) -> State:
     """The state after a receipt. Raises `Refused` where no rule admits it there."""
     must(state.phase != "over" or receipt.kind == "resumed", "order", "The run had ended before this.")
     must((state.phase == "begin") is (receipt.kind == "begun"), "order", "A run begins with its inputs, and once.")
@@ -35,7 +36,7 @@ def step(known: Known, state: State, receipt: Receipt) -> State:
 # -- beginning and end -----------------------------------------------------------------------------
 
 
-def _begun(known: Known, state: State, receipt: Receipt) -> State:
+def _begun(known: Disclosed, state: State, receipt: Receipt) -> State:
     plan, how = state.plan, receipt.how
     must(says(receipt, "output", "label"), "order", "What begins says more than it may.")
     must(how.get("plan") == plan.digest, "plan", "The run began on another plan.")
@@ -56,7 +57,7 @@ def _begun(known: Known, state: State, receipt: Receipt) -> State:
     return arrive(state, 0) if state.inputs == len(plan.inputs) else state
 
 
-def _ended(known: Known, state: State, receipt: Receipt) -> State:
+def _ended(known: Disclosed, state: State, receipt: Receipt) -> State:
     how, done = receipt.action, replace(state, phase="over", outcome=receipt.action, gate=None)
     must(says(receipt, "output", "label", "action", "by", "reason"), "order", "The end says more than it may.")
     if how == "completed":
@@ -76,7 +77,7 @@ def _ended(known: Known, state: State, receipt: Receipt) -> State:
     return replace(_left(state, receipt), phase="over", outcome=how, gate=None, running=frozenset())
 
 
-def _undoing(known: Known, state: State, receipt: Receipt) -> State:
+def _undoing(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(says(receipt, "action", "by", "reason"), "order", "It says more than it may.")
     if state.ending:
         # An undo at whose gate nobody answered is left; no other receipt says so.
@@ -109,6 +110,8 @@ def _may_end(state: State, receipt: Receipt) -> None:
             ends = settled(state)
         case "failed":
             ends = not state.asks and any(gates.fails(ask) for ask in gates.allowed(state))
+        case _:
+            pass
     must(ends, "order", "The run may not end so here.")
 
 

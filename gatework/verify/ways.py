@@ -8,9 +8,10 @@ from gatework.expr import Condition, ExprError, holds, refs, resolve
 from gatework.plan import Approval, Choice, Join, Loop, Node, Part, Pause, Work
 from gatework.state import Receipt
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, arrive, back_to, by_hand, hold_as, taken_along
+from gatework.verify.onward import arrive, back_to, by_hand, hold_as, taken_along
 from gatework.verify.refusal import must
 from gatework.verify.state import Held, State
+from gatework.verify.values import Disclosed
 
 
 def here(state: State, receipt: Receipt) -> Node:
@@ -22,7 +23,7 @@ def here(state: State, receipt: Receipt) -> Node:
     return node
 
 
-def chose(known: Known, state: State, receipt: Receipt) -> State:
+def chose(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A choice took a way."""
     node = here(state, receipt)
     must(isinstance(node, Choice) and says(receipt, "action", "reason"), "order", "No choice is due.")
@@ -37,7 +38,7 @@ def chose(known: Known, state: State, receipt: Receipt) -> State:
     return arrive(replace(state, marks={**state.marks, node.name: way}), state.at + 1)
 
 
-def _way(known: Known, state: State, node: Choice) -> int | None:
+def _way(known: Disclosed, state: State, node: Choice) -> int | None:
     """The way that the value says; None where it is withheld, and -1 where it leads nowhere."""
     if node.when is not None:
         found = asks(known, state, node.when)
@@ -54,7 +55,7 @@ def _way(known: Known, state: State, node: Choice) -> int | None:
     return next((way for way, tags in enumerate(node.ways) if isinstance(tag, str) and tag in tags), -1)
 
 
-def asks(known: Known, state: State, condition: Condition) -> str | None:
+def asks(known: Disclosed, state: State, condition: Condition) -> str | None:
     """Whether a condition holds: `yes`, `no`, or empty where it cannot be answered; None where a value is withheld."""
     read = {ref.node: state.held[ref.node].digest for ref in refs(condition) if ref.node in state.held}
     if not all(map(known.has, read.values())):
@@ -65,7 +66,7 @@ def asks(known: Known, state: State, condition: Condition) -> str | None:
         return ""
 
 
-def approved(known: Known, state: State, receipt: Receipt) -> State:
+def approved(known: Disclosed, state: State, receipt: Receipt) -> State:
     """The plan's own rule approved."""
     node = here(state, receipt)
     must(isinstance(node, Approval) and says(receipt, "output", "label", "action", "reason"), "order",
@@ -86,14 +87,14 @@ def approved(known: Known, state: State, receipt: Receipt) -> State:
     return hold_as(state, node, Held(digest=value.digest, label=str(node.label)))
 
 
-def waited(known: Known, state: State, receipt: Receipt) -> State:
+def waited(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A pause is over."""
     node = here(state, receipt)
     must(isinstance(node, Pause) and says(receipt), "order", "No pause is due.")
     return arrive(replace(state, marks={**state.marks, node.name: 1}), state.at + 1)
 
 
-def joined(known: Known, state: State, receipt: Receipt) -> State:
+def joined(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A join gives on what its way gave, or a part what a child run gave."""
     node = here(state, receipt)
     must(isinstance(node, Join | Part) and says(receipt, "output", "label"), "order", "Nothing is to be joined here.")
@@ -115,7 +116,7 @@ def joined(known: Known, state: State, receipt: Receipt) -> State:
 # -- loops -----------------------------------------------------------------------------------------
 
 
-def rounded(known: Known, state: State, receipt: Receipt) -> State:
+def rounded(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A round of a loop began."""
     node = here(state, receipt)
     must(isinstance(node, Loop) and says(receipt, "output", "label"), "order", "No round is due.")

@@ -11,13 +11,14 @@ from gatework.expr import Const
 from gatework.plan import GuardUse, Param, Work
 from gatework.state import Receipt
 from gatework.verify.entries import says
-from gatework.verify.onward import Known, attempt, hold
+from gatework.verify.onward import attempt, hold
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Ask, State
+from gatework.verify.values import Disclosed
 from gatework.verify.ways import another_round
 
 
-def output(known: Known, state: State, receipt: Receipt) -> State:
+def output(known: Disclosed, state: State, receipt: Receipt) -> State:
     """An attempt gave an output."""
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "output", "label", "verdicts", "action", "reason"), "order",
@@ -60,7 +61,7 @@ def _next_round(state: State, node: Work, receipt: Receipt) -> State:
     return hold(state, receipt.output)
 
 
-def stopped(known: Known, state: State, receipt: Receipt) -> State:
+def stopped(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A guard on inputs did not let an attempt run."""
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "verdicts"), "order", "It says more than it may.")
@@ -73,7 +74,7 @@ def stopped(known: Known, state: State, receipt: Receipt) -> State:
 _FAILURES = {"refused": ("contract", "refused", "block"), "failed": ("timeout", "error")}
 
 
-def failed(known: Known, state: State, receipt: Receipt) -> State:
+def failed(known: Disclosed, state: State, receipt: Receipt) -> State:
     """An attempt gave nothing."""
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "action", "reason"), "order", "It says more than it may.")
@@ -89,7 +90,7 @@ def failed(known: Known, state: State, receipt: Receipt) -> State:
 # -- what is asked of each attempt -----------------------------------------------------------------
 
 
-def answered(known: Known, state: State, receipt: Receipt) -> Work:
+def answered(known: Disclosed, state: State, receipt: Receipt) -> Work:
     """The work at the position, of which an attempt is due. Raises `Refused` unless the receipt is of that one."""
     node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
     due = state.phase in ("at", "works") and isinstance(node, Work) and not state.pending
@@ -101,7 +102,7 @@ def answered(known: Known, state: State, receipt: Receipt) -> Work:
     return node
 
 
-def _inputs(known: Known, state: State, node: Work, digest: str) -> None:
+def _inputs(known: Disclosed, state: State, node: Work, digest: str) -> None:
     own = inputs(known, state, node)
     if own is None:
         must(bool(digest), "order", "An attempt does not say what it was given.")
@@ -110,7 +111,7 @@ def _inputs(known: Known, state: State, node: Work, digest: str) -> None:
         must(digest == own, "order", "The attempt was given other inputs than those that hold a receipt.")
 
 
-def inputs(known: Known, state: State, node: Work) -> str | None:
+def inputs(known: Disclosed, state: State, node: Work) -> str | None:
     """The digest of what an attempt is given; None where a withheld value leaves it unknown."""
     digests = {param.name: given(known, state, param) for param in node.params}
     if None in digests.values():
@@ -119,7 +120,7 @@ def inputs(known: Known, state: State, node: Work) -> str | None:
     return canonical.digest("inputs", digests)
 
 
-def given(known: Known, state: State, param: Param) -> str | None:
+def given(known: Disclosed, state: State, param: Param) -> str | None:
     """The digest of one input; empty where there is no such field, None where a withheld value leaves it unknown."""
     if isinstance(param.source, Const):
         return canonical.digest("value", param.source.data)
@@ -129,7 +130,7 @@ def given(known: Known, state: State, param: Param) -> str | None:
     return known.field(held.digest, param.source) if param.source.path else held.digest
 
 
-def given_value(known: Known, state: State, node: Work) -> str | None:
+def given_value(known: Disclosed, state: State, node: Work) -> str | None:
     """The value at which only the guards look, where somebody gave it, or where it is the end of a loop."""
     if state.edited:
         return state.edited
