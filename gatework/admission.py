@@ -5,15 +5,16 @@ Pure, as the machine is, which asks here and does what follows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import get_args
 
 from gatework import canonical
 from gatework.budget import Spent, left, minus, plus, smaller, times, total, unsound, used_up
-from gatework.canonical import Sealed
+from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError, OrderError
-from gatework.events import Failed, Finished, Given
+from gatework.events import Failed, Finished, Given, Signed
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.faults import structure_faults
 from gatework.flow import is_private, leak, reads_outside, steering, vouched
@@ -38,6 +39,10 @@ MAX_EVIDENCE_DEPTH = 32
 """Deepest nesting of what is said of how a result came about."""
 
 _WORDS: tuple[Word, ...] = get_args(Word)
+
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{85}[AQgw]==")
+"""64 bytes in base64, as they are written and not otherwise."""
 
 
 def check_order(plan: Plan) -> None:
@@ -177,6 +182,10 @@ def said_by(
         raise OrderError(f"A guard of {node.name} gave its verdict on another {what}.")
     if any(given.verdict not in _WORDS for given in verdicts):
         raise OrderError(f"A guard of {node.name} answered with no verdict.")
+    for use, given in zip(guards, verdicts, strict=True):
+        if given.signed is not None and not use.queue:
+            raise OrderError(f"A guard of {node.name} signed its verdict, and has no workers of its own.")
+        check_signed(node, given.signed)
     return {word: tuple(given.reason for given in verdicts if given.verdict == word) for word in _WORDS}
 
 
@@ -201,6 +210,20 @@ def check_evidence(node: Work, event: Finished | Failed) -> None:
         canonical.check(event.evidence, max_depth=MAX_EVIDENCE_DEPTH)
     except ContractError as error:
         raise OrderError(f"What is said of how the result of {node.name} came about is {error.reason}.") from None
+    if "signed" in event.evidence:  # it would stand in the receipt where a signature does
+        raise OrderError(f"What is said of how the result of {node.name} came about has a member of another use.")
+
+
+def check_signed(node: Work, signed: Signed | None) -> None:
+    """Raise `OrderError` where what should be a signature is none. Whose it is, whoever verifies the ledger finds."""
+    if signed is not None and not (_KEY_ID.fullmatch(signed.key) and _SIGNATURE.fullmatch(signed.signature)):
+        raise OrderError(f"A result of {node.name} bears what is no signature.")
+
+
+def proof_of(node: Work, signed: Signed | None) -> dict[str, Json]:
+    """What a receipt keeps of the signature of a result, as its member `signed`. Raises `OrderError`."""
+    check_signed(node, signed)
+    return {} if signed is None else {"signed": {"key": signed.key, "signature": signed.signature}}
 
 
 def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:

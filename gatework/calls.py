@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Literal
 
 from gatework import canonical
-from gatework.admission import allowance
+from gatework.admission import allowance, proof_of
 from gatework.budget import told
 from gatework.canonical import Json
 from gatework.errors import ContractError, OrderError
@@ -73,9 +73,10 @@ def suspend(plan: Plan, state: State, node: Work, event: Suspended) -> Step:
         verdicts=event.before,
         how={
             "turn": event.turn,
-            "entries": [_entry_data(node, entry) for entry in event.entries],
+            "entries": [entry_data(node, entry) for entry in event.entries],
             "calls": [_call_data(plan, state, call) for call in event.calls],
             **told(event.spent),
+            **proof_of(node, event.signed),
         },
     )
     return go_on(plan, replace(state, journal=journal, pending=event.calls), node, (receipt,))
@@ -212,6 +213,7 @@ def act(plan: Plan, state: State, node: Work, event: Acted) -> Step:
         output=event.result.digest if event.result else "",
         reason=event.reason,
     )
+    receipt = replace(receipt, how={**receipt.how, **proof_of(node, event.signed)})
     doubtful = False
     if call.key:
         before = state.acts[call.key]
@@ -301,7 +303,7 @@ def _call_data(plan: Plan, state: State, call: Call) -> dict[str, Json]:
     }
 
 
-def _entry_data(node: Work, entry: Entry) -> dict[str, Json]:
+def entry_data(node: Work, entry: Entry) -> dict[str, Json]:
     """An entry by its digest. A name that the plan does not grant may be anything that a model wrote."""
     known = entry.tool if node.tool(entry.tool) else ""
     digest = entry.data.digest if entry.data else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
@@ -15,7 +15,35 @@ from gatework.verdict import Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Signed:
+    """A worker's signature of what it says, as `gatework.attest` has it."""
+
+    key: str
+    """Id of the key."""
+    signature: str
+    """64 bytes in base64."""
+
+
+class _Signable:
+    """What a worker may sign. Where it signs nothing, its JSON has no member `signed`, and takes no byte more."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        schema = handler(source)
+        for field_ in handler.resolve_ref_schema(schema)["schema"]["fields"]:
+            if field_["name"] == "signed":
+                field_["serialization_exclude_if"] = _is_none
+        return schema
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given(_Signable):
     """A verdict that a guard gave on an output, or on inputs."""
 
     guard: str
@@ -23,6 +51,8 @@ class Given:
     """Digest of what the guard looked at: the output, or the inputs as in `Run.inputs_digest`."""
     verdict: Word
     reason: str = ""
+    signed: Signed | None = None
+    """By a guard that has workers of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +72,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(_Signable):
     """An attempt gave an output, and its guards answered."""
 
     plan: str
@@ -61,11 +91,12 @@ class Finished:
     spent: Spent = field(default_factory=Spent)
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    signed: Signed | None = None
     kind: Literal["finished"] = "finished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
+class Stopped(_Signable):
     """A guard did not let an attempt run on its inputs."""
 
     plan: str
@@ -76,6 +107,7 @@ class Stopped:
     """On the inputs."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    signed: Signed | None = None
     kind: Literal["stopped"] = "stopped"
 
 
@@ -83,9 +115,12 @@ FailureKind = Literal["contract", "refused", "timeout", "error", "block"]
 """`contract`: the output breaks it. `refused`: the machine did not take the result. `timeout`: too late.
 `error`: the code or what it stands on broke. `block`: the stage refuses."""
 
+REFUSED: tuple[FailureKind, ...] = ("contract", "refused", "block")
+"""Failures of what an attempt gave, which its receipt calls `refused`; the others are of how it ran."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(_Signable):
     """An attempt gave no output."""
 
     plan: str
@@ -98,6 +133,7 @@ class Failed:
     spent: Spent = field(default_factory=Spent)
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    signed: Signed | None = None
     kind: Literal["failed"] = "failed"
 
 
@@ -155,7 +191,7 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspended:
+class Suspended(_Signable):
     """An attempt stands still: it waits for calls that run apart, or has only reached a point worth keeping."""
 
     plan: str
@@ -174,6 +210,7 @@ class Suspended:
     """Since it was started last. Each tool that gave a result in `entries`, and each call in `calls`, counts."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    signed: Signed | None = None
     kind: Literal["suspended"] = "suspended"
 
 
@@ -183,7 +220,7 @@ said no. `failed`: it broke and is known not to have changed anything. `unknown`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acted:
+class Acted(_Signable):
     """A call that runs apart came to an end."""
 
     plan: str
@@ -199,6 +236,7 @@ class Acted:
     """With the others: why, in our words."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
+    signed: Signed | None = None
     kind: Literal["acted"] = "acted"
 
 

@@ -1,4 +1,4 @@
-"""Keys of people: Ed25519, as text in the list of people, and as files that only their owner can read."""
+"""Keys of people and machines: Ed25519, as text in the list of people, and as files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gatework import files
 from gatework.errors import ConfigError
@@ -27,7 +27,7 @@ _KEY = re.compile(r"ed25519:([A-Za-z0-9+/]{43}=)")
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """What tells a person's signatures."""
+    """What tells whose a signature is."""
 
     data: bytes
     """32 bytes, as RFC 8032 writes a point."""
@@ -100,6 +100,31 @@ def _unfit(data: bytes) -> str:
 
 
 # -- private keys ----------------------------------------------------------------------------------
+
+
+class Signer(Protocol):
+    """What signs with an Ed25519 key: a `PrivateKey`, or whatever a key service is reached by."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half of its key, always the same."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of a message, 64 bytes as RFC 8032 says. Any thread may call it, and it may raise anything."""
+        ...
+
+
+def signature_of(signer: Signer, message: bytes) -> bytes:
+    """The signature of a message, looked at. Raises `ConfigError`, which repeats nothing of what the signer said."""
+    signature: Any
+    try:
+        key, signature = signer.public, signer.sign(message)
+    except Exception as error:  # what reaches a key service may break in any way
+        raise ConfigError(f"What signs broke with {type(error).__name__}.") from error
+    if not isinstance(signature, bytes) or not key.verifies(signature, message):
+        raise ConfigError(f"What signs gave no signature of the key {key.id}; give it the key that it names.")
+    return signature
 
 
 class PrivateKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gatework import canonical, wire
 from gatework.canonical import Json
@@ -32,10 +32,23 @@ class Entry:
     def after(cls, before: Entry | None, receipt: Receipt, at: datetime) -> Entry:
         sequence = before.sequence + 1 if before else 1
         head = before.digest if before else GENESIS
-        moment = at.isoformat(timespec="milliseconds")
+        moment = written(at)
         return cls(
             sequence=sequence, at=moment, receipt=receipt, before=head, digest=_digest(sequence, moment, receipt, head)
         )
+
+
+def moment(ended_ms: int) -> datetime | None:
+    """A time by a worker's clock, in milliseconds since 1970; None where it says none, or no calendar has it."""
+    try:
+        return datetime.fromtimestamp(ended_ms / 1000, tz=UTC) if ended_ms > 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def written(at: datetime) -> str:
+    """A time as an entry has it."""
+    return at.isoformat(timespec="milliseconds")
 
 
 def extended(ledger: Sequence[Entry], receipts: Iterable[Receipt], at: datetime) -> tuple[Entry, ...]:

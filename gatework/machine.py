@@ -39,12 +39,14 @@ from gatework.admission import (
     check_evidence,
     check_let_run,
     check_order,
+    proof_of,
     said_by,
 )
 from gatework.budget import told
 from gatework.canonical import Json, Sealed
 from gatework.errors import DecisionError, OrderError
 from gatework.events import (
+    REFUSED,
     Acted,
     Begun,
     Cancelled,
@@ -200,7 +202,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         output=event.output.digest,
         label=node.label,
         verdicts=(*event.before, *event.verdicts),
-        how=_how(event),
+        how=_how(node, event),
     )
     state = charged(state, node, event.spent)
     if node.until is not None and said["retry"] and not said["block"] and state.edited is None:
@@ -216,9 +218,9 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
     return hold(plan, state, event.output, receipt)
 
 
-def _how(event: Finished | Failed) -> Mapping[str, Json]:
+def _how(node: Work, event: Finished | Failed) -> Mapping[str, Json]:
     """How a result came about, for its receipt."""
-    return {**event.evidence, **told(event.spent)}
+    return {**event.evidence, **told(event.spent), **proof_of(node, event.signed)}
 
 
 def _round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipt: Receipt, output: Sealed) -> Step:
@@ -277,7 +279,12 @@ def _stop(plan: Plan, state: State, event: Stopped) -> Step:
     if not (said["block"] or said["retry"] or said["escalate"]):
         raise OrderError(f"Every guard let {node.name} run on these inputs, and it did not.")
     receipt = Receipt(
-        kind="stopped", node=node.name, attempt=event.attempt, inputs=event.inputs, verdicts=event.verdicts
+        kind="stopped",
+        node=node.name,
+        attempt=event.attempt,
+        inputs=event.inputs,
+        verdicts=event.verdicts,
+        how=proof_of(node, event.signed),
     )
     reasons = (*said["block"], *said["retry"], *said["escalate"])
     if said["retry"]:
@@ -290,13 +297,13 @@ def _fail(plan: Plan, state: State, event: Failed) -> Step:
     node, _ = _answered(plan, state, event)
     check_evidence(node, event)
     receipt = Receipt(
-        kind="refused" if event.failure in ("contract", "refused", "block") else "failed",
+        kind="refused" if event.failure in REFUSED else "failed",
         node=node.name,
         attempt=event.attempt,
         inputs=event.inputs,
         reason=event.reason,
         action=event.failure,
-        how=_how(event),
+        how=_how(node, event),
     )
     reasons = (event.reason,)
     state = charged(state, node, event.spent)

@@ -1,8 +1,8 @@
 """Signed decisions: what is signed, and how it is written. Ed25519 over the envelope of DSSE.
 
 What is signed names the run, the gate, the digest of the evidence and everything that is recorded of the decision, so a
-signature is good for that one decision and no other. It is signed as the payload of a DSSE envelope
-(https://github.com/secure-systems-lab/dsse), so that it can be put into one later as it is.
+signature is good for that one decision and no other. It is signed as the payload of a DSSE envelope (`gatework.dsse`),
+so that it can be put into one later as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gatework import canonical
+from gatework import canonical, dsse
 from gatework.canonical import Json
 from gatework.errors import DecisionError
 from gatework.events import Action, Decided
@@ -63,8 +63,7 @@ class Statement:
 
     def signed(self) -> bytes:
         """The bytes that are signed."""
-        payload = canonical.dumps(self.data)
-        return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+        return dsse.encoding(PAYLOAD_TYPE, canonical.dumps(self.data))
 
 
 def statement(run: str, workflow: str, gate: Gate, event: Decided) -> Statement:

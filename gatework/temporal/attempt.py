@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from temporalio.exceptions import ActivityError
 
@@ -13,6 +13,7 @@ from gatework.budget import Spent, unsound
 from gatework.errors import ContractError
 from gatework.events import Acted, Event, Failed, FailureKind, Finished, Result, Stopped, Suspended
 from gatework.judging import isolated
+from gatework.ledger import moment
 from gatework.library import Known
 from gatework.plan import Work
 from gatework.state import Run
@@ -114,12 +115,7 @@ def ended_at(event: Event) -> datetime | None:
     It is part of the result, so a ledger that is computed again has the same times. The clock of the workflow is that
     of the task which took the result, and a task that is done twice has two.
     """
-    if not isinstance(event, Finished | Stopped | Failed | Suspended | Acted) or event.ended_ms <= 0:
-        return None
-    try:
-        return datetime.fromtimestamp(event.ended_ms / 1000, tz=UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+    return moment(event.ended_ms) if isinstance(event, Finished | Stopped | Failed | Suspended | Acted) else None
 
 
 def failed(due: Run, failure: FailureKind, reason: str, *, spent: Spent | None = None) -> Failed:
