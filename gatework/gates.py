@@ -115,7 +115,12 @@ def granted(node: Work, tool: str) -> ToolUse:
 
 
 def digest_of(plan: Plan, state: State, call: ToolCall) -> str:
-    """What names the arguments of a call in the state, at gates and in receipts: the same arguments, the same digest.
+    """What names the arguments of a call, at gates and in receipts: the same arguments, the same digest."""
+    return arguments_of(plan, state, call).digest
+
+
+def arguments_of(plan: Plan, state: State, call: ToolCall) -> Sealed:
+    """The arguments of a call of the node at `at`, in the one spelling in which they are compared.
 
     Salted as the input of the run is, which stays where it is once there was an effect: arguments are short.
     """
@@ -125,7 +130,7 @@ def digest_of(plan: Plan, state: State, call: ToolCall) -> str:
     salts = [state.values[start.name].sealed.salt for start in plan.inputs]
     salt = salts[0] if len(salts) == 1 else canonical.digest("salts", salts)[:32]
     # Not that salt itself: where the arguments of a call are shown to somebody, the input stays as hidden as it was.
-    return Sealed.of(arguments, bytes.fromhex(canonical.digest("arguments", salt)[:32])).digest
+    return Sealed.of(arguments, bytes.fromhex(canonical.digest("arguments", salt)[:32]))
 
 
 def fixed(plan: Plan, state: State, place: str) -> str:

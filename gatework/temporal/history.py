@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
@@ -22,14 +22,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from gatework.errors import GateworkError
+from gatework.events import Decided, Event
 from gatework.ledger import Entry
 from gatework.library import Library
 from gatework.plan import Plan
 from gatework.state import State
 from gatework.temporal.beginning import Carried
 from gatework.temporal.definition import workflow_class
+from gatework.temporal.gathering import Gathering
 from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.payloads import data_converter, data_of
+from gatework.temporal.payloads import data_converter, data_of, not_had
 from gatework.temporal.restarting import never_began
 from gatework.temporal.resuming import request_in
 from gatework.temporal.storing import reading
@@ -48,6 +50,8 @@ class Leg:
     id: str
     run_id: str
     events: Sequence[HistoryEvent]
+    namespace: str = "default"
+    """Temporal's, which its lineage names."""
     before: str = ""
     """The run that it continues or resumes; empty where it does neither, or nobody has looked."""
 
@@ -100,7 +104,7 @@ async def legs(client: Client, id: str, run_id: str, *, known: Sequence[Leg] = (
                 if chain and error.status is RPCStatusCode.NOT_FOUND:
                     break
                 raise
-            leg = Leg(id=id, run_id=run_id, events=history.events)
+            leg = Leg(id=id, run_id=run_id, events=history.events, namespace=client.namespace)
             before = leg.started.continued_execution_run_id or await _resumed(client, leg)
             leg = replace(leg, before=before)
         chain.insert(0, leg)
@@ -152,7 +156,12 @@ class Rebuilt:
     @property
     def ledger(self) -> list[Entry]:
         """All entries, those that were handed on too."""
-        return [*self.carried, *(entry for step in self.steps for entry in step.entries)]
+        return [*self.carried, *self.new]
+
+    @property
+    def new(self) -> list[Entry]:
+        """The entries that came about in this leg."""
+        return [entry for step in self.steps for entry in step.entries]
 
     @classmethod
     def answered(cls, leg: Leg, entries: Sequence[Entry], *, carried: Sequence[Entry], plan: str) -> Rebuilt:
@@ -173,21 +182,25 @@ class Rebuilt:
         return cls(steps=steps, carried=carried, first_plan=plan, last_plan=plan)
 
 
-async def rebuilt(leg: Leg, library: Library, converter: DataConverter) -> Rebuilt:
+async def rebuilt(leg: Leg, library: Library, converter: DataConverter, *, values: Gathering | None = None) -> Rebuilt:
     """Replay a leg with the plans of a library; with `converter` as the client has it.
 
-    Raises `HistoryError` where the plan of the run is not in the library, or does not lead to this history.
+    The values that the run has had come to `values`, where they are wanted. Raises `HistoryError` where the plan of the
+    run is not in the library, or does not lead to this history.
     """
     if leg.workflow not in library.names:
         raise HistoryError(f"There is no workflow {leg.workflow} here.")
     found = Rebuilt()
     replayer = Replayer(
-        workflows=[workflow_class(leg.workflow, library, base=_recording(found))],
+        workflows=[workflow_class(leg.workflow, library, base=_recording(found, values))],
+        namespace=leg.namespace,
         data_converter=reading(data_converter(converter)),
         runtime=_silent(),
     )
     result = await replayer.replay_workflow(WorkflowHistory(leg.id, leg.events), raise_on_replay_failure=False)
     if result.replay_failure is not None:
+        if (why := not_had(result.replay_failure)) is not None:
+            raise why
         raise HistoryError(
             f"The plans of {leg.workflow} here do not lead to the history of the run: it is held to one that is not "
             "in the lock file, or was run by another version of Gatework."
@@ -195,22 +208,39 @@ async def rebuilt(leg: Leg, library: Library, converter: DataConverter) -> Rebui
     return found
 
 
-def _recording(found: Rebuilt) -> type[Interpreter]:
+def _recording(found: Rebuilt, values: Gathering | None) -> type[Interpreter]:
     """An interpreter that keeps what it accepts, where the worker's logs it."""
 
     class Recording(Interpreter):
+        def _take(self, event: Event, now: datetime | None = None) -> None:
+            known, state = self._now
+            super()._take(event, now)
+            if values is not None:
+                values.event(known.plan, state, event)
+
+        def _decided(self, event: Decided) -> str:
+            known, state = self._now
+            said = super()._decided(event)
+            if values is not None:
+                values.event(known.plan, state, event)
+            return said
+
         def _tell(self, entries: Sequence[Entry]) -> None:
             plan, found.state = self._now[0].plan, self._now[1]
             found.lineage, found.child = self._first, self._child
             found.first_plan, found.last_plan = found.first_plan or plan.digest, plan.digest
             event_id = workflow.info().get_current_history_length()
             found.steps.append(Accepted(event_id=event_id, plan=plan, entries=tuple(entries)))
+            if values is not None:
+                values.state(plan, found.state)
 
         def _carry(self, carried: Carried) -> None:
             super()._carry(carried)
             found.carried, found.state, found.lineage = carried.ledger, carried.state, carried.lineage
             found.child = self._child
             found.first_plan = found.last_plan = carried.state.plan
+            if values is not None:
+                values.handed_on(self._now[0].plan, carried.state)
 
     return Recording
 

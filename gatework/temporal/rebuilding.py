@@ -93,7 +93,7 @@ def ending(library: Library, name: str) -> Callable[[RawValue], Any]:
             raise application_error(ResumeError("That run is none that this one has started."))
         events = await events_of(client, ended.id, described.run_id)
         try:
-            leg = Leg(id=ended.id, run_id=described.run_id, events=events)
+            leg = Leg(id=ended.id, run_id=described.run_id, events=events, namespace=client.namespace)
             found = await rebuilt(leg, library, client.data_converter)
         except HistoryError as error:
             raise ApplicationError(error.message, type=UNREADY) from None
@@ -197,7 +197,7 @@ class _Looking:
                 "The server knows no such run of this id, or has forgotten it; start a new one, and look first at what "
                 "the effects of the old one came to."
             ) from None
-        return Leg(id=id, run_id=run, events=history.events)
+        return Leg(id=id, run_id=run, events=history.events, namespace=self.client.namespace)
 
     async def _rebuilt(self, old: Leg) -> Rebuilt:
         try:

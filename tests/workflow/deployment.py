@@ -72,14 +72,15 @@ class Deployments:
 
     @asynccontextmanager
     async def serving(
-        self, *workflows: Workflow[Any, Any], worker: Mapping[str, Any] | None = None, **options: Any
+        self, *workflows: Workflow[Any, Any], worker: Mapping[str, Any] | None = None, queue: str = "", **options: Any
     ) -> AsyncGenerator[Deployed, None]:
         """A worker in this process that serves workflows until the block ends; `worker` is for Temporal's own."""
+        queue = queue or self.queue
         client = await self.client(GateworkPlugin(*workflows, **options))
         # The next worker gets its tasks soon, where Temporal would wait 10 s for this one to come back.
         soon = timedelta(seconds=1)
-        async with Worker(client, task_queue=self.queue, sticky_queue_schedule_to_start_timeout=soon, **(worker or {})):
-            yield Deployed(client, self.queue)
+        async with Worker(client, task_queue=queue, sticky_queue_schedule_to_start_timeout=soon, **(worker or {})):
+            yield Deployed(client, queue)
 
     @asynccontextmanager
     async def process(self, program: str, *arguments: str, folder: Path = ROOT) -> AsyncGenerator[WorkerProcess, None]:

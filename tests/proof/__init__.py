@@ -1,0 +1,1 @@
+"""Certificates of real runs: exported, verified, tampered with."""
