@@ -39,7 +39,7 @@ class CertificateError(GateworkError):
 
     def __init__(self, message: str, *, fault: Fault = "format") -> None:
         super().__init__(message)
-        self.fault = fault
+        self.fault: Fault = fault
         """By the name that the specification has for it."""
 
 

@@ -25,6 +25,7 @@ from gatework.cli import (
     setup,
     sign,
     tools,
+    verify,
 )
 from gatework.cli.output import say
 from gatework.cli.session import ended
@@ -73,7 +74,7 @@ app = _Program(
     help="Runs the tasks of AI agents as explicit staged workflows on Temporal.",
     epilog="The server is where TEMPORAL_ADDRESS or a profile in temporal.toml says, localhost:7233 otherwise. "
     "Exit codes: 0 done, 1 refused or a run did not complete, 2 wrong usage, 3 no server, worker or project, "
-    "130 stopped by Ctrl-C.",
+    "4 a certificate that holds and is not what was demanded, 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -104,6 +105,7 @@ decide.add_to(app)
 sign.add_to(app)
 migrate.add_to(app)
 resume.add_to(app)
+verify.add_to(app)
 app.add_typer(plans.app, name="plan", rich_help_panel="Plans")
 app.add_typer(documents.app, name="documents", rich_help_panel="Runs")
 app.add_typer(keys.app, name="keys", rich_help_panel="Decide")

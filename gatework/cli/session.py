@@ -27,6 +27,8 @@ USAGE = 2
 """What was typed cannot be read, or names a workflow that is not there."""
 NO_SERVER = 3
 """The surroundings are missing: no server, no worker, no project, no free port."""
+UNMET = 4
+"""What was verified holds, and does not meet what its reader demands of it."""
 BROKEN = 70
 """Gatework itself broke."""
 INTERRUPTED = 130

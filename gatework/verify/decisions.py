@@ -25,11 +25,14 @@ def decided(known: Disclosed, state: State, receipt: Receipt) -> State:
         raise Refused("order", "Somebody decided, and nothing waited for that.")
     must(receipt.gate == gate.id, "evidence", "The decision is of another gate.")
     must(receipt.evidence == gate.evidence, "evidence", "The decision is on other evidence than was shown.")
-    must(action in gates.ACTIONS[gate.kind], "order", "That cannot be decided at such a gate.")
+    may = action in gates.ACTIONS[gate.kind] or (action == "override" and gates.overriding(state, gate) is not None)
+    must(may, "order", "That cannot be decided at such a gate.")
+    plain = action == "override" or not receipt.how.keys() & {"guards", "skipped"}
+    must(plain, "order", "What is no override passes over guards.")
     must(action == "edit" or receipt.node == gate.node, "order", "The decision is of another node.")
     must(says(receipt, "inputs", "output", "label", "gate", "evidence", "action", "by", "identity", "reason"), "order",
          "The decision says more than it may.")  # fmt: skip
-    by = gates.asked_at(state, gate)
+    by = gates.asked_of(state, gate, action)
     _who(gate, receipt, by.identity)
     match action:
         case "approve":
@@ -38,6 +41,8 @@ def decided(known: Disclosed, state: State, receipt: Receipt) -> State:
             return _edit(known, state, receipt)
         case "answer":
             return _answer(known, state, receipt)
+        case "override":
+            return _override(known, state, gate, receipt, by.quorum)
         case _:
             pass
     must(not receipt.output and not receipt.label and not receipt.inputs, "order", "The decision gives a value.")
@@ -59,26 +64,21 @@ def _who(gate: Gate, receipt: Receipt, needed: str) -> None:
     how = receipt.how
     if receipt.identity == "signed":
         must(bool(how.get("key") and how.get("signature")), "identity", "A signed decision has no signature.")
-    if receipt.action != "approve":
+    if receipt.action not in ("approve", "override"):
         must("approvals" not in how and "quorum" not in how, "quorum", "What is no approval is counted as one.")
         return
-    must("" not in map(people.plain, gate.not_by), "identity", "Nobody may approve here, and somebody did.")
+    must("" not in map(people.plain, gate.not_by), "identity", "Nobody may decide that here, and somebody did.")
     kept_off = {people.plain(name) for name in gate.not_by}
     names = {people.plain(receipt.by), people.plain(str(how.get("principal", "")))} - {""}
-    must(names.isdisjoint(kept_off), "identity", "Somebody approved who may not.")
+    must(names.isdisjoint(kept_off), "identity", "Somebody decided who is kept off.")
     voted = {people.plain(name) for name in gate.votes}
-    must(not named or people.plain(receipt.by) not in voted, "quorum", "Somebody approved twice.")
+    must(not named or people.plain(receipt.by) not in voted, "quorum", "Somebody is counted twice.")
 
 
 def _approve(known: Disclosed, state: State, gate: Gate, receipt: Receipt, quorum: int) -> State:
-    votes = (*gate.votes, receipt.by)
-    how = receipt.how
-    must("place" not in how, "order", "An approval names a place.")
-    counted_ = (how.get("approvals"), how.get("quorum")) == ((len(votes), quorum) if quorum > 1 else (None, None))
-    must(counted_, "quorum", "The approvals are not counted one by one, or another number is needed.")
+    must("place" not in receipt.how, "order", "An approval names a place.")
+    votes = _votes(gate, receipt, quorum)
     if len(votes) < quorum:
-        must(says(receipt, "gate", "evidence", "action", "by", "identity", "reason"), "quorum",
-             "An approval decided before there were enough.")  # fmt: skip
         return replace(state, gate=replace(gate, votes=votes))
     by = tuple(name for name in votes if name)
     node = state.plan.steps[state.at]
@@ -94,10 +94,66 @@ def _approve(known: Disclosed, state: State, gate: Gate, receipt: Receipt, quoru
     if gate.candidate:
         _gives(receipt, gate.candidate, str(node.label))
         return hold(replace(state, gate=None), gate.candidate, by=by)
+    _lets_in(known, state, receipt)
+    return attempt(replace(state, let_in=receipt.inputs, let_in_by=()), fresh=True)
+
+
+def _votes(gate: Gate, receipt: Receipt, quorum: int) -> tuple[str, ...]:
+    """Who has voted at a gate, this one included. Raises `Refused` unless they are counted one by one."""
+    votes, how = (*gate.votes, receipt.by), receipt.how
+    counted_ = (how.get("approvals"), how.get("quorum")) == ((len(votes), quorum) if quorum > 1 else (None, None))
+    must(counted_, "quorum", "The approvals are not counted one by one, or another number is needed.")
+    early = len(votes) < quorum and bool(receipt.output or receipt.label or receipt.inputs)
+    must(not early, "quorum", "Something was decided before there were enough approvals.")
+    return votes
+
+
+def _override(known: Disclosed, state: State, gate: Gate, receipt: Receipt, quorum: int) -> State:
+    """Work is let past what stopped it."""
+    node, how = state.plan.steps[state.at], receipt.how
+    assert isinstance(node, Work)
+    must(bool(receipt.reason.strip()), "order", "An override gives no reason.")
+    must(how.get("place", node.name) == node.name, "order", "An override names another place.")
+    needed = people.to_edit(state.plan, state.at)
+    sure = people.surely(receipt.identity, needed)
+    must(sure, "identity", "It is not known as surely as the plan asks who overrode.")
+    against = [{name: getattr(one, name) for name in ("guard", "on", "verdict", "reason")} for one in gate.against]
+    must(how.get("guards", []) == against, "guards", "An override does not say which verdicts it passes over.")
+    skips = how.get("skipped") is True
+    must(skips or "skipped" not in how, "format", "What is not so is left out.")
+    votes = _votes(gate, receipt, quorum)
+    if len(votes) < quorum:
+        return replace(state, gate=replace(gate, votes=votes))
+    by, state = votes, replace(state, gate=None)
+    if skips:
+        must(quorum == 1, "quorum", "A value was given by one where several must see it.")
+        must(bool(receipt.output) and receipt.label == node.label and not receipt.inputs, "order", "No value is given.")
+        _may_edit(state, state.at, node.name)
+        known.contract(node.contract, receipt.output)
+        state = replace(state, edited="", editor=(), let_in="", let_in_by=())
+        if node.effects:
+            state = _written(state, node.name)
+        return hold(state, receipt.output, over=by)
+    if gate.candidate:
+        _gives(receipt, gate.candidate, str(node.label))
+        return hold(state, gate.candidate, over=by)
+    must(gate.before, "order", "An override lets nothing on.")
+    _lets_in(known, state, receipt)
+    return attempt(replace(state, let_in=receipt.inputs, let_in_by=by), fresh=True)
+
+
+def _written(state: State, place: str) -> State:
+    """What a person writes for an effect says that it has happened."""
+    return replace(state, acts={**state.acts, f"by hand: {place}": Done(node=place, tool="")})
+
+
+def _lets_in(known: Disclosed, state: State, receipt: Receipt) -> None:
+    """Raise `Refused` unless the inputs that are let in are those that the guards looked at."""
+    node = state.plan.steps[state.at]
+    assert isinstance(node, Work)
     own = inputs(known, state, node)
     same = bool(receipt.inputs) if own is None else receipt.inputs == own
     must(same and not receipt.output and not receipt.label, "order", "Other inputs were let in than were asked about.")
-    return attempt(replace(state, let_in=receipt.inputs), fresh=True)
 
 
 def _gives(receipt: Receipt, output: str, label: str) -> None:
@@ -168,6 +224,7 @@ def _edit(known: Disclosed, state: State, receipt: Receipt) -> State:
     state = replace(
         back_to(state, position),
         let_in="",
+        let_in_by=(),
         edited=receipt.output,
         editor=who,
         branches={},
@@ -176,7 +233,7 @@ def _edit(known: Disclosed, state: State, receipt: Receipt) -> State:
         pending=(),
     )
     if node.effects:
-        state = replace(state, acts={**state.acts, f"by hand: {place}": Done(node=place, tool="")})
+        state = _written(state, place)
     if isinstance(node, Call) or not node.guards:
         return hold(state, receipt.output)
     return attempt(state)

@@ -34,6 +34,10 @@ ACTIONS = {
 """What may be decided at a gate of each kind."""
 
 
+OVERRIDABLE = frozenset({"blocked", "exhausted", "failed", "unknown"})
+"""Kinds of gates at which somebody may override, where the plan names who."""
+
+
 def allowed(state: State) -> tuple[Ask, ...]:
     """The gates that may be opened now."""
     match state.phase:
@@ -97,10 +101,12 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(receipt.gate == state.gates + 1, "order", "The gates are not counted one by one.")
     _evidence(state, node, ask, receipt, reasons)
     not_by = _texts(how.get("not_by", []), "not_by")
-    asks_approval = "approve" in ACTIONS[receipt.action]
-    if asks_approval:
-        _must_keep_off(known, state, node, receipt, not_by)
-    must(asks_approval or not not_by, "order", "Somebody is kept off where nobody approves.")
+    here = _plain(state, receipt)
+    override = overriding(state, here)
+    if "approve" in ACTIONS[receipt.action] or override:
+        _must_keep_off(known, state, node, override or asked_at(state, here), not_by)
+    else:
+        must(not not_by, "order", "Somebody is kept off where nobody approves.")
     gate = Gate(
         id=receipt.gate,
         kind=receipt.action,
@@ -109,6 +115,7 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
         candidate=ask.candidate,
         call=ask.call,
         before=ask.before,
+        against=ask.against,
         handed_on="handed_on" in how,
         not_by=not_by,
     )
@@ -129,6 +136,18 @@ def otherwise(state: State, gate: Gate) -> By | None:
     """Who is asked next where nobody answers a gate; None where nobody is."""
     node = state.plan.node(gate.node)
     return node.otherwise if isinstance(node, Approval | Question) and not gate.handed_on else None
+
+
+def asked_of(state: State, gate: Gate, action: str) -> By:
+    """Who may decide so at a gate."""
+    override = overriding(state, gate)
+    return override if action == "override" and override else asked_at(state, gate)
+
+
+def overriding(state: State, gate: Gate) -> By | None:
+    """Who may override at a gate; None where nobody may."""
+    node = state.plan.node(gate.node)
+    return node.override if isinstance(node, Work) and gate.kind in OVERRIDABLE else None
 
 
 def asked_at(state: State, gate: Gate) -> By:
@@ -167,9 +186,8 @@ def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt, reasons: tup
     must(receipt.evidence == own, "evidence", "The evidence is not the digest of what was shown.")
 
 
-def _must_keep_off(known: Disclosed, state: State, node: Node, receipt: Receipt, not_by: tuple[str, ...]) -> None:
+def _must_keep_off(known: Disclosed, state: State, node: Node, by: By, not_by: tuple[str, ...]) -> None:
     """Raise `Refused` unless a gate keeps off all who may not approve there, as far as that is known."""
-    by = asked_at(state, _plain(state, receipt))
     tells_apart = node.tells_apart if isinstance(node, Approval) else by.quorum > 1
     if not tells_apart:
         must(not not_by, "order", "Somebody is kept off where people are not told from each other.")

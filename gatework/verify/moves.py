@@ -46,8 +46,8 @@ def resumed(known: Disclosed, state: State, receipt: Receipt) -> State:
     else:
         _may_go_on(state, position)
     must(kept == kept_names(plan, state, position), "order", "It does not say which values are kept.")
-    taken = replace(anew(state), acts=_unanswered(in_doubt(state)), let_in="", running=frozenset(), outcome="")
-    taken = replace(back_to(taken, position), phase="at")
+    taken = replace(anew(state), acts=_unanswered(in_doubt(state)), let_in="", let_in_by=(), running=frozenset())
+    taken = replace(back_to(taken, position), phase="at", outcome="")
     if position != at:
         taken = replace(taken, edited="", editor=(), branches={})
     node = plan.steps[position]

@@ -26,7 +26,7 @@ def arrive(state: State, at: int) -> State:
     nodes = state.plan.nodes
     while at < len(nodes) and passed_over(state, nodes[at]):
         at += 1
-    state = replace(anew(state), phase="at", at=at, let_in="", edited="", editor=())
+    state = replace(anew(state), phase="at", at=at, let_in="", let_in_by=(), edited="", editor=())
     if at == len(nodes):
         return state
     if not isinstance(nodes[at], Part):
@@ -81,15 +81,22 @@ def back_to(state: State, position: int) -> State:
     )
 
 
-def hold(state: State, output: str, *, by: tuple[str, ...] = ()) -> State:
-    """The state behind the node at the position, which holds a value from now on."""
+def hold(state: State, output: str, *, by: tuple[str, ...] = (), over: tuple[str, ...] = ()) -> State:
+    """The state behind the node at the position, which holds a value. `by`: who approved it; `over`: who overrode."""
     node = state.plan.steps[state.at]
     edited = bool(state.edited)
     label = str(state.plan.label(node.name))
     held = Held(digest=output, label=label, by_hand=edited, by=by, editor=state.editor if edited else ())
     if isinstance(node, Work) and node.until and not edited:
         held = replace(state.held[node.reads[0].node], digest=output, label=label)
+    if over := (*over, *state.let_in_by):
+        held = replace(held, by_hand=True, editor=(*_hands(held), *over))
     return hold_as(state, node, held)
+
+
+def _hands(held: Held) -> tuple[str, ...]:
+    """Whoever had a hand in a value; an empty name for somebody who did not say who they are."""
+    return held.editor or (("",) if held.by_hand else ())
 
 
 def hold_as(state: State, node: Node, held: Held) -> State:
@@ -105,7 +112,7 @@ def hold_as(state: State, node: Node, held: Held) -> State:
 
 def undoing(state: State) -> State:
     """The state in which what was done last is to be undone, or in which the run ends."""
-    state = replace(anew(state), let_in="", edited="", editor=())
+    state = replace(anew(state), let_in="", let_in_by=(), edited="", editor=())
     if not state.undoable:
         return replace(state, phase="end")
     last = state.undoable[-1]
@@ -138,7 +145,7 @@ def _rests_on(state: State, node: Node) -> set[str]:
 
 def editors(state: State) -> tuple[str, ...]:
     """Whoever gave a value that still stands; an empty name for somebody who did not say who they are."""
-    names = (name for held in state.held.values() for name in held.editor or (("",) if held.by_hand else ()))
+    names = (name for held in state.held.values() for name in _hands(held))
     return tuple(dict.fromkeys(names))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gatework.events import Given
 from gatework.plan import Plan
 
 Phase = Literal["begin", "at", "works", "calls", "sent", "ask", "gate", "end", "over"]
@@ -68,6 +69,8 @@ class Ask:
     call: Call | None = None
     before: bool = False
     """Whether it is about inputs."""
+    against: tuple[Given, ...] = ()
+    """The verdicts that stopped the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,7 @@ class Gate:
     candidate: str = ""
     call: Call | None = None
     before: bool = False
+    against: tuple[Given, ...] = ()
     handed_on: bool = False
     not_by: tuple[str, ...] = ()
     votes: tuple[str, ...] = ()
@@ -129,6 +133,9 @@ class State:
     ends: str = ""
     """In phase `end`: how."""
     let_in: str = ""
+    """The inputs that somebody let in, past the guards that look at them."""
+    let_in_by: tuple[str, ...] = ()
+    """Who did so by an override."""
     edited: str = ""
     """A person's value for the node at the position."""
     editor: tuple[str, ...] = ()

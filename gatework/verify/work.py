@@ -39,13 +39,13 @@ def output(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(receipt.action == "" and receipt.reason == "", "order", "The output says more than it may.")
     for word, kind in (("block", "blocked"), ("retry", "exhausted")):
         if word in words and repeats(state, node):
-            return _asks(state, "unknown", receipt.output)
+            return _asks(state, "unknown", receipt)
         if word == "block" and word in words:
-            return _asks(state, kind, receipt.output)
+            return _asks(state, kind, receipt)
         if word == "retry" and word in words:
-            return again(state, receipt.output)
+            return again(state, receipt)
     if "escalate" in words:
-        return _asks(state, "escalated", receipt.output)
+        return _asks(state, "escalated", receipt)
     return hold(state, receipt.output)
 
 
@@ -56,7 +56,7 @@ def _next_round(state: State, node: Work, receipt: Receipt) -> State:
         return another_round(state, node)
     if node.until.spent == "ask":
         must(receipt.action == "" and receipt.reason == "", "order", "The output says more than it may.")
-        return _asks(state, "spent", receipt.output)
+        return _asks(state, "spent", receipt)
     must(receipt.action == "accepted", "order", "The rounds of a loop are spent, and its end does not say so.")
     return hold(state, receipt.output)
 
@@ -68,7 +68,7 @@ def stopped(known: Disclosed, state: State, receipt: Receipt) -> State:
     words = said(asked_before(state, node), receipt.verdicts, receipt.inputs, "The verdicts are not those of the plan.")
     must(bool(words - {"pass"}), "guards", "Every guard let the attempt run, and it was stopped.")
     kind = "blocked" if words & {"block", "retry"} else "escalated"
-    return replace(state, phase="ask", pending=(), ask=Ask(kinds=(kind,), before=True))
+    return _asks(state, kind, receipt, before=True)
 
 
 _FAILURES = {"refused": ("contract", "refused", "block"), "failed": ("timeout", "error")}
@@ -81,10 +81,10 @@ def failed(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(receipt.action in _FAILURES[receipt.kind], "order", "An attempt failed in a way that there is not.")
     state = replace(state, pending=())
     if repeats(state, node):
-        return _asks(state, "unknown")
+        return _asks(state, "unknown", receipt)
     if receipt.action in ("contract", "refused", "timeout"):
-        return again(state, "")
-    return _asks(state, "blocked" if receipt.action == "block" else "failed")
+        return again(state, receipt)
+    return _asks(state, "blocked" if receipt.action == "block" else "failed", receipt)
 
 
 # -- what is asked of each attempt -----------------------------------------------------------------
@@ -156,13 +156,16 @@ def repeats(state: State, node: Work) -> bool:
     return bool(state.edited) and not all(use.probe for use in node.effects)
 
 
-def again(state: State, candidate: str) -> State:
+def again(state: State, receipt: Receipt) -> State:
     """Another attempt, or a person where there are no more."""
     node = state.plan.steps[state.at]
+    exhausted = _asks(state, "exhausted", receipt)
     if state.edited or state.attempts[node.name] >= state.limit:
-        return _asks(state, "exhausted", candidate)
-    return attempt(state, again=Ask(kinds=("exhausted",), candidate=candidate))
+        return exhausted
+    return attempt(state, again=exhausted.ask)
 
 
-def _asks(state: State, kind: str, candidate: str = "") -> State:
-    return replace(state, phase="ask", ask=Ask(kinds=(kind,), candidate=candidate))
+def _asks(state: State, kind: str, receipt: Receipt, *, before: bool = False) -> State:
+    """A person is asked about an attempt: about its inputs, or about its output, where there is one."""
+    against = tuple(given for given in receipt.verdicts if given.verdict != "pass")
+    return replace(state, phase="ask", ask=Ask(kinds=(kind,), candidate=receipt.output, before=before, against=against))

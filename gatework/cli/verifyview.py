@@ -1,0 +1,182 @@
+"""The report of `gatework verify` for people: overrides first, the verdict last. No text in it can forge anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gatework.canonical import Json
+from gatework.cli.output import clean
+from gatework.cli.render import DECIDED, STYLES, known, one_line
+
+Said = Mapping[str, Json]
+
+_PROVEN, _CONSISTENT, _OPEN = ("✔", "green"), ("·", "default"), ("○", "yellow")
+_MOST = 60
+"""Most rows of one table; the whole is in the JSON."""
+
+
+def report_view(said: Said) -> RenderableType:
+    """A report as it is read: what was overridden, what is proven, what rests on whose word, the verdict."""
+    if said["verdict"] == "refused":
+        return Group(_verdict(said), Text(f"  {said['refused']['code']}", style="dim"))
+    several = any(one["run"] > 1 for one in (*said["stages"], *said["decisions"]))
+    parts: list[RenderableType] = [_head(said["run"])]
+    if said["overrides"]:
+        parts.append(_overrides(said["overrides"], several))
+    parts += _section("edited by hand", [_decision(one, several) for one in said["edits"]])
+    parts += _section("work", [_stage(one, several) for one in said["stages"] if not one["leg"]])
+    parts += _section("approved", [*(_decision(one, several) for one in said["approvals"]), *_by_rule(said, several)])
+    parts += _section("decided besides", [_decision(one, several) for one in _besides(said)])
+    parts += _section("effects", [_effect(one, several) for one in said["effects"]])
+    parts += _section("child runs", [_child(one) for one in said["children"]])
+    parts += _section("moved or resumed", [_move(one) for one in said["moves"]])
+    parts += _section("cut off by a reset", [_cut(one, said) for one in said["superseded"]])
+    if said["exporters"]:
+        parts += _section("the certificate", [[Text(*_PROVEN), Text("signed"), _names(said["exporters"])]])
+    parts += _lines("rests on", said["rests_on"], "")
+    parts += _lines("not checked", said["not_checked"], "yellow")
+    parts += _lines("not met", said["unmet"], "red")
+    return Group(*parts, Text(), _verdict(said))
+
+
+def _besides(said: Said) -> list[Said]:
+    """The decisions that no other section has."""
+    shown = [(one["run"], one["leg"], one["entry"]) for one in (*said["overrides"], *said["edits"], *said["approvals"])]
+    return [one for one in said["decisions"] if (one["run"], one["leg"], one["entry"]) not in shown and not one["leg"]]
+
+
+def _head(run: Said) -> RenderableType:
+    ended = run["outcome"] or "has not ended"
+    title = Text.assemble((clean(run["workflow"], 60), "bold"), "  ", clean(run["id"], 80), "  ")
+    title.append(ended, style=STYLES.get(ended, "yellow"))
+    since, until = (run[name][:19].replace("T", " ") for name in ("from", "until"))
+    about = f"plan {run['plan'][:12]}  {run['entries']} entries  {since} to {until} UTC"
+    return Group(title, Text(about, style="dim"))
+
+
+def _verdict(said: Said) -> Text:
+    mark, style = {"holds": ("✔", "bold green"), "unmet": ("✖", "bold red")}.get(said["verdict"], ("✖", "bold red"))
+    return Text(f"{mark} {clean(said['sentence'], 1_000)}", style=style)
+
+
+def _overrides(overrides: Sequence[Said], several: bool) -> RenderableType:
+    lines = []
+    for one in overrides:
+        past = " and ".join(clean(name, 60) for name in one["guards"]) or "what stopped it"
+        what = "skipped, and given a value by hand" if one["skipped"] else f"let on past {past}"
+        who = f"by {_who(one)}"
+        lines.append(Text.assemble((_node(one, several), "bold"), f" was {what}, {who}: {one_line(one['note'], 300)}"))
+    title = Text(f"{len(overrides)} overridden", style="bold")
+    return Padding(
+        Panel(Group(*lines), title=title, title_align="left", border_style="red", padding=(0, 1)), (1, 0, 0, 0)
+    )
+
+
+def _section(title: str, rows: Iterable[Sequence[RenderableType]]) -> Iterator[RenderableType]:
+    rows = list(rows)
+    if not rows:
+        return
+    yield Text(f"\n{title}", style="bold")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for column in range(len(rows[0])):
+        table.add_column(no_wrap=column < len(rows[0]) - 1, overflow="ellipsis")
+    for row in rows[:_MOST]:
+        table.add_row(*row)
+    yield Padding(table, (0, 0, 0, 2), expand=False)
+    if len(rows) > _MOST:
+        yield Text(f"  and {len(rows) - _MOST} more, with --json", style="dim")
+
+
+def _lines(title: str, lines: Sequence[str], style: str) -> Iterator[RenderableType]:
+    if not lines:
+        return
+    yield Text(f"\n{title}", style=f"bold {style}".strip())
+    for line in lines:
+        yield Padding(Text(clean(line, 400)), (0, 0, 0, 2), expand=False)
+
+
+def _node(one: Said, several: bool) -> str:
+    return f"{one['run']}/{clean(one['node'], 60)}" if several else clean(one["node"], 60)
+
+
+def _names(names: Sequence[str]) -> Text:
+    return Text(f"by {' and '.join(clean(name, 60) for name in names)}")
+
+
+def _stage(one: Said, several: bool) -> list[RenderableType]:
+    attempts = one["attempts"]
+    done = [f"{attempts} attempt{'s' if attempts > 1 else ''}"] if attempts else []
+    done += [f"{one['passed']} passed"] if one["passed"] else []
+    done += [f"{one['against']} against"] if one["against"] else []
+    if one["proven"]:
+        how = _names(one["signers"])
+    elif one["signers"]:
+        how = Text(f"{one['unsigned']} of {attempts} unsigned", style="dim")
+    else:
+        how = Text("consistent", style="dim")
+    if one["guards"]:
+        how.append(f", guards {_names(one['guards'])}", style="dim")
+    mark = _PROVEN if one["proven"] else _CONSISTENT
+    return [Text(*mark), Text(_node(one, several)), Text(one["kind"], style="dim"), Text(", ".join(done)), how]
+
+
+def _who(one: Said) -> str:
+    name = clean(one["by"], 60) or "nobody in particular"
+    if one["proven"]:
+        return f"{name}, whose key signed it"
+    if one["signed"]:
+        return f"{name} (signed, by a key that was not checked)"
+    return f"{name} ({known(one['identity'])})" if one["by"] else name
+
+
+def _decision(one: Said, several: bool) -> list[RenderableType]:
+    mark = _PROVEN if one["proven"] else _CONSISTENT
+    off = "" if one["member"] is not False else ", who is not in that role by your list"
+    who = Text(f"{DECIDED.get(one['action'], clean(one['action'], 20))} by {_who(one)}{off}")
+    role = Text(clean(one["role"], 60), style="dim")
+    note = Text(one_line(one["note"], 120), style="dim")
+    return [Text(*mark), Text(_node(one, several)), role, who, note]
+
+
+def _by_rule(said: Said, several: bool) -> Iterator[list[RenderableType]]:
+    for one in said["by_rule"]:
+        why = Text(one_line(one["reason"], 160))
+        yield [Text(*_CONSISTENT), Text(_node(one, several)), Text("the plan", style="dim"), why, Text()]
+
+
+def _effect(one: Said, several: bool) -> list[RenderableType]:
+    mark = _PROVEN if one["signers"] else _OPEN if one["outcome"] in ("unknown", "asked") else _CONSISTENT
+    more = [f"sent {one['sent']} times"] if one["sent"] > 1 else []
+    more += [f"let by {clean(one['let_by'], 60)}"] if one["let_by"] else []
+    more += ["asked for by a model"] if one["by_model"] else []
+    more += ["outside text had a hand in it"] if one["untrusted"] else []
+    named = Text(f"{clean(one['tool'], 60)} {one['key'][:12]}")
+    return [Text(*mark), Text(_node(one, several)), named, Text(one["outcome"]), Text(", ".join(more), style="dim")]
+
+
+def _child(one: Said) -> list[RenderableType]:
+    mark = _CONSISTENT if one["there"] else _OPEN
+    there = Text("" if one["there"] else "its ledger is not here", style="yellow")
+    named = Text(f"{clean(one['node'], 60)} {one['child']}")
+    return [Text(*mark), named, Text(clean(one["id"], 60), style="dim"), Text(one["outcome"]), there]
+
+
+def _move(one: Said) -> list[RenderableType]:
+    what = "moved to another plan" if one["kind"] == "migrated" else f"resumed at {clean(one['node'], 60) or 'its end'}"
+    by = f" by {clean(one['by'], 60)} (as claimed)" if one["by"] else ""
+    note = Text(one_line(one["reason"], 120), style="dim")
+    return [Text(*_CONSISTENT), Text(f"run {one['run']}, entry {one['entry']}"), Text(f"{what}{by}"), note]
+
+
+def _cut(one: Said, said: Said) -> list[RenderableType]:
+    every = (*said["stages"], *said["decisions"])
+    here = [each for each in every if (each["run"], each["leg"]) == (one["run"], one["leg"])]
+    attempts, decisions = sum(each.get("attempts", 0) for each in here), sum("action" in each for each in here)
+    held = f"{one['entries']} entries after entry {one['after']}: {attempts} attempts, {decisions} decisions"
+    return [Text(*_CONSISTENT), Text(f"run {one['run']}"), Text(held), Text(clean(one["run_id"], 60), style="dim")]
