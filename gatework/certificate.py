@@ -19,6 +19,7 @@ from gatework.errors import ContractError, GateworkError
 from gatework.ledger import Entry
 from gatework.plan import Plan
 from gatework.shape import is_digest, is_salt, misshapen
+from gatework.state import Receipt
 
 FORMAT = "gatework.certificate/1"
 
@@ -225,13 +226,24 @@ def _is_base64(text: str) -> bool:
 
 def named(certificate: Certificate) -> frozenset[str]:
     """The digests of all values that some receipt names."""
-    found: set[str] = set()
-    for receipt in (entry.receipt for entry in certificate.entries):
-        found |= {receipt.output, *receipt.shown.values(), str(receipt.how.get("arguments", ""))}
-        if receipt.kind == "suspended":
-            found |= {str(answer["digest"]) for answer in receipt.how.get("entries", ())}
-            found |= {str(call["arguments"]) for call in receipt.how.get("calls", ())}
-    return frozenset(found - {""})
+    return frozenset(digest for entry in certificate.entries for _, digest in _named_in(entry.receipt) if digest)
+
+
+def standing_under(certificate: Certificate, names: Collection[str]) -> frozenset[str]:
+    """The digests of the values of some inputs and nodes: what they held, gave, and were answered, in all runs."""
+    found = (pair for entry in certificate.entries for pair in _named_in(entry.receipt))
+    return frozenset(digest for name, digest in found if name in names and digest)
+
+
+def _named_in(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """The values that a receipt names: of which input or node, and the digest."""
+    yield str(receipt.how.get("place") or receipt.node), receipt.output
+    if receipt.kind != "migrated":
+        yield from receipt.shown.items()
+    yield receipt.node, str(receipt.how.get("arguments", ""))
+    if receipt.kind == "suspended":
+        yield from ((receipt.node, str(answer["digest"])) for answer in receipt.how.get("entries", ()))
+        yield from ((receipt.node, str(call["arguments"])) for call in receipt.how.get("calls", ()))
 
 
 def without(certificate: Certificate, digests: Collection[str]) -> Certificate:

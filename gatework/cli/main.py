@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from gatework.cli import (
     decide,
     documents,
+    export,
     keys,
     logs,
     look,
@@ -106,6 +107,7 @@ sign.add_to(app)
 migrate.add_to(app)
 resume.add_to(app)
 verify.add_to(app)
+export.add_to(app)
 app.add_typer(plans.app, name="plan", rich_help_panel="Plans")
 app.add_typer(documents.app, name="documents", rich_help_panel="Runs")
 app.add_typer(keys.app, name="keys", rich_help_panel="Decide")

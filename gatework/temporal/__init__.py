@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gatework.temporal.client import Execution, find, start
     from gatework.temporal.connection import connect, leave, task_queue
+    from gatework.temporal.exporting import Disclosure
     from gatework.temporal.logs import configure_logs
     from gatework.temporal.plugin import GateworkPlugin
     from gatework.temporal.progress import Progress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gatework.temporal.storing import documents
 
 __all__ = [
+    "Disclosure",
     "Execution",
     "GateworkPlugin",
     "Progress",
@@ -33,6 +35,7 @@ __all__ = [
 
 # No module may have the name of something that is exported: importing it would put the module in its place.
 _HOMES = {
+    "Disclosure": "exporting",
     "Execution": "client",
     "GateworkPlugin": "plugin",
     "Progress": "progress",

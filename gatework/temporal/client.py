@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from temporalio.client import (
     Client,
@@ -31,6 +31,10 @@ from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.progress import NOT_BEGUN, Progress
 from gatework.temporal.storing import has_store, most_in_value
 from gatework.workflow import Workflow
+
+if TYPE_CHECKING:
+    from gatework.keys import Signer
+    from gatework.temporal.exporting import Disclosure
 
 I = TypeVar("I")  # noqa: E741  # the input
 O = TypeVar("O")  # noqa: E741  # the output
@@ -87,6 +91,20 @@ class Execution(Generic[O]):
         answer = await self.handle.query("values", result_type=RawValue)
         values: Mapping[str, Json] = canonical.loads(data_of(answer) or b"", max_bytes=wire.MAX_STORED_BYTES)
         return values
+
+    async def export(self, disclosure: Disclosure | None = None, *, signers: Sequence[Signer] = ()) -> bytes:
+        """The certificate of the run so far, as a file, made without a worker. What is private stays behind.
+
+        Raises `DecisionError` where nothing has begun, `HistoryError` where the server has forgotten some of it, or
+        its plan is in no lock file.
+        """
+        from gatework import attest
+        from gatework.certificate import written
+        from gatework.library import Library
+        from gatework.temporal.exporting import exported
+
+        found = await exported(self.handle._client, Library([self._workflow]), self.id, disclosure)
+        return written(attest.signed(found.certificate, signers) if signers else found.certificate)
 
     async def waiting(self, *, timeout: timedelta | None = None) -> Progress:
         """Wait until the run waits for a person or has ended. Raises `TimeoutError` after a `timeout`."""

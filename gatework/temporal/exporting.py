@@ -27,7 +27,7 @@ from gatework.temporal.restarting import listed, was_reset
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Disclosure:
     """Which values a certificate discloses, besides all digests."""
 
     values: bool = True
@@ -63,14 +63,16 @@ _FORGOTTEN = (
 )
 
 
-async def exported(client: Client, library: Library, run: Operated | str, evidence: Evidence | None = None) -> Exported:
+async def exported(
+    client: Client, library: Library, run: Operated | str, disclosure: Disclosure | None = None
+) -> Exported:
     """The certificate of a run, given by its id or the beginning of it, with the plans of a library.
 
     Raises `DecisionError` where there is no such run, or nothing in it, and `HistoryError` where its ledger cannot be
     rebuilt.
     """
     found = run if isinstance(run, Operated) else await find_run(client, run)
-    return await _Exporter(client, library).export(found, evidence or Evidence())
+    return await _Exporter(client, library).export(found, disclosure or Disclosure())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ class _Exporter:
         self._found: dict[str, Rebuilt] = {}
         self._left_out: list[str] = []
 
-    async def export(self, run: Operated, evidence: Evidence) -> Exported:
+    async def export(self, run: Operated, disclosure: Disclosure) -> Exported:
         described = run.described
         top, children = await self._ledger(run.id, described.run_id, siblings=not described.parent_id)
         if top is None:
@@ -113,7 +115,7 @@ class _Exporter:
                 runs[child.run_id], more = found
                 children += more
         whole = Certificate(plans=self._plans, runs=tuple(runs.values()))
-        chosen = self._disclosed(whole, evidence)
+        chosen = self._disclosed(whole, disclosure)
         last = top.entries[-1].receipt
         return Exported(
             certificate=chosen,
@@ -263,9 +265,9 @@ class _Exporter:
 
     # -- values ------------------------------------------------------------------------------------
 
-    def _disclosed(self, whole: Certificate, evidence: Evidence) -> Certificate:
+    def _disclosed(self, whole: Certificate, disclosure: Disclosure) -> Certificate:
         """The certificate with the values that are to be disclosed. Raises `DecisionError` for a name of none."""
-        if unknown := sorted({*evidence.also, *evidence.never} - self._values.places):
+        if unknown := sorted({*disclosure.also, *disclosure.never} - self._values.places):
             there = ", ".join(sorted(self._values.places))
             raise DecisionError(f"There is no value of {', '.join(unknown)} in the run; there are those of {there}.")
         seen = {
@@ -274,14 +276,20 @@ class _Exporter:
             if digest in self._values.values
         }
         values = {digest: Disclosed(data=one.sealed.data, salt=one.sealed.salt) for digest, one in seen.items()}
-        hidden = [digest for digest, one in seen.items() if not _shown(one, evidence)]
-        return certificate.without(replace(whole, values=values), hidden)
+        hidden = [digest for digest, one in seen.items() if not _shown(one, disclosure)]
+        chosen = certificate.without(replace(whole, values=values), hidden)
+        kept_back = [one for digest, one in seen.items() if digest not in chosen.values and _shown(one, disclosure)]
+        for name in sorted({name for one in kept_back for name in one.places.intersection(disclosure.also)}):
+            self._left_out.append(
+                f"All values of {name}: others could be guessed from them that are withheld; disclose those, too."
+            )
+        return chosen
 
 
-def _shown(seen: Seen, evidence: Evidence) -> bool:
-    if not seen.places.isdisjoint(evidence.never):
+def _shown(seen: Seen, disclosure: Disclosure) -> bool:
+    if not seen.places.isdisjoint(disclosure.never):
         return False
-    return (evidence.values and not seen.private) or not seen.places.isdisjoint(evidence.also)
+    return (disclosure.values and not seen.private) or not seen.places.isdisjoint(disclosure.also)
 
 
 def _moved_to(entry: Entry) -> str:

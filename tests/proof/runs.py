@@ -14,7 +14,7 @@ from gatework import Block, Escalate, Retry
 from gatework.certificate import written
 from gatework.library import Library
 from gatework.temporal import Execution, find
-from gatework.temporal.exporting import Evidence, Exported, exported
+from gatework.temporal.exporting import Disclosure, Exported, exported
 from gatework.temporal.restarting import look, resumed
 from gatework.workflow import Workflow
 from tests.proof.plans import payout, says
@@ -209,7 +209,7 @@ class Played:
         return written(self.exported.certificate)
 
 
-async def played(scene: Scene, on: Stage, evidence: Evidence | None = None) -> Played:
+async def played(scene: Scene, on: Stage, disclosure: Disclosure | None = None) -> Played:
     """Play a scene to the end of its run, or to where it waits, and export it."""
     world.clear()
     says.clear()
@@ -218,7 +218,7 @@ async def played(scene: Scene, on: Stage, evidence: Evidence | None = None) -> P
         with suppress(WorkflowFailureError):  # as some of them are meant to end
             await run.handle.result()
     library = Library([run._workflow])
-    return Played(run, library, await exported(on.deployed.client, library, run.id, evidence))
+    return Played(run, library, await exported(on.deployed.client, library, run.id, disclosure))
 
 
 async def all_played(address: str, folder: Path, *names: str) -> Mapping[str, Played]:
