@@ -10,7 +10,7 @@ from gatework.verify import calls, gates, people
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, attempt, back_to, counted, hold, passed_over, undoing
 from gatework.verify.refusal import Refused, must
-from gatework.verify.state import Done, Gate, State
+from gatework.verify.state import Done, Ending, Gate, State
 from gatework.verify.values import Disclosed
 from gatework.verify.ways import another_round
 from gatework.verify.work import inputs
@@ -50,7 +50,8 @@ def decided(known: Disclosed, state: State, receipt: Receipt) -> State:
         return _retry(state, gate)
     if action == "reject" and gate.kind == "call":
         return calls.refused(replace(state, phase="calls", gate=None))
-    return _leave(state, "rejected" if action == "reject" else "aborted")
+    how = "rejected" if action == "reject" else "aborted"
+    return _leave(state, Ending(action=how, node=gate.node, by=receipt.by, reason=receipt.reason))
 
 
 def _who(gate: Gate, receipt: Receipt, needed: str) -> None:
@@ -184,7 +185,7 @@ def call_again(state: State) -> State:
     return counted(replace(state, phase="at", gate=None, branches=kept, running=frozenset()))
 
 
-def _leave(state: State, how: str) -> State:
+def _leave(state: State, how: Ending) -> State:
     """The run ends; an undo in which somebody says so is left, and the others go on."""
     state = replace(state, gate=None, running=frozenset(), edited="", editor=())
     if state.ending:

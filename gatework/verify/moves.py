@@ -12,7 +12,7 @@ from gatework.verify.decisions import call_again, kept_names
 from gatework.verify.entries import says
 from gatework.verify.onward import anew, arrive, attempt, back_to, passed_over, settled, undoing
 from gatework.verify.refusal import Refused, must
-from gatework.verify.state import Done, State
+from gatework.verify.state import Done, Ending, State
 from gatework.verify.values import Disclosed
 
 
@@ -36,7 +36,8 @@ def resumed(known: Disclosed, state: State, receipt: Receipt) -> State:
     if receipt.action == "completed":
         undoes = state.outcome == "completed" and bool(state.undoable) and not receipt.node and not kept
         must(undoes, "order", "Nothing is taken back of a run that did not complete, or cannot be undone.")
-        return replace(anew(state), outcome="", phase="end", ends="undone", acts=_unanswered(state.acts))
+        ends = Ending(action="undone", by=receipt.by, reason=receipt.reason)
+        return replace(anew(state), outcome="", phase="end", ends=ends, acts=_unanswered(state.acts))
     must(state.outcome not in ("completed", "rejected"), "order", "A run goes on that had come to its end.")
     must(not (state.outcome and state.ending), "order", "A run goes on whose work has been undone.")
     at, plan = state.at, state.plan

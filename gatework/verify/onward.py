@@ -17,7 +17,7 @@ def anew(state: State) -> State:
     """The state without what belongs to one attempt."""
     return replace(
         state, journal=0, pending=(), answered=frozenset(), let_call="", let_again="", tried=0, again=None, ask=None,
-        ends="", gate=None,
+        ends=None, gate=None,
     )  # fmt: skip
 
 

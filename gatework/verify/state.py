@@ -111,6 +111,16 @@ class Undoable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ends, as its receipt says."""
+
+    action: str
+    node: str = ""
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Where a run stands after an entry of its ledger."""
 
@@ -130,8 +140,8 @@ class State:
     """In phase `at`: the gate `exhausted` that may come in place of another attempt."""
     ask: Ask | None = None
     """In phase `ask`."""
-    ends: str = ""
-    """In phase `end`: how."""
+    ends: Ending | None = None
+    """In phase `end`, where a person, or whoever undoes the run, said so: how."""
     let_in: str = ""
     """The inputs that somebody let in, past the guards that look at them."""
     let_in_by: tuple[str, ...] = ()
@@ -151,9 +161,8 @@ class State:
     running: frozenset[int] = frozenset()
     branches: Mapping[int, Branch] = field(default_factory=dict)
     undoable: tuple[Undoable, ...] = ()
-    ending: str = ""
-    ending_at: str = ""
-    """The node that the receipt named which said how the run ends."""
+    ending: Ending | None = None
+    """While the run is being undone: how it ends."""
     gates: int = 0
     gate: Gate | None = None
     outcome: str = ""

@@ -15,7 +15,7 @@ from gatework.verify import calls, children, decisions, gates, moves, ways, work
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, settled, undoing, unstarted
 from gatework.verify.refusal import must
-from gatework.verify.state import Held, State
+from gatework.verify.state import Ending, Held, State
 from gatework.verify.values import Disclosed
 
 Rule = Callable[[Disclosed, State, Receipt], State]
@@ -58,23 +58,28 @@ def _begun(known: Disclosed, state: State, receipt: Receipt) -> State:
 
 
 def _ended(known: Disclosed, state: State, receipt: Receipt) -> State:
-    how, done = receipt.action, replace(state, phase="over", outcome=receipt.action, gate=None)
     must(says(receipt, "output", "label", "action", "by", "reason"), "order", "The end says more than it may.")
-    if how == "completed":
-        given = state.held.get(state.plan.result)
-        behind = state.phase == "at" and state.at == len(state.plan.nodes) and not state.ending
-        must(behind and given is not None, "order", "The run is not at its end.")
-        assert given is not None
-        same = (receipt.node, receipt.output, receipt.label) == (state.plan.result, given.digest, given.label)
-        must(same, "order", "What the run gives is not what its last node gave.")
-        return replace(done, running=frozenset())
+    if receipt.action == "completed":
+        return _completed(state, receipt)
     must(not receipt.output and not receipt.label, "order", "A run that did not complete gives nothing.")
     if state.ending:
-        must(state.phase == "end" and how == state.ending, "order", "Not all work is undone, or the end is another.")
-        return done
-    must(not state.undoable, "order", "The run ends, and what can be undone is not.")
-    _may_end(state, receipt)
-    return replace(_left(state, receipt), phase="over", outcome=how, gate=None, running=frozenset())
+        done = state.phase == "end" and _ending(receipt) == state.ending
+        must(done, "order", "Not all work is undone, or the end is another than was said.")
+    else:
+        must(not state.undoable, "order", "The run ends, and what can be undone is not.")
+        _may_end(state, receipt)
+    state = unstarted(state) if receipt.action == "failed" else state
+    return replace(state, phase="over", outcome=receipt.action, gate=None, running=frozenset())
+
+
+def _completed(state: State, receipt: Receipt) -> State:
+    given = state.held.get(state.plan.result)
+    behind = state.phase == "at" and state.at == len(state.plan.nodes) and not state.ending
+    must(behind and given is not None and not receipt.by and not receipt.reason, "order", "The run is not at its end.")
+    assert given is not None
+    same = (receipt.node, receipt.output, receipt.label) == (state.plan.result, given.digest, given.label)
+    must(same, "order", "What the run gives is not what its last node gave.")
+    return replace(state, phase="over", outcome="completed", gate=None, running=frozenset())
 
 
 def _undoing(known: Disclosed, state: State, receipt: Receipt) -> State:
@@ -87,29 +92,29 @@ def _undoing(known: Disclosed, state: State, receipt: Receipt) -> State:
         return undoing(replace(state, undoable=state.undoable[:-1]))
     wanted = [one.undo for one in reversed(state.undoable)]
     must(bool(wanted) and receipt.how.get("undo") == wanted, "order", "That is not all that is to be undone.")
-    if not (receipt.action == "undone" and state.phase == "end" and state.ends == "undone"):
-        _may_end(state, receipt)
-    state = _left(state, receipt)
-    return undoing(replace(state, ending=receipt.action, ending_at=receipt.node, running=frozenset()))
+    _may_end(state, receipt)
+    state = unstarted(state) if receipt.action == "failed" else state
+    return undoing(replace(state, ending=_ending(receipt), running=frozenset()))
 
 
-def _left(state: State, receipt: Receipt) -> State:
-    return unstarted(state) if receipt.action == "failed" else state
+def _ending(receipt: Receipt) -> Ending:
+    return Ending(action=receipt.action, node=receipt.node, by=receipt.by, reason=receipt.reason)
 
 
 def _may_end(state: State, receipt: Receipt) -> None:
-    """Raise `Refused` unless the run may end so, now."""
-    ends = False
+    """Raise `Refused` unless the run may end so, now, and the receipt says where."""
+    ends, gate = False, state.gate
     match receipt.action:
-        case "rejected" | "aborted":
-            ends = state.phase == "end" and state.ends == receipt.action
+        case "rejected" | "aborted" | "undone":
+            ends = state.phase == "end" and state.ends == _ending(receipt)
         case "expired":
-            gate = state.gate
             ends = state.phase == "gate" and gate is not None and not gates.otherwise(state, gate)
+            ends = ends and gate is not None and receipt.node == gate.node and not receipt.by
         case "cancelled":
-            ends = settled(state)
+            ends = settled(state) and not receipt.node and not receipt.by
         case "failed":
             ends = not state.asks and any(gates.fails(ask) for ask in gates.allowed(state))
+            ends = ends and receipt.node == state.plan.steps[state.at].name and not receipt.by
         case _:
             pass
     must(ends, "order", "The run may not end so here.")

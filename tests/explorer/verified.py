@@ -27,7 +27,7 @@ class Verifier:
     def __init__(self, plan: Plan, others: Iterable[Plan] = ()) -> None:
         plans = {one.digest: one for one in (plan, *others)}
         self._values: dict[str, Any] = {}
-        self._open = Disclosed(plans=plans, values=self._values)
+        self.open = Disclosed(plans=plans, values=self._values)
         self._shut = Disclosed(plans=plans)
         self.steps = 0
 
@@ -48,7 +48,7 @@ class Verifier:
         with_values, without = before
         for receipt in receipts:
             try:
-                with_values = walk.step(self._open, with_values, receipt)
+                with_values = walk.step(self.open, with_values, receipt)
                 without = walk.step(self._shut, without, receipt)
             except Refused as refused:
                 raise Broken(f"The verifier refuses ({refused.why}) {refused.message} {receipt}") from refused
