@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,6 +41,18 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
     """Where a Temporal server listens. No search attributes are registered there, and no test registers some."""
     async with await server_in(tmp_path_factory.mktemp("server")) as environment:
         yield environment.client.service_client.config.target_host
+
+
+def pytest_configure() -> None:
+    """Thousands of tests are collected, and none of them is garbage: looking for some is a third of the work."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays, and need not be looked through again and again while tests run."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

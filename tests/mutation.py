@@ -36,25 +36,16 @@ PARTS = (
     *("machine_budget", "machine_labels", "machine_people", "identity", "budget", "spelling", "migration"),
 )
 TESTS = [f"tests/unit/test_{part}.py" for part in PARTS]
-TIMEOUT_SECONDS = 240.0
-"""A mutant that has not come to an end by then counts as killed: it hangs."""
+CPU_SECONDS = 120
+"""A mutant whose tests have not come to an end by then counts as killed: it hangs. Not by the clock, since others may
+have the processors."""
+TIMEOUT_SECONDS = 1800.0
+"""By the clock, for one that hangs without computing."""
 
-# The fast tests first; the search through some plans for what they let through.
-ROUNDS = (
-    [
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "--assert=plain",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:hypothesispytest",
-        "-m",
-        "not slow",
-        *TESTS,
-    ],
+_PYTEST = "-m pytest -x -q --assert=plain -p no:cacheprovider -p no:hypothesispytest".split()
+
+# The search through some plans, for what the tests let through.
+SEARCHES = (
     ["-m", "tests.explorer.search", *"Us Ug Uac Unx Uawe Et Eq".split()],
     ["-m", "tests.explorer.search", "--calls", "1", *"Ee Ep Eb El".split()],
     ["-m", "tests.explorer.nested_search", "--depth", "5", *"e p j o uu w(u) k(q) l(z) m(d) l(l(u))".split()],
@@ -114,8 +105,19 @@ class Mutant:
     source: str
     """The line as it stands."""
     change: str
-    code: str
-    """The whole file, changed."""
+    number: int
+    """Of the place, among those of the file."""
+    which: int
+    """Of the changes of that place."""
+
+    @property
+    def code(self) -> str:
+        """The whole file, changed: it takes longer to make than to find what can be changed."""
+        tree = ast.parse((ROOT / self.file).read_text())
+        target = list(_places(tree))[self.number]
+        _, replacement = list(_changes(target))[self.which]
+        _put(tree, target, replacement)
+        return ast.unparse(ast.fix_missing_locations(tree))
 
     @property
     def excuse(self) -> str:
@@ -133,17 +135,10 @@ def mutants(file: str) -> Iterator[Mutant]:
     """Every mutant of a file, from the top down."""
     text = (ROOT / file).read_text()
     lines = text.splitlines()
-    tree = ast.parse(text)
-    places = list(_places(tree))
-    for number, place in enumerate(places):
-        for change in range(len(list(_changes(copy.deepcopy(place))))):
-            changed = copy.deepcopy(tree)
-            target = list(_places(changed))[number]
-            described, replacement = list(_changes(target))[change]
-            _put(changed, target, replacement)
+    for number, place in enumerate(_places(ast.parse(text))):
+        for which, (change, _) in enumerate(_changes(copy.deepcopy(place))):
             line = next(node.lineno for node in ast.walk(place) if isinstance(node, ast.expr | ast.stmt))
-            code = ast.unparse(ast.fix_missing_locations(changed))
-            yield Mutant(file, line, lines[line - 1].strip(), described, code)
+            yield Mutant(file, line, lines[line - 1].strip(), change, number, which)
 
 
 def _places(tree: ast.AST) -> Iterator[ast.AST]:
@@ -258,6 +253,20 @@ def _put(tree: ast.AST, target: ast.AST, replacement: ast.AST | None) -> None:
 # -- running them ----------------------------------------------------------------------------------
 
 
+def _rounds(mutant: Mutant | None) -> Iterator[list[str]]:
+    """The fast tests, first those of the mutant's own file, which know it best; then the searches."""
+    own = Path(mutant.file).stem if mutant else ""
+    yield [*_PYTEST, "-m", "not slow", *sorted(TESTS, key=lambda path: own not in path)]
+    yield from SEARCHES
+
+
+_LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 class Place:
     """A copy of the repository in which mutants are run, one after the other."""
 
@@ -274,8 +283,9 @@ class Place:
         self._run(["-c", f"import gatework.machine as m; assert m.__file__.startswith({str(folder)!r}), m.__file__"])
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+        limited = ["-c", _LIMITED, str(CPU_SECONDS), sys.executable, *arguments]
         return subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, "-I", "-S", *limited],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -288,7 +298,7 @@ class Place:
         if mutant is not None:
             (self.folder / mutant.file).write_text(mutant.code)
         try:
-            return all(self._run(arguments).returncode == 0 for arguments in ROUNDS)
+            return all(self._run(arguments).returncode == 0 for arguments in _rounds(mutant))
         except subprocess.TimeoutExpired:
             return False
         finally:

@@ -325,13 +325,20 @@ async def test_model_that_obeys_whatever_it_reads_publishes_nothing_by_itself(
 
 @pytest.mark.slow
 async def test_embedded_model_quotes_nothing_but_what_stands_there(deployments: Deployments, briefs: Path) -> None:
-    """A real model, small enough to drift in earnest; its prose is poor, and every quotation is real."""
+    """A real model, small enough to drift in earnest; its prose is poor, and every quotation is real.
+
+    It reads more only where it finds too little: another processor rounds otherwise, and then it quotes otherwise.
+    """
     deployed = await deployments.serve(brief, model=connect("embedded"))
-    run = await begun(deployed, "radiators.pdf", "flow-temperature.txt", "insulate-first.html")
-    progress = await run.waiting(timeout=timedelta(minutes=20))
-    gate = progress.waiting
-    assert gate is not None, progress
-    assert gate.kind == "approval", gate
-    await run.approve(gate.number, by="Ada")
+    for names in (["flow-temperature.txt", "sizing.txt"], ["radiators.pdf", "hot-water.txt", "insulate-first.html"]):
+        run = await begun(deployed, *names)
+        gate = (await run.waiting(timeout=timedelta(minutes=20))).waiting
+        assert gate is not None
+        if gate.kind == "question":
+            await run.abort("Too little was found.")
+            continue
+        assert gate.kind == "approval", gate
+        await run.approve(gate.number, by="Ada")
+        break
     await run.result()
     assert real(published(briefs))

@@ -35,7 +35,7 @@ def test_every_event_keeps_the_rules_where_constructs_stand_inside_each_other(
     record_property: Callable[[str, object], None],
 ) -> None:
     """No order of events, honest or hostile, breaks a rule, moves a refused event's state, or leaves a run stuck."""
-    depth, walks = ("8", "100") if EVERY else ("5", "10")
+    depth, walks = ("8", "100") if EVERY else ("5", "4")
     shares = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.explorer.nested_search", "--depth", depth, "--walks", walks, "--part", part],

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import replace
+from itertools import islice
 from typing import Any, get_args
 
 import pytest
@@ -342,9 +343,12 @@ class _Walk:
 def test_every_resumption_from_every_state_keeps_the_rules(start: str) -> None:
     """Ended at any moment, resumed from any stage, again and again: it goes on by the rules of the machine, or not."""
     made = turned_down = judged = 0
-    # Pairs with effects that have a probe, or with approvals by rule, are for `make search`.
-    for size, kinds in ((1, KINDS), (2, "sepaw" if os.environ.get("GATEWORK_SEARCH") else "sea")):
-        for word, plan in plans(size, wired=False, inputs=start, kinds=kinds):
+    # Pairs with effects that have a probe, or with approvals by rule, are for `make search`; so is half of the others
+    # that begin with an endorsed value.
+    everything = bool(os.environ.get("GATEWORK_SEARCH"))
+    pairs = (2, "sepaw", 1) if everything else (2, "sea", 2 if start == "E" else 1)
+    for size, kinds, apart in ((1, KINDS, 1), pairs):
+        for word, plan in islice(plans(size, wired=False, inputs=start, kinds=kinds), 0, None, apart):
             walk = _Walk(plan)
             try:
                 walk.walk()
