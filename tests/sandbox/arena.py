@@ -197,6 +197,16 @@ def played(order: Order) -> Played:
     return Playing(order).played()
 
 
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
+    """Whether something comes to be so, on a machine that may be busy."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 # -- moments -------------------------------------------------------------------------------------------
 
 Moment = Literal["begun", "untold", "made", "running"]
@@ -354,14 +364,9 @@ class Outside:
                     found.append(int(process.name))
         return found
 
-    def none_left(self, seconds: float = 3.0) -> bool:
+    def none_left(self) -> bool:
         """Whether they are gone, at once or very soon."""
-        until = time.monotonic() + seconds
-        while self.left():
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.05)
-        return True
+        return eventually(lambda: not self.left(), 30)
 
     def close(self) -> None:
         for listening in self._sockets:

@@ -120,9 +120,9 @@ async def test_model_lets_go_when_the_caller_is_gone(model: Embedded, text: str)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await model.answer(endless)
-    began = time.monotonic()
+    began = time.process_time()  # of this process, in which the model computes: others may have the processor
     await model.answer(question(max_output_tokens=1))
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 async def test_schema_that_llama_cannot_take_is_a_clear_error(model: Embedded) -> None:

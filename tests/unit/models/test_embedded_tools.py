@@ -158,7 +158,7 @@ def test_no_schema_of_others_is_one_that_the_runtime_refuses(first: Any, second:
         "stream": True,
     }
     llama = embedded._llama(embedded.weights(), embedded.CONTEXT_TOKENS)  # pyright: ignore[reportPrivateUsage]
-    began = time.monotonic()
+    began = time.process_time()
 
     def take(chunk: dict[str, Any]) -> bool:
         chunks.append(chunk)
@@ -166,7 +166,7 @@ def test_no_schema_of_others_is_one_that_the_runtime_refuses(first: Any, second:
 
     llama.server.handle_completions(request, take)
     assert not [chunk["error"] for chunk in chunks if chunk.get("error")]
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 async def test_marks_of_the_chat_template_in_tools_are_text(model: Embedded) -> None:
