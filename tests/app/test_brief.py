@@ -334,11 +334,10 @@ async def test_embedded_model_quotes_nothing_but_what_stands_there(deployments: 
         run = await begun(deployed, *names)
         gate = (await run.waiting(timeout=timedelta(minutes=20))).waiting
         assert gate is not None
-        if gate.kind == "question":
-            await run.abort("Too little was found.")
-            continue
-        assert gate.kind == "approval", gate
-        await run.approve(gate.number, by="Ada")
-        break
-    await run.result()
+        if gate.kind == "approval":
+            await run.approve(gate.number, by="Ada")
+            await run.result()
+            break
+        assert gate.kind == "question", gate
+        await run.abort("Too little was found.")
     assert real(published(briefs))
