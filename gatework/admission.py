@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import get_args
 
 from gatework import canonical
 from gatework.budget import Spent, left, minus, plus, smaller, times, total, unsound, used_up
 from gatework.canonical import Json, Sealed
+from gatework.changed import changed
 from gatework.errors import ContractError, OrderError
 from gatework.events import Failed, Finished, Given, Signed
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
@@ -201,7 +201,7 @@ def charged(state: State, node: Work | Call, spent: Spent) -> State:
     if unsound(spent) or (isinstance(node, Work) and any(node.tool(name) is None for name in spent.tool_calls)):
         raise OrderError(f"{node.name} says that it spent what cannot be spent.")
     so_far = state.spent.get(node.name, Spent())
-    return replace(state, spent={**state.spent, node.name: plus(so_far, spent)})
+    return changed(state, spent={**state.spent, node.name: plus(so_far, spent)})
 
 
 def check_evidence(node: Work, event: Finished | Failed) -> None:

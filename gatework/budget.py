@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import TypeVar
 
@@ -40,9 +40,15 @@ class Spent:
     """Time at work, in whole milliseconds."""
 
 
+NOTHING = Spent()
+
+_FIELDS = tuple(field.name for field in fields(Spent))
+
+
 def told(spent: Spent) -> dict[str, Json]:
     """What a receipt says of what was spent, as its member `spent`: nothing of what there was none of."""
-    some = {name: value for name, value in asdict(spent).items() if value not in (0, "0", {})}
+    all_of_it = {name: getattr(spent, name) for name in _FIELDS}
+    some = {name: value for name, value in all_of_it.items() if value not in (0, "0", {})}
     return {"spent": some} if some else {}
 
 
@@ -65,7 +71,7 @@ def plus(one: Spent, other: Spent) -> Spent:
     return Spent(
         model_calls=one.model_calls + other.model_calls,
         tokens=one.tokens + other.tokens,
-        money=_text(_EXACT.add(Decimal(one.money), Decimal(other.money))),
+        money="0" if one.money == other.money == "0" else _text(_EXACT.add(Decimal(one.money), Decimal(other.money))),
         tool_calls={tool: one.tool_calls.get(tool, 0) + other.tool_calls.get(tool, 0) for tool in tools},
         seconds=_milliseconds(one.seconds + other.seconds),
     )
@@ -73,6 +79,8 @@ def plus(one: Spent, other: Spent) -> Spent:
 
 def minus(one: Spent, other: Spent) -> Spent:
     """What one has beyond the other; nothing where it has less."""
+    if one == NOTHING:
+        return one
     return Spent(
         model_calls=max(0, one.model_calls - other.model_calls),
         tokens=max(0, one.tokens - other.tokens),
@@ -108,6 +116,8 @@ def total(every: Iterable[Spent]) -> Spent:
 
 def left(budget: Budget, spent: Spent) -> Budget:
     """What is left of a budget; nothing where more was spent. What has no limit keeps none."""
+    if spent == NOTHING and budget.money is None and budget.seconds is None:
+        return budget
     return Budget(
         model_calls=None if budget.model_calls is None else max(0, budget.model_calls - spent.model_calls),
         tokens=None if budget.tokens is None else max(0, budget.tokens - spent.tokens),

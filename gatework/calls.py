@@ -24,6 +24,7 @@ from gatework import canonical
 from gatework.admission import allowance, proof_of
 from gatework.budget import told
 from gatework.canonical import Json
+from gatework.changed import changed
 from gatework.errors import ContractError, OrderError
 from gatework.events import Acted, Suspended
 from gatework.gates import digest_of, granted
@@ -79,7 +80,7 @@ def suspend(plan: Plan, state: State, node: Work, event: Suspended) -> Step:
             **proof_of(node, event.signed),
         },
     )
-    return go_on(plan, replace(state, journal=journal, pending=event.calls), node, (receipt,))
+    return go_on(plan, changed(state, journal=journal, pending=event.calls), node, (receipt,))
 
 
 def _check_entry(node: Work, entry: Entry) -> None:
@@ -161,7 +162,7 @@ def go_on(plan: Plan, state: State, node: Work, receipts: tuple[Receipt, ...]) -
         acts = {**acts, call.key: asked}
     # What a person let be sent again is this effect, whatever the attempt calls before it.
     let_again = "" if state.let_again == call.key else state.let_again
-    sent = replace(state, acts=acts, let_again=let_again, gate=None)
+    sent = changed(state, acts=acts, let_again=let_again, gate=None)
     again = " again" if due(plan, sent, node).again else ""
     return Step(state=sent, receipts=(*receipts, _receipt("acting", plan, state, node, call, action=f"call{again}")))
 
@@ -221,7 +222,7 @@ def act(plan: Plan, state: State, node: Work, event: Acted) -> Step:
         known = given or before.outcome == "asked" or (event.outcome == "refused" and use.probe)
         outcome = event.outcome if known else "unknown"
         doubtful = outcome == "unknown"
-        state = replace(state, acts={**state.acts, call.key: replace(before, outcome=outcome, result=event.result)})
+        state = changed(state, acts={**state.acts, call.key: replace(before, outcome=outcome, result=event.result)})
     if given:
         how: Literal["done", "found"] = "done" if event.outcome == "done" else "found"
         answer = Entry(kind="tool", id=call.id, outcome=how, data=event.result)
@@ -231,7 +232,7 @@ def act(plan: Plan, state: State, node: Work, event: Acted) -> Step:
         # What is said of outside text may be outside text: a model is told so, and no person in our name.
         said = f"{use.name} said no" if use.untrusted and not call.by_model else reason
         return refuse(plan, state, node, said, (receipt,))
-    state = replace(state, tried=state.tried + 1)
+    state = changed(state, tried=state.tried + 1)
     if state.tried < CALL_TRIES and (use.probe or not doubtful):
         return go_on(plan, state, node, (receipt,))
     return ask(plan, state, node, "unknown" if doubtful else "failed", (reason,), (receipt,), call=call)
@@ -239,7 +240,7 @@ def act(plan: Plan, state: State, node: Work, event: Acted) -> Step:
 
 def let(plan: Plan, state: State, node: Work, receipt: Receipt) -> Step:
     """A person lets the pending call happen."""
-    return go_on(plan, replace(state, let_call=state.pending[0].id), node, (receipt,))
+    return go_on(plan, changed(state, let_call=state.pending[0].id), node, (receipt,))
 
 
 def refuse(plan: Plan, state: State, node: Work, reason: str, receipts: tuple[Receipt, ...]) -> Step:
@@ -254,7 +255,7 @@ def refuse(plan: Plan, state: State, node: Work, reason: str, receipts: tuple[Re
 def _answered(state: State, call: Call, entry: Entry) -> State:
     """The pending call has its answer; what a person let happen was that call alone."""
     journal = (*state.journal, replace(entry, tool=call.tool))
-    return replace(state, journal=journal, pending=state.pending[1:], let_call="", tried=0, gate=None)
+    return changed(state, journal=journal, pending=state.pending[1:], let_call="", tried=0, gate=None)
 
 
 # -- inside ----------------------------------------------------------------------------------------

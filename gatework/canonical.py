@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -51,6 +52,16 @@ def loads(
     data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | None = None, max_depth: int = MAX_DEPTH
 ) -> Json:
     """Parse JSON strictly. Raises `ContractError` with a reason that repeats nothing of the data."""
+    return _read(data, max_bytes, max_values, max_depth)[0]
+
+
+def canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_values: int | None = None) -> bytes:
+    """The canonical bytes of JSON bytes, which are parsed strictly. Raises `ContractError`, as `loads` does."""
+    return _written(*_read(data, max_bytes, max_values, MAX_DEPTH))
+
+
+def _read(data: bytes, max_bytes: int, max_values: int | None, max_depth: int) -> tuple[Json, bool]:
+    """The value, and whether the standard library writes its canonical form."""
     if len(data) > max_bytes:
         raise ContractError(f"{len(data)} bytes are more than the {max_bytes} that a boundary carries")
     try:
@@ -65,8 +76,7 @@ def loads(
         raise ContractError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except ValueError:  # the interpreter's own limit on the digits of an integer
         raise ContractError(_TOO_LARGE) from None
-    check(value, max_values=max_values, max_depth=max_depth)
-    return value
+    return value, check(value, max_values=max_values, max_depth=max_depth)
 
 
 def check(value: Json, *, max_values: int | None = None, max_depth: int = MAX_DEPTH) -> bool:
@@ -87,40 +97,71 @@ def check(value: Json, *, max_values: int | None = None, max_depth: int = MAX_DE
             raise ContractError(f"nested deeper than {max_depth} levels")
         inner: list[Json] = []
         for item in level:
-            if isinstance(item, str):
+            # By the exact type first: nearly all that is checked was read from JSON.
+            kind = type(item)
+            if kind is str:
                 if not item.isascii():
                     _check_text(item)
-            elif item is None or item is True or item is False:
+            elif kind is dict:
+                plain = _check_keys(item) and plain
+                inner += item.values()
+            elif kind is list or kind is tuple:
+                inner += item
+            elif item is None or kind is bool:
                 continue
-            elif isinstance(item, dict):
-                for key in item:
-                    if not isinstance(key, str):
-                        raise ContractError("an object with a key that is not a string")
-                    if not key.isascii():
-                        plain = False
-                        _check_text(key)
-                inner.extend(item.values())
-            elif isinstance(item, list | tuple):
-                inner.extend(item)
-            elif isinstance(item, int):
-                if abs(item) > MAX_INTEGER:
-                    raise ContractError(_TOO_LARGE)
-            elif isinstance(item, float):
+            elif not _check_other(item, inner):
                 plain = False
-                if not math.isfinite(item):
-                    raise ContractError("a number that is not finite; JSON has no NaN or infinity")
-                if MAX_INTEGER < abs(item) < _EXPONENT:  # it would be written as an integer
-                    raise ContractError(_TOO_LARGE)
-            else:
-                raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
         level = inner
         depth += 1
     return plain
 
 
+def _check_keys(item: Mapping[Any, Json]) -> bool:
+    """Raise `ContractError` unless the keys are text; whether they are all ASCII."""
+    plain = True
+    for key in item:
+        if not isinstance(key, str):
+            raise ContractError("an object with a key that is not a string")
+        if not key.isascii():
+            plain = False
+            _check_text(key)
+    return plain
+
+
+def _check_other(item: Json, inner: list[Json]) -> bool:
+    """Raise `ContractError` unless it is a number, or of a type that stands for one of JSON's; what `check` gives.
+
+    What is in it is added to `inner`.
+    """
+    plain = True
+    if isinstance(item, str):
+        _check_text(item)
+    elif isinstance(item, dict):
+        plain = _check_keys(item)
+        inner += item.values()
+    elif isinstance(item, list | tuple):
+        inner += item
+    elif isinstance(item, int):
+        if abs(item) > MAX_INTEGER:
+            raise ContractError(_TOO_LARGE)
+    elif isinstance(item, float):
+        plain = False
+        if not math.isfinite(item):
+            raise ContractError("a number that is not finite; JSON has no NaN or infinity")
+        if MAX_INTEGER < abs(item) < _EXPONENT:  # it would be written as an integer
+            raise ContractError(_TOO_LARGE)
+    else:
+        raise ContractError(f"a Python {type(item).__name__}, which is not JSON")
+    return plain
+
+
 def dumps(value: Json) -> bytes:
     """The canonical bytes of a JSON value. Raises `ContractError` where it has none."""
-    return _PLAIN.encode(value).encode() if check(value) else rfc8785.dumps(value)
+    return _written(value, check(value))
+
+
+def _written(value: Json, plain: bool) -> bytes:
+    return _PLAIN.encode(value).encode() if plain else rfc8785.dumps(value)
 
 
 def alike(one: Json, other: Json) -> bool:

@@ -14,6 +14,7 @@ from gatework import canonical
 from gatework.admission import check_steering, private, read, run_budget
 from gatework.budget import left, share, told, total, without
 from gatework.canonical import Json, Sealed
+from gatework.changed import changed
 from gatework.errors import OrderError
 from gatework.events import Returned
 from gatework.expr import Const
@@ -158,7 +159,7 @@ def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt
     started = free[:many]
     taken: dict[str, Held] = {}
     receipts = tuple(_called(plan, node, state, number, taken) for number in started)
-    return replace(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
+    return changed(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
 
 
 def _waiting(many: int, state: State) -> Iterator[int]:
@@ -211,8 +212,8 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
     undoable = state.undoable
     if held is not None and event.undoable:
         undoable = (*undoable, Undoable(undo=node.name, child=event.child, run=event.run))
-    state = replace(state, acts=acts, running=running, undoable=undoable)
-    return replace(state, branches={**state.branches, event.child: branch}), receipt
+    state = changed(state, acts=acts, running=running, undoable=undoable)
+    return changed(state, branches={**state.branches, event.child: branch}), receipt
 
 
 def in_doubt(plan: Plan, state: State) -> dict[str, Done]:

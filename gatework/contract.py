@@ -81,7 +81,7 @@ class Contract(Generic[T]):
         """The canonical bytes of a value, which read back as the same value, else `ContractError`."""
         dumped = self._dumped(value)
         _must_fit(dumped, max_bytes)
-        data = canonical.dumps(canonical.loads(dumped, max_bytes=max_bytes, max_values=MAX_VALUES))
+        data = canonical.canonical(dumped, max_bytes=max_bytes, max_values=MAX_VALUES)
         # A model that was built around its own checks is caught by reading it back.
         again = self.copy(data)
         if again != value or type(again) is not type(value) or self._dumped(again) != dumped:
@@ -99,6 +99,28 @@ class Contract(Generic[T]):
             return self._adapter.dump_json(value, warnings="error")
         except Exception:  # noqa: BLE001  # what a value holds may break in any way, and says so with the value
             raise ContractError(f"not a valid {name_of(self.annotation)}") from None
+
+
+class Proven:
+    """Values that one process has found to keep to a contract, by their digest; `read` would say so again.
+
+    For values whose digest has just been found to be that of their data. What gives a contract another meaning, its
+    Python type, is code, which does not change in a process; what the type itself refuses, each `copy` refuses again.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._known: dict[tuple[Contract[Any], str], None] = {}
+
+    def knows(self, contract: Contract[Any], digest: str) -> bool:
+        """Whether the value of this digest was read or written under the contract."""
+        return (contract, digest) in self._known
+
+    def add(self, contract: Contract[Any], digest: str) -> None:
+        """Remember that it was; of very many, the last."""
+        if len(self._known) >= self._most:
+            del self._known[next(iter(self._known))]
+        self._known[contract, digest] = None
 
 
 def _must_fit(data: bytes, max_bytes: int) -> None:

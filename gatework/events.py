@@ -47,8 +47,9 @@ class Given(_Signable):
     """A verdict that a guard gave on an output, or on inputs."""
 
     guard: str
-    on: str
-    """Digest of what the guard looked at: the output, or the inputs as in `Run.inputs_digest`."""
+    on: str = ""
+    """Digest of what the guard looked at: the output, or the inputs as in `Run.inputs_digest`. Left out in messages
+    where the result says it."""
     verdict: Word
     reason: str = ""
     signed: Signed | None = None

@@ -44,6 +44,7 @@ from gatework.admission import (
 )
 from gatework.budget import told
 from gatework.canonical import Json, Sealed
+from gatework.changed import changed
 from gatework.errors import DecisionError, OrderError
 from gatework.events import (
     REFUSED,
@@ -76,6 +77,14 @@ def new(plan: Plan) -> State:
 
 def due(plan: Plan, state: State) -> Due:
     """What the run waits for. Raises `OrderError` where the state is none of this plan."""
+    # Asked by a driver, and again by the step that answers: of the same plan and state, which never change.
+    known = vars(state).get("_due")
+    if known is None or known[0] is not plan:
+        known = vars(state)["_due"] = (plan, _due(plan, state))
+    return known[1]
+
+
+def _due(plan: Plan, state: State) -> Due:
     if state.plan != plan.digest:
         raise OrderError("The state belongs to another plan.")
     if not state.begun:
@@ -176,7 +185,7 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
         held = replace(held, label=known.label, private=held.private or known.private)
         values[known.name] = held
         receipts.append(Receipt(kind="begun", node=known.name, output=held.sealed.digest, label=held.label, how=how))
-    begun = replace(state, begun=True, values=values, asks=event.asks, allowance=event.allowance)
+    begun = changed(state, begun=True, values=values, asks=event.asks, allowance=event.allowance)
     return enter(plan, begun, 0, tuple(receipts) or (Receipt(kind="begun", how=how),))
 
 
@@ -188,7 +197,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
         raise OrderError(f"The digest of the output of {node.name} is not that of its data.")
     if run.edited is not None and event.output.digest != run.edited.digest:
         raise OrderError(f"The guards of {node.name} looked at another value than the person gave.")
-    size = allowance(plan, node, state).output_bytes
+    size = run.allowance.output_bytes
     if run.edited is None and size is not None and len(event.output.opened()) > size:
         raise OrderError(f"The output of {node.name} is larger than the {size} bytes of its budget.")
     check_let_run(node, run, event.before)
@@ -239,7 +248,7 @@ def _elapse(plan: Plan, state: State, event: Elapsed) -> Step:
     if not isinstance(wanted, Wait) or given != (wanted.plan, wanted.node, wanted.attempt):
         raise OrderError("No such time is to pass.")
     node = plan.steps[state.at]
-    state = replace(state, marks={**state.marks, node.name: 1})
+    state = changed(state, marks={**state.marks, node.name: 1})
     return enter(plan, state, state.at + 1, (Receipt(kind="waited", node=node.name),))
 
 

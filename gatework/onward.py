@@ -9,6 +9,7 @@ from gatework import children, ways
 from gatework.admission import admitted, private, reason_to_ask, unaffordable
 from gatework.budget import Spent
 from gatework.canonical import Sealed
+from gatework.changed import changed
 from gatework.errors import OrderError
 from gatework.events import Returned
 from gatework.expr import render
@@ -29,12 +30,12 @@ def enter(plan: Plan, state: State, at: int, receipts: Receipts, *, feedback: tu
     while True:
         while at < len(plan.nodes) and ways.passed_over(state, plan.nodes[at]):
             at += 1
-        state = replace(anew(state), at=at, gate=None, feedback=(), let_in="", edited=None, editor=())
+        state = changed(anew(state), at=at, gate=None, feedback=(), let_in="", edited=None, editor=())
         if at == len(plan.nodes):
             return end(plan, state, Outcome(kind="completed", node=plan.result), *receipts)
         node = plan.nodes[at]
         if not isinstance(node, Part):
-            state = replace(state, branches={}, running={})
+            state = changed(state, branches={}, running={})
         try:
             arrived = _arrived(plan, state, node, receipts, feedback)
         except OrderError as error:
@@ -62,12 +63,12 @@ def _arrived(
             return Step(state=_counted(state, node), receipts=receipts)
         case Choice():
             way, reason = ways.chosen(node, state)
-            return replace(state, marks={**state.marks, node.name: way}), (ways.chose(node, way, reason),)
+            return changed(state, marks={**state.marks, node.name: way}), (ways.chose(node, way, reason),)
         case Join():
             return given(state, node, ways.joined(plan, node, state))
         case Loop():
             held = ways.first_round(node, state)
-            state = replace(state, marks={**state.marks, node.name: 1})
+            state = changed(state, marks={**state.marks, node.name: 1})
             return with_value(state, node, held), (ways.rounded(node, held, 1),)
         case Call():
             return call(plan, _counted(state, node), node, receipts)
@@ -103,7 +104,7 @@ def given(state: State, node: Join | Part, held: Held) -> tuple[State, Receipts]
 
 def with_value(state: State, node: Node, held: Held) -> State:
     """The state in which a node holds a value."""
-    return replace(state, values={**state.values, node.name: held})
+    return changed(state, values={**state.values, node.name: held})
 
 
 def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tuple[str, ...] = ()) -> Step:
@@ -124,11 +125,11 @@ def go_on(plan: Plan, state: State, node: Node, held: Held, receipts: Receipts) 
     """A node holds a value: go on to the next; from an undo to the one before it."""
     state = with_value(state, node, held)
     if state.ending is not None:
-        return unwind(plan, replace(state, undoable=state.undoable[:-1]), receipts)
+        return unwind(plan, changed(state, undoable=state.undoable[:-1]), receipts)
     if isinstance(node, Work) and node.undo:
         undo = plan.node(node.undo)
         read = {ref.node: state.values[ref.node] for ref in undo.reads}
-        state = replace(state, undoable=(*state.undoable, Undoable(undo=node.undo, values=read)))
+        state = changed(state, undoable=(*state.undoable, Undoable(undo=node.undo, values=read)))
     return enter(plan, state, state.at + 1, receipts)
 
 
@@ -147,7 +148,7 @@ def call(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step | tup
     if node.failed != "collect" and (failed := children.failures(state)):
         return ask(plan, state, node, "failed", failed, receipts)
     if node.kind == "parallel":
-        done = replace(state, marks={**state.marks, node.name: 1})
+        done = changed(state, marks={**state.marks, node.name: 1})
         return done, (*called, Receipt(kind="gathered", node=node.name))
     held = children.gathered(plan, node, state)
     receipt = Receipt(kind="gathered", node=node.name, output=held.sealed.digest, label=held.label)
@@ -169,12 +170,12 @@ def on_with(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
 def call_again(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
     """Once more those child runs that gave nothing."""
     kept = {number: branch for number, branch in state.branches.items() if branch.held is not None}
-    return on_with(plan, replace(_counted(state, node), branches=kept, running={}), node, receipts)
+    return on_with(plan, changed(_counted(state, node), branches=kept, running={}), node, receipts)
 
 
 def _counted(state: State, node: Node) -> State:
     """The state with one more attempt of a node."""
-    return replace(state, attempts={**state.attempts, node.name: state.attempts.get(node.name, 0) + 1})
+    return changed(state, attempts={**state.attempts, node.name: state.attempts.get(node.name, 0) + 1})
 
 
 def start(
@@ -191,9 +192,9 @@ def start(
 
     A fresh attempt starts its count and its budget anew.
     """
-    state = replace(anew(state), let_again=let_again)
+    state = changed(anew(state), let_again=let_again)
     if fresh:
-        state = replace(state, renewed=state.spent.get(node.name, Spent()))
+        state = changed(state, renewed=state.spent.get(node.name, Spent()))
     try:
         admitted(plan, node, state)
     except OrderError as error:
@@ -202,7 +203,7 @@ def start(
         return ask(plan, state, node, "exhausted", (why,), receipts)
     counted = _counted(state, node)
     attempt = counted.attempts[node.name]
-    started = replace(
+    started = changed(
         counted,
         gate=None,
         limit=attempt + node.attempts - 1 if fresh else state.limit,
@@ -215,7 +216,7 @@ def again(
     plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipt: Receipt, output: Sealed | None = None
 ) -> Step:
     """Another attempt, told why; or a person, where the attempts or the budget are spent."""
-    state = replace(state, feedback=(*state.feedback, *reasons))
+    state = changed(state, feedback=(*state.feedback, *reasons))
     if state.edited is not None or state.attempts[node.name] >= state.limit:
         return ask(plan, state, node, "exhausted", reasons, (receipt,), candidate=output)
     if why := unaffordable(plan, node, state):
@@ -226,7 +227,7 @@ def again(
 def another_round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipts: Receipts) -> Step:
     """Go round a loop once more; the reasons are for the first stage of the round."""
     state, rounded = ways.next_round(plan, state, node)
-    return enter(plan, replace(state, gate=None), state.at + 1, (*receipts, rounded), feedback=reasons)
+    return enter(plan, changed(state, gate=None), state.at + 1, (*receipts, rounded), feedback=reasons)
 
 
 def ask(
@@ -246,7 +247,7 @@ def ask(
 
     An attempt goes on after a question about one of its calls, and ends at any other.
     """
-    state = state if kind == "call" else replace(anew(state), running={})
+    state = state if kind == "call" else changed(anew(state), running={})
     if not state.asks and kind in _FAILED and state.ending is None:
         return end(plan, state, Outcome(kind="failed", node=node.name, reason="; ".join(reasons)), *receipts)
     gate = opened(plan, state, node, kind, reasons, candidate=candidate, call=call, before=before, handed_on=handed_on)
@@ -260,7 +261,7 @@ def ask(
         reason="; ".join(reasons),
         how=seen(gate),
     )
-    return Step(state=replace(state, gates=gate.id, gate=gate), receipts=(*receipts, asked))
+    return Step(state=changed(state, gates=gate.id, gate=gate), receipts=(*receipts, asked))
 
 
 _FAILED: tuple[GateKind, ...] = ("blocked", "exhausted", "failed", "spent")
@@ -272,17 +273,17 @@ _FAILED: tuple[GateKind, ...] = ("blocked", "exhausted", "failed", "spent")
 
 def end(plan: Plan, state: State, outcome: Outcome, *receipts: Receipt) -> Step:
     """Nothing more happens in the run, but what undoes its work where it did not complete."""
-    state = replace(anew(state), gate=None, running={}, edited=None, editor=(), feedback=(), let_in="")
+    state = changed(anew(state), gate=None, running={}, edited=None, editor=(), feedback=(), let_in="")
     if state.ending is not None:
         # What one undo came to does not keep the others from theirs.
-        return unwind(plan, replace(state, undoable=state.undoable[:-1]), receipts)
+        return unwind(plan, changed(state, undoable=state.undoable[:-1]), receipts)
     if outcome.kind == "completed" or not state.undoable:
         return _ended(plan, state, outcome, receipts)
     undoing = Receipt(
         kind="undoing", node=outcome.node, action=outcome.kind, by=outcome.by, reason=outcome.reason,
         how={"undo": [work.undo for work in reversed(state.undoable)]},
     )  # fmt: skip
-    return unwind(plan, replace(state, ending=outcome), (*receipts, undoing))
+    return unwind(plan, changed(state, ending=outcome), (*receipts, undoing))
 
 
 def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
@@ -292,7 +293,7 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
         return _ended(plan, state, state.ending, receipts)
     last = state.undoable[-1]
     work = plan.node(last.undo)
-    state = replace(
+    state = changed(
         anew(state),
         at=plan.index[last.undo],
         values={**state.values, **last.values},
@@ -302,7 +303,7 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
         editor=(),
     )
     if isinstance(work, Call):
-        return Step(state=_counted(replace(state, gate=None, branches={}, running={}), work), receipts=receipts)
+        return Step(state=_counted(changed(state, gate=None, branches={}, running={}), work), receipts=receipts)
     assert isinstance(work, Work)
     return start(plan, state, work, (), receipts, fresh=True)
 
@@ -313,7 +314,7 @@ def taken_back(plan: Plan, state: State, node: Call, event: Returned) -> Step:
     if event.outcome != "undone":
         reason = f"run {event.child + 1} was not undone" + (f": {event.reason}" if event.reason else "")
         return ask(plan, state, node, "failed", (reason,), (receipt,))
-    return unwind(plan, replace(state, undoable=state.undoable[:-1]), (receipt,))
+    return unwind(plan, changed(state, undoable=state.undoable[:-1]), (receipt,))
 
 
 def _ended(plan: Plan, state: State, outcome: Outcome, receipts: Receipts) -> Step:
@@ -321,9 +322,9 @@ def _ended(plan: Plan, state: State, outcome: Outcome, receipts: Receipts) -> St
     if outcome.kind == "completed":
         given = state.values[plan.result]
         ended = replace(ended, output=given.sealed.digest, label=given.label)
-    return Step(state=replace(anew(state), outcome=outcome, gate=None), receipts=(*receipts, ended))
+    return Step(state=changed(anew(state), outcome=outcome, gate=None), receipts=(*receipts, ended))
 
 
 def anew(state: State) -> State:
     """The state without what belongs to one attempt: what it was answered, waits for, and was let do."""
-    return replace(state, journal=(), pending=(), let_call="", let_again="", tried=0)
+    return changed(state, journal=(), pending=(), let_call="", let_again="", tried=0)

@@ -20,7 +20,7 @@ from gatework.acting import LINGER
 from gatework.calls import MAX_ENTRIES, MAX_JOURNAL_BYTES
 from gatework.canonical import MAX_STORED_VALUE_BYTES, MAX_VALUE_BYTES, Json, Sealed
 from gatework.cell import Cell, Refusal
-from gatework.contract import Contract, first_error
+from gatework.contract import Contract, Proven, first_error
 from gatework.document import named_in_bytes
 from gatework.errors import BudgetError, ContractError, GateworkError, GrantError
 from gatework.events import Failed, FailureKind, Finished, Given, Result, Stopped, Suspended
@@ -61,12 +61,13 @@ async def perform(
     store: Callable[[], Store] | None = None,
     max_value_bytes: int = MAX_VALUE_BYTES,
     threads: Threads | None = None,
+    proven: Proven | None = None,
 ) -> Result:
     """Run one attempt, or go on with one. `lineage` names the run across retries and resets.
 
     `tries` is how often Temporal has run this, this time included, and `waited` how many seconds ago it did so first:
     what earlier tries may have spent counts. `model` gives what `ask` reaches, `store` where documents lie. Guards that
-    are not async think on `threads`. `max_value_bytes` is how large an output may be.
+    are not async think on `threads`. `max_value_bytes` is how large an output may be, `proven` what was read before.
     """
     node = plan.node(run.node)
     assert isinstance(node, Work)
@@ -80,7 +81,9 @@ async def perform(
         store=store,
         granted={use.name: code.tools[use.name] for use in node.tools},
     )
-    attempt = _Attempt(run, node, code, cell, threads or Threads(), waited if tries > 1 else 0.0, max_value_bytes)
+    attempt = _Attempt(
+        run, node, code, cell, threads or Threads(), proven or Proven(), waited if tries > 1 else 0.0, max_value_bytes
+    )
     try:
         return await attempt.ended()
     finally:
@@ -100,13 +103,22 @@ class _Still(Exception):
 
 class _Attempt:
     def __init__(
-        self, run: Run, node: Work, code: Code, cell: Cell, threads: Threads, waited: float, max_value_bytes: int
+        self,
+        run: Run,
+        node: Work,
+        code: Code,
+        cell: Cell,
+        threads: Threads,
+        proven: Proven,
+        waited: float,
+        max_value_bytes: int,
     ) -> None:
         self._judges = Judges(run, node, code.definition.declared, code.guards, threads, cell.store)
         self._run = run
         self._node = node
         self._code = code
         self._cell = cell
+        self._proven = proven
         self._max_value_bytes = max_value_bytes
         self._began = time.monotonic() - waited
         self._before: tuple[Given, ...] = ()
@@ -177,6 +189,7 @@ class _Attempt:
                 )
             data = await self._work(inputs)
             output = Sealed.of_bytes(data, os.urandom(16))
+            self._proven.add(self._contract, output.digest)
         else:
             # A person's value: the stage does not work, its guards look.
             output = run.edited
@@ -237,9 +250,12 @@ class _Attempt:
 
     def _bytes(self, name: str) -> bytes:
         """The canonical bytes of an input, once they are what they should be."""
+        sealed, contract = self._run.inputs[name], self._of(name)
         try:
-            data = self._run.inputs[name].opened()
-            self._of(name).read(data, max_bytes=MAX_STORED_VALUE_BYTES)
+            data = sealed.opened()
+            if not self._proven.knows(contract, sealed.digest):
+                contract.read(data, max_bytes=MAX_STORED_VALUE_BYTES)
+                self._proven.add(contract, sealed.digest)
         except ContractError as error:
             raise error.at(f"input {name} of {self._node.name}") from None
         return data

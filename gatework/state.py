@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -147,9 +148,12 @@ class Done:
         return self.outcome not in ("refused", "failed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
-    """All that a run knows. Values, not history: the ledger holds that."""
+    """All that a run knows. Values, not history: the ledger holds that.
+
+    Without slots: `changed` copies it quickly, and the machine keeps with it what is due in it.
+    """
 
     plan: str
     begun: bool = False
@@ -216,7 +220,7 @@ def inputs_digest(inputs: Mapping[str, Sealed]) -> str:
     return canonical.digest("inputs", {name: sealed.digest for name, sealed in inputs.items()})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One attempt of a node is due."""
 
@@ -236,7 +240,7 @@ class Run:
     allowance: Budget = field(default_factory=Budget)
     """What it may spend: the smaller of what is left to the stage and to the run."""
 
-    @property
+    @functools.cached_property
     def inputs_digest(self) -> str:
         return inputs_digest(self.inputs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatework.changed import changed
 from gatework.errors import OrderError
 from gatework.expr import ExprError, holds, render, resolve
 from gatework.hands import taken_along
@@ -25,7 +26,7 @@ def settled(state: State, node: Node) -> bool:
 
 def back_to(plan: Plan, state: State, position: int) -> State:
     """The state in which nothing at a position of the plan, or after it, has come to anything yet."""
-    return replace(
+    return changed(
         state,
         at=position,
         values={name: held for name, held in state.values.items() if plan.index.get(name, -1) < position},
@@ -104,7 +105,7 @@ def next_round(plan: Plan, state: State, node: Work) -> tuple[State, Receipt]:
     assert isinstance(start, Loop)
     state = back_to(plan, state, at)
     held = _round_from(start, given)
-    state = replace(state, values={**state.values, loop: held}, marks={**state.marks, loop: number})
+    state = changed(state, values={**state.values, loop: held}, marks={**state.marks, loop: number})
     return state, rounded(start, held, number)
 
 

@@ -34,6 +34,13 @@ def encode(value: object) -> bytes:
     return adapter.dump_json(value)
 
 
+def brief(value: object) -> bytes:
+    """The same without what is the default of its field, which `decode` fills in."""
+    kind: Any = type(value)
+    adapter: TypeAdapter[Any] = _adapter(kind)
+    return adapter.dump_json(value, exclude_defaults=True)
+
+
 def data(value: object) -> Any:
     """One of the engine's dataclasses as a JSON value."""
     kind: Any = type(value)

@@ -49,7 +49,7 @@ async def acted(
     job = Job(
         type=activity_type(use.name),
         what=use.name,
-        message=wire.encode(ActTask(lineage=lineage, act=due)),
+        message=wire.brief(ActTask(lineage=lineage, act=due)),
         queue=use.queue,
         timeout_seconds=use.timeout_seconds,
         once=use.kind == "effect",

@@ -14,8 +14,9 @@ from temporalio.exceptions import ApplicationError
 
 from gatework import acting, canonical, models, wire
 from gatework.adopted import CALLER
+from gatework.contract import Proven
 from gatework.errors import ConfigError, ContractError, OrderError
-from gatework.events import Acted, Failed, Finished, Given, Result
+from gatework.events import Failed, Finished, Result
 from gatework.judging import Judges
 from gatework.library import Known, Library
 from gatework.logs import emit
@@ -28,9 +29,9 @@ from gatework.temporal import attempt as attempted
 from gatework.temporal import isolated
 from gatework.temporal.acting import ActTask
 from gatework.temporal.asking import TRIES, UNREADY
-from gatework.temporal.attempt import Task
 from gatework.temporal.heartbeat import beating
 from gatework.temporal.isolated import GuardTask
+from gatework.temporal.messages import Task, answered
 from gatework.temporal.payloads import application_error, data_of, raw
 from gatework.temporal.storing import has_store, most_in_value
 from gatework.temporal.threaded import threaded
@@ -52,13 +53,13 @@ def activities(
     def connected() -> Model:
         return models.connect(model) if model is None or isinstance(model, str) else model
 
-    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS), store)
+    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS), Proven(), store)
 
-    def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[Result | Acted | Given]]) -> Activity:
-        async def answered(task: RawValue) -> RawValue:
-            return raw(wire.encode(await work(served, task)))
+    def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[bytes]]) -> Activity:
+        async def serve(task: RawValue) -> RawValue:
+            return raw(await work(served, task))
 
-        return activity.defn(name=type_)(answered)
+        return activity.defn(name=type_)(serve)
 
     stages = {attempted.activity_type(name): _attempt for name in library.definitions}
     tools = {asked_for.activity_type(name): _act for name in library.tools}
@@ -74,22 +75,27 @@ class _Served:
     model: Callable[[], Model]
     seed: int
     threads: Threads
+    proven: Proven
     store: Callable[[], Store] | None
     """Gives where documents lie; None where the worker has no store."""
 
 
-async def _attempt(served: _Served, task_: RawValue) -> Result:
+async def _attempt(served: _Served, task_: RawValue) -> bytes:
     info = _info()
     task: Task = _read(Task, task_)
     run = task.run
     CALLER.set(threaded)
     with emit.bound(_about(info, run.plan, run.node, run.attempt)):
-        return await _tried(served, info, task)
+        return answered(await _tried(served, info, task))
 
 
 async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
     """One of Temporal's tries of an attempt."""
     known = _known(served, info, task.run.plan)
+    try:
+        lineage = task.whole(namespace=info.namespace, id=info.workflow_id or "")
+    except ContractError as error:
+        raise application_error(error.at("task")) from None
     runs, queue = known.runs(task.run.node)
     _must_be_asked_here(info, attempted.activity_type(runs), queue)
     code = known.code[runs]
@@ -103,7 +109,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             task.run,
             known.plan,
             code,
-            lineage=task.lineage,
+            lineage=lineage,
             tries=info.attempt,
             waited=(info.current_attempt_scheduled_time - info.scheduled_time).total_seconds(),
             model=served.model,
@@ -111,6 +117,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             store=served.store,
             max_value_bytes=most_in_value(has_store(activity.client().data_converter)),
             threads=served.threads,
+            proven=served.proven,
         )
     if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):
         emit.say_value("output", canonical.dumps(event.output.data).decode())
@@ -120,7 +127,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
     return event
 
 
-async def _act(served: _Served, task_: RawValue) -> Acted:
+async def _act(served: _Served, task_: RawValue) -> bytes:
     """One call of a tool. Whatever is raised here is raised before the call is made."""
     info = _info()
     task: ActTask = _read(ActTask, task_)
@@ -133,10 +140,10 @@ async def _act(served: _Served, task_: RawValue) -> Acted:
             raise application_error(error) from None
         _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
         with beating(info):
-            return await acting.act(use, tool, act, store=served.store)
+            return wire.brief(await acting.act(use, tool, act, store=served.store))
 
 
-async def _judge(served: _Served, task_: RawValue) -> Given:
+async def _judge(served: _Served, task_: RawValue) -> bytes:
     """The verdict of one isolated guard. Whatever is raised here is a block."""
     info = _info()
     task: GuardTask = _read(GuardTask, task_)
@@ -151,7 +158,7 @@ async def _judge(served: _Served, task_: RawValue) -> Given:
         code = known.code[node.runs]
         judges = Judges(run, node, code.definition.declared, code.guards, served.threads, served.store)
         with beating(info):
-            return await judges.one(use, task.output)
+            return wire.brief(await judges.one(use, task.output))
 
 
 def _info() -> activity.Info:

@@ -14,7 +14,7 @@ from temporalio.common import RawValue
 from gatework import canonical, machine, wire
 from gatework.errors import ContractError, DecisionError, GateworkError
 from gatework.events import Action, Decided, Migrated
-from gatework.ledger import handed_on, length
+from gatework.ledger import handed_on
 from gatework.library import Known, Library
 from gatework.state import Gate, Run, Spawn, State
 from gatework.temporal import deciding, evidence, movement, pages, resuming
@@ -200,7 +200,7 @@ class Answering(Recorded):
             raise DecisionError("Send one JSON value, or nothing.")
         self._must_be_in_time()
         typed = data_of(data[0]) if data else None
-        sent = decided(action, typed, known, state.gate, self._salt(f"decision {length(self._ledger)}"))
+        sent = decided(action, typed, known, state.gate, self._salt(f"decision {self._length}"))
         must_be_held(sent.event, state, self._refused.values())
         return sent
 

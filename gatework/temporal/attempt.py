@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from gatework import canonical, wire
+from gatework import wire
 from gatework.budget import Spent, unsound
 from gatework.errors import ContractError
 from gatework.events import Acted, Event, Failed, FailureKind, Finished, Result, Stopped, Suspended
@@ -20,21 +21,10 @@ from gatework.state import Run
 from gatework.temporal.asking import Job, done, why
 from gatework.temporal.captions import at_stage
 from gatework.temporal.isolated import judged
+from gatework.temporal.messages import Task, result_in
 from gatework.temporal.payloads import data_of
 from gatework.temporal.storing import fits
 from gatework.verdict import short
-
-_MOST_VALUES = canonical.MAX_VALUES + 10_000
-"""In a result: those of the output, and what is said of how it came about. Temporal lets no task think for 2 s."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What the workflow asks of a worker: one attempt."""
-
-    lineage: str
-    """What names the run across retries, continue-as-new and reset."""
-    run: Run
 
 
 def activity_type(runs: str) -> str:
@@ -59,7 +49,8 @@ async def performed(
     plan = known.plan
     node = plan.node(due.node)
     assert isinstance(node, Work)
-    task = wire.encode(Task(lineage=lineage, run=due))
+    info = workflow.info()
+    task = wire.brief(Task.of(due, lineage, namespace=info.namespace, id=info.workflow_id))
     marker = f"gatework-stored-{due.node}-{due.attempt}-{len(due.journal)}"
     if not fits(len(task), wire.MAX_MESSAGE_BYTES, wire.MAX_STORED_BYTES, marker, stores=stores):
         reason = f"the inputs of {due.node} are {len(task)} bytes together, more than the {wire.MAX_MESSAGE_BYTES}"
@@ -80,8 +71,7 @@ async def performed(
         return failed(due, "timeout" if told.late else "error", told.reason)
     event: Result | None = None
     try:
-        message = data_of(answer) or b""
-        event = wire.decode(Result, message, what="result", max_values=_MOST_VALUES, max_depth=canonical.MAX_DEPTH)
+        event = result_in(data_of(answer) or b"")
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
             if isolated(node):

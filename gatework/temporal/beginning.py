@@ -4,6 +4,7 @@ it as a child.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -204,7 +205,7 @@ class Beginning(Answering):
         # A gate may have been opened just before: a second click is not for it here, either.
         self._opened = workflow.info().workflow_start_time if carried.state.gate else None
 
-    def _carried(self, state: State, ledger: tuple[Entry, ...]) -> bytes:
+    def _carried(self, state: State, ledger: Sequence[Entry]) -> bytes:
         node = self._known.plan.steps[state.at] if self._known and state.plan == self._known.plan.digest else None
         return wire.encode(
             Carried(

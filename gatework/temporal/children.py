@@ -94,7 +94,7 @@ def start_in(value: object) -> Start | None:
 def _message(start: Start) -> RawValue:
     # Marked beside its data: what users start such a workflow with is data alone.
     metadata = {"encoding": b"json/plain", _FIELD: b"1"}
-    return RawValue(Payload(metadata=metadata, data=wire.encode(start)))
+    return RawValue(Payload(metadata=metadata, data=wire.brief(start)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from gatework.events import Decided, Event
 from gatework.ledger import Entry
 from gatework.library import Library
 from gatework.plan import Plan
-from gatework.state import State
+from gatework.state import Receipt, State
 from gatework.temporal.beginning import Carried
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.gathering import Gathering
@@ -225,12 +225,12 @@ def _recording(found: Rebuilt, values: Gathering | None) -> type[Interpreter]:
                 values.event(known.plan, state, event)
             return said
 
-        def _tell(self, entries: Sequence[Entry]) -> None:
+        def _tell(self, receipts: Sequence[Receipt]) -> None:
             plan, found.state = self._now[0].plan, self._now[1]
             found.lineage, found.child = self._first, self._child
             found.first_plan, found.last_plan = found.first_plan or plan.digest, plan.digest
             event_id = workflow.info().get_current_history_length()
-            found.steps.append(Accepted(event_id=event_id, plan=plan, entries=tuple(entries)))
+            found.steps.append(Accepted(event_id=event_id, plan=plan, entries=tuple(self._newest(len(receipts)))))
             if values is not None:
                 values.state(plan, found.state)
 

@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from gatework import canonical, machine, migration, wire
 from gatework.errors import ContractError, DecisionError, OrderError
 from gatework.events import Cancelled, Elapsed, Expired, Failed, Migrated
-from gatework.ledger import extended, length
+from gatework.ledger import extended
 from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
@@ -292,7 +292,7 @@ class Interpreter(Spawning):
     def _continue_as_new_if_long(self) -> None:
         # What was done once is in the history, whatever a later deploy thinks of its length.
         at, times = self._measured
-        now = length(self._ledger)
+        now = self._length
         self._measured = at, times = now, times + 1 if at == now else 1
         # A ledger may be looked at more than once; Temporal answers for a marker as it did at first.
         marker = f"gatework-continued-{at}" + (f"-{times}" if times > 1 else "")
@@ -326,7 +326,7 @@ class Interpreter(Spawning):
             return
         # Looked at first: what was accepted is told, and is not taken back.
         size = len(self._carried(step.state, extended(self._ledger, step.receipts, now)))
-        if not may_carry(size, f"gatework-moved-stored-{length(self._ledger)}", self.stores):
+        if not may_carry(size, f"gatework-moved-stored-{self._length}", self.stores):
             self._note(f"The run was not moved to plan {event.to[:12]}: what it holds is too large to be handed on.")
             return
         at = step.state.at
@@ -341,11 +341,11 @@ class Interpreter(Spawning):
 
     def _result(self, outcome: Outcome) -> RawValue:
         known, state = self._now
+        if outcome.kind in ("completed", "undone") and not self._child:
+            return raw(canonical.dumps(state.values[known.plan.result].sealed.data))
         told = report(known.plan, state, self._ledger, run=workflow.info().run_id, before=self._before)
         if outcome.kind in ("completed", "undone"):
-            if self._child:
-                return raw(wire.encode(told))
-            return raw(canonical.dumps(state.values[known.plan.result].sealed.data))
+            return raw(wire.brief(told))
         if outcome.kind == "cancelled":
             raise asyncio.CancelledError
         ended = "The run expired" if outcome.kind == "expired" else f"The run {_TOLD[outcome.kind]}"

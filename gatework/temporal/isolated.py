@@ -55,7 +55,7 @@ async def judged(
         job = Job(
             type=activity_type(use.name),
             what=f"the guard {use.name}",
-            message=wire.encode(task),
+            message=wire.brief(task),
             queue=use.queue,
             timeout_seconds=use.timeout_seconds,
             once=True,  # one that brings down its worker is not given the next

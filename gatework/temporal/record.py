@@ -13,24 +13,20 @@ from gatework import canonical, machine
 from gatework.canonical import Json
 from gatework.errors import DecisionError
 from gatework.events import Event
-from gatework.ledger import Entry, extended
+from gatework.ledger import Entry, length
 from gatework.library import Known, Library
 from gatework.logs import emit
 from gatework.logs.story import told
 from gatework.logs.vocabulary import QUIET
 from gatework.plan import Plan
 from gatework.roster import Roster
-from gatework.state import State, Step
+from gatework.state import Receipt, State, Step
 from gatework.temporal.asking import span
 from gatework.temporal.attempt import ended_at
+from gatework.temporal.messages import lineage
 from gatework.temporal.payloads import OwnPayloads
 from gatework.temporal.progress import NOT_BEGUN
 from gatework.temporal.saying import Saying
-
-
-def lineage(namespace: str, id: str, first_run_id: str) -> str:
-    """What names a run across retries, continue-as-new, reset and resumption."""
-    return f"{namespace}/{id}/{first_run_id}"
 
 
 class Recorded(OwnPayloads):
@@ -48,7 +44,9 @@ class Recorded(OwnPayloads):
     def __init__(self) -> None:
         self._known: Known | None = None
         self._state: State | None = None
-        self._ledger: tuple[Entry, ...] = ()
+        self._chained: list[Entry] = []
+        self._unchained: list[tuple[Receipt, datetime]] = []
+        """Receipts whose digests nobody has asked for yet."""
         self._refused: dict[str, Json] = {}
         self._expires: datetime | None = None
         self._opened: datetime | None = None
@@ -69,6 +67,23 @@ class Recorded(OwnPayloads):
             raise DecisionError(NOT_BEGUN)
         return self._known, self._state
 
+    @property
+    def _ledger(self) -> Sequence[Entry]:
+        """The receipts, chained. Most runs end before anybody asks for the digests, which cost much."""
+        for receipt, at in self._unchained:
+            self._chained.append(Entry.after(self._chained[-1] if self._chained else None, receipt, at))
+        self._unchained.clear()
+        return self._chained
+
+    @_ledger.setter
+    def _ledger(self, entries: Sequence[Entry]) -> None:
+        self._chained, self._unchained = list(entries), []
+
+    @property
+    def _length(self) -> int:
+        """How many entries the ledger has, with those that were not handed on."""
+        return length(self._chained) + len(self._unchained)
+
     def _take(self, event: Event, now: datetime | None = None) -> None:
         known, state = self._now
         now = now or workflow.now()
@@ -85,18 +100,22 @@ class Recorded(OwnPayloads):
             self._expires = now + span(gate.expires_seconds)
             self._opened = now
         self._state = step.state
-        said = len(self._ledger)
-        self._ledger = extended(self._ledger, step.receipts, at or now)
-        self._tell(self._ledger[said:])
+        self._unchained += ((receipt, at or now) for receipt in step.receipts)
+        self._tell(step.receipts)
 
-    def _tell(self, entries: Sequence[Entry]) -> None:
+    def _tell(self, receipts: Sequence[Receipt]) -> None:
         """Log what was accepted, unless this is a replay, which has been logged before."""
         if workflow.unsafe.is_replaying():
             return
-        if emit.wanted(logging.INFO) or any(entry.receipt.kind not in QUIET for entry in entries):
+        if emit.wanted(logging.INFO) or any(receipt.kind not in QUIET for receipt in receipts):
             known, _ = self._now
-            events = (event for event in told(entries, known.plan) if not event.live)
+            events = (event for event in told(self._newest(len(receipts)), known.plan) if not event.live)
             emit.write(events, self._about(known.plan))
+
+    def _newest(self, many: int) -> Sequence[Entry]:
+        """So many of the last entries."""
+        ledger = self._ledger
+        return ledger[len(ledger) - many :]
 
     def _about(self, plan: Plan) -> emit.Fields:
         info = workflow.info()

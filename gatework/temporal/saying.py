@@ -56,8 +56,7 @@ class Saying:
         """Tell the server what has changed, all of it as one event."""
         if state.gate is not None and (state.attempts or state.gates > 1):  # the run's first task is over
             self.look()
-        now = said(plan, state)
-        if self.findable and now != self._told:
+        if self.findable and (now := said(plan, state)) != self._told:
             workflow.upsert_search_attributes(_updates(self._told, now))
             self._told = now
 

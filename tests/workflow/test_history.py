@@ -414,7 +414,7 @@ async def test_attempt_bears_the_time_that_its_worker_gave(deployments: Deployme
     history = (await run.handle.fetch_history()).events
     done = next(e for e in history if e.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED)
     result = json.loads(done.activity_task_completed_event_attributes.result.payloads[0].data)
-    given = datetime.fromtimestamp(result["ended_ms"] / 1000, tz=UTC)
+    given = datetime.fromtimestamp(result["finished"]["ended_ms"] / 1000, tz=UTC)
     begun, output, ended = await run.ledger()
     assert output.at == ended.at == given.isoformat(timespec="milliseconds")
     assert begun.at <= output.at <= done.event_time.ToDatetime(UTC).isoformat(timespec="milliseconds")

@@ -21,8 +21,8 @@ from gatework.plan import Work
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.acting import ActTask, activity_type
 from gatework.temporal.activities import activities
-from gatework.temporal.attempt import Task
 from gatework.temporal.definition import workflow_class
+from gatework.temporal.messages import Task
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.pin import begin
 from tests.workflow.deployment import Deployed, Deployments, events
@@ -37,7 +37,9 @@ def _call(task: Task, arguments: Any = WANTED, **changes: Any) -> Call:
     node = agent.plan.nodes[agent.plan.index["decide"]] if task.run.node == "decide" else None
     use = node.tool("transfer") if isinstance(node, Work) else None
     known = isinstance(arguments, dict) and "order" in arguments
-    key = key_of(use, arguments, node=task.run.node, lineage=task.lineage) if use and known else ID
+    info = activity.info()
+    lineage = task.whole(namespace=info.namespace, id=info.workflow_id or "")
+    key = key_of(use, arguments, node=task.run.node, lineage=lineage) if use and known else ID
     call = Call(id=ID, tool="transfer", arguments=arguments, key=key, by_model=True)
     return dataclasses.replace(call, **changes)
 

@@ -18,11 +18,12 @@ from temporalio.worker import Worker
 from gatework import wire
 from gatework.canonical import Sealed
 from gatework.contract import contract
-from gatework.events import Failed, Finished, Given
+from gatework.events import Failed, Finished, Given, Result
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.activities import activities
-from gatework.temporal.attempt import Task, activity_type
+from gatework.temporal.attempt import activity_type
 from gatework.temporal.definition import workflow_class
+from gatework.temporal.messages import Task, answered
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.pin import begin
 from tests.workflow.deployment import Deployed, Deployments, count, outside_payloads, payload, waiting
@@ -41,6 +42,19 @@ def _honest(task: Task) -> Finished:
         output=output,
         verdicts=(Given(guard="judged", on=output.digest, verdict="pass"),),
     )
+
+
+def _written(task: Task) -> Any:
+    """An honest result as the message that it is."""
+    return json.loads(answered(_honest(task)))
+
+
+def _failure(task: Task) -> Any:
+    run = task.run
+    failed = Failed(
+        plan=run.plan, node=run.node, attempt=run.attempt, inputs=run.inputs_digest, failure="error", reason=MARK
+    )
+    return json.loads(answered(failed))["failed"]
 
 
 Lie = Callable[[Task], object]
@@ -76,10 +90,15 @@ LIES: Mapping[str, Lie] = {
     "an input as output": lambda task: task,
     "nothing": lambda task: None,
     "text": lambda task: MARK,
-    "a list": lambda task: [dataclasses.asdict(_honest(task))] * 2,
-    "an unknown field": lambda task: {**dataclasses.asdict(_honest(task)), MARK: 1},
-    "a word that is no verdict": lambda task: json.loads(wire.encode(_honest(task)).replace(b'"pass"', b'"fine"')),
-    "text for a number": lambda task: {**dataclasses.asdict(_honest(task)), "attempt": "1"},
+    "a list": lambda task: [_written(task)] * 2,
+    "no kind of result": lambda task: {},
+    "two kinds of result": lambda task: {**_written(task), "failed": _failure(task)},
+    "one kind of result under the name of another": lambda task: {"failed": _written(task)["finished"]},
+    "a result as it is": lambda task: _written(task)["finished"],
+    "an unknown field": lambda task: {"finished": {**_written(task)["finished"], MARK: 1}},
+    "an unknown kind of result": lambda task: {**_written(task), MARK: 1},
+    "a word that is no verdict": lambda task: json.loads(answered(_honest(task)).replace(b'"pass"', b'"fine"')),
+    "text for a number": lambda task: {"finished": {**_written(task)["finished"], "attempt": "1"}},
 }
 
 
@@ -95,7 +114,9 @@ class Liar:
         async def answer(sent: RawValue) -> RawValue:
             self.asked += 1
             told = self.lie(wire.decode(Task, data_of(sent) or b"", what="task"))
-            return told if isinstance(told, RawValue) else raw(wire.encode(told))
+            if isinstance(told, RawValue):
+                return told
+            return raw(answered(told) if isinstance(told, Result) else wire.encode(told))
 
         self.activity = answer
 
