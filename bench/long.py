@@ -4,7 +4,8 @@
 
 First plans of 10, 100 and 1,000 stages that do nothing, in turn: for each run the time and the CPU of a stage, of the
 worker and of the server. Then `each` over 500 items and over `--items`, with a stage that does nothing: items a second,
-how often the run continued as new, its longest history, and what the worker's memory came to at the most.
+how often the run continued as new, its longest history, and the worker's memory: before, as it goes, at the most, and
+afterwards. With GATEWORK_STORE set, both sides have that store.
 
 One server with the settings of the embedded one, and one worker, in a process of its own. Medians, and ratios to the
 plan of ten stages: of rounds in turn, on the same machine.
@@ -39,6 +40,8 @@ from gatework.temporal.server import dev_server
 LENGTHS = (10, 100, 1000)
 FEW = 500
 """Items of the run with which the memory of a wide one is compared."""
+MARKS = 10
+"""How often memory is told over a wide run."""
 QUEUE = "long"
 
 _HEAD = """\
@@ -124,6 +127,8 @@ class Bench:
     worker: int
     """Process id."""
     server: int
+    parts: Sequence[str]
+    """Workflow types of the child runs of wide ones."""
 
     async def run(self, name: str, data: Mapping[str, Any]) -> str:
         id = f"{name}-{uuid.uuid4()}"
@@ -143,12 +148,24 @@ class Bench:
         stages = runs * length
         return took / stages * 1000, worker / stages * 1000, server / stages * 1000
 
-    async def wide(self, items: int) -> Sequence[str]:
+    async def _done(self) -> int:
+        """How many items have been done, of all wide runs."""
+        [part] = self.parts
+        return (await self.client.count_workflows(f"WorkflowType = '{part}' AND ExecutionStatus = 'Completed'")).count
+
+    async def wide(self, items: int) -> tuple[Sequence[str], Sequence[tuple[int, float]]]:
+        """A row of the table, and the memory of the worker in MB by the items that were done."""
         peak = [_memory_mb(self.worker)]
+        done_before = await self._done()
+        curve: list[tuple[int, float]] = []
 
         async def look() -> None:
             while True:
                 peak.append(_memory_mb(self.worker))
+                if len(peak) % 10 == 0:
+                    done = await self._done() - done_before
+                    if not curve or done >= curve[-1][0] + items / MARKS:
+                        curve.append((done, peak[-1]))
                 await asyncio.sleep(0.2)
 
         watching = asyncio.create_task(look())
@@ -157,10 +174,12 @@ class Bench:
         took = time.perf_counter() - began
         cpu = _cpu_seconds(self.worker) - before
         watching.cancel()
+        await _settled(self.server)
+        after = _memory_mb(self.worker)
         described = await self.client.get_workflow_handle(id).describe()
         chain = await legs(self.client, id, described.run_id)
         longest = max(len(leg.events) for leg in chain)
-        return [
+        row = [
             str(items),
             f"{items / took:.1f}",
             f"{cpu / items * 1000:.1f}",
@@ -168,7 +187,9 @@ class Bench:
             str(longest),
             f"{peak[0]:.0f}",
             f"{max(peak):.0f}",
+            f"{after:.0f}",
         ]
+        return row, curve
 
 
 async def _measure(
@@ -180,7 +201,8 @@ async def _measure(
         bare = dev_server(store, findable=False)
         async with bare as server, _serving(server.address, folder) as worker:
             client = await Client.connect(server.address, plugins=[GateworkPlugin()])
-            bench = Bench(client, worker, server.child.pid)
+            parts = list(_workflows(folder)["wide"].plan.parts)
+            bench = Bench(client, worker, server.child.pid, parts)
             await bench.run("long_10", {"number": 0, "text": "warm"})
             found: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
             for _ in range(rounds):
@@ -188,13 +210,14 @@ async def _measure(
                     found[length].append(await bench.long(length, stages))
             if found:
                 _report(found)
-            print("\nitems  items/s  CPU ms an item  continued  longest history  MB before  MB at most")
+            print("\nitems  items/s  CPU ms an item  continued  longest history  MB before  MB at most  MB after")
             for many in items:
-                row = await bench.wide(many)
+                row, curve = await bench.wide(many)
                 print("  ".join(cell.rjust(width) for cell, width in zip(row, _WIDTHS, strict=True)), flush=True)
+                print("       MB by items: " + ", ".join(f"{done}: {mb:.0f}" for done, mb in curve), flush=True)
 
 
-_WIDTHS = (5, 7, 14, 9, 15, 9, 10)
+_WIDTHS = (5, 7, 14, 9, 15, 9, 10, 8)
 
 
 def _report(found: Mapping[int, Sequence[tuple[float, float, float]]]) -> None:
