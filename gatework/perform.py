@@ -10,12 +10,12 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from gatework import canonical
+from gatework import canonical, wire
 from gatework.acting import LINGER
 from gatework.calls import MAX_ENTRIES, MAX_JOURNAL_BYTES
 from gatework.canonical import MAX_STORED_VALUE_BYTES, MAX_VALUE_BYTES, Json, Sealed
@@ -235,7 +235,7 @@ class _Attempt:
 
     def _failed(self, kind: FailureKind, reason: str) -> Failed:
         run = self._run
-        let_on: dict[str, Json] = {"before": [asdict(given) for given in self._before]} if self._before else {}
+        let_on: dict[str, Json] = {"before": [wire.data(given) for given in self._before]} if self._before else {}
         return Failed(
             plan=run.plan,
             node=run.node,
