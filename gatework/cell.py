@@ -19,7 +19,7 @@ from gatework import acting, canonical, grant
 from gatework.canonical import Json, Sealed
 from gatework.document import Desk, named_in
 from gatework.errors import ConfigError, ContractError, GateworkError, GrantError, ToolError
-from gatework.journal import Call, Entry, Journal, key_of
+from gatework.journal import Call, Entry, Journal, key_of, salt_of
 from gatework.models.cost import estimate, price
 from gatework.models.question import Answer, Question, ToolCall
 from gatework.plan import Limit, ToolUse, Work
@@ -83,7 +83,7 @@ class Cell:
     """The calls that must be answered before the stage goes on."""
 
     def __post_init__(self) -> None:
-        self.journal = Journal(self.run.journal)
+        self.journal = Journal(self.run.journal, salt=salt_of(self.run.inputs))
         self.purse = Purse(self.run.allowance, node=self.node.name, tries=self.tries)
         self.desk = Desk(self.node.name, self.store)
         self._uses = {use.name: use for use in self.node.tools}
@@ -141,7 +141,7 @@ class Cell:
         """The model's answer to a question, within the budget; the one in the journal, if it was asked before."""
         await self._must_be_open()
         # Whichever worker answers: its seed makes no other question of it.
-        digest = canonical.digest("question", {**asdict(question), "seed": 0})
+        digest = self.journal.named("question", {**asdict(question), "seed": 0})
         request = self.journal.occurrence("asked", [self.node.name, digest])
         entry = self.journal.find(request)
         if entry is None:
@@ -157,7 +157,7 @@ class Cell:
                 "seed": question.seed,
                 "temperature": question.temperature,
                 "question": digest,
-                "answer": canonical.digest("answer", [_printable(answer.text), *_written(answer.calls)]),
+                "answer": self.journal.named("answer", [_printable(answer.text), *_written(answer.calls)]),
                 "input_tokens": answer.input_tokens,
                 "output_tokens": answer.output_tokens,
                 **({"asked_for": len(answer.calls)} if answer.calls else {}),
@@ -270,7 +270,7 @@ class Cell:
             {
                 "tool": use.name,
                 "call": request,
-                "arguments": canonical.digest("arguments", arguments),
+                "arguments": self.journal.named("arguments", arguments),
                 "outcome": entry.outcome,
                 "by": "model" if by_model else "stage",
                 **({"key": key} if key else {}),

@@ -7,7 +7,7 @@ answers and results of tools that are in it are handed out once more, nothing is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,10 +58,16 @@ def key_of(use: ToolUse, arguments: Json, *, node: str, lineage: str) -> str:
     return canonical.digest("effect", [lineage, node, use.name, arguments[use.once]])
 
 
+def salt_of(inputs: Mapping[str, Sealed]) -> bytes:
+    """The salt of the digests that an attempt leaves: of its inputs, so that it is the same each time that it runs."""
+    return bytes.fromhex(canonical.digest("attempt", {name: sealed.salt for name, sealed in inputs.items()}))[:16]
+
+
 class Journal:
     """The journal of an attempt that runs again: what it was answered before, and what it is answered now."""
 
-    def __init__(self, entries: Sequence[Entry] = ()) -> None:
+    def __init__(self, entries: Sequence[Entry] = (), *, salt: bytes = b"") -> None:
+        self._salt = salt
         self._known = {entry.id: entry for entry in entries}
         self._asked: Counter[str] = Counter()
         self.since: list[Entry] = []
@@ -72,10 +78,14 @@ class Journal:
 
         One that is made `once` is the same request each time.
         """
-        request = canonical.digest(domain, asked)
+        request = self.named(domain, asked)
         count = 0 if once else self._asked[request]
         self._asked[request] += 1
         return canonical.digest(domain, [request, count])
+
+    def named(self, domain: str, asked: Json) -> str:
+        """The digest by which a receipt names what was asked or answered, which nobody can guess by that alone."""
+        return canonical.digest(domain, asked, salt=self._salt)
 
     def find(self, request: str) -> Entry | None:
         """What was answered to a request, in this run or before."""
