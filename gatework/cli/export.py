@@ -133,7 +133,7 @@ def redact(
         dump({"file": str(place), "taken_out": taken, "values": len(left.values)})
         return
     screen = console(stderr=place == STDOUT)
-    screen.print(f"{_values(taken)} taken out of {clean(str(place))}, {len(left.values)} are left.", soft_wrap=True)
+    screen.print(f"{_values(taken)} taken out, {len(left.values)} left in {clean(str(place))}.", soft_wrap=True)
 
 
 # -- what is said ----------------------------------------------------------------------------------

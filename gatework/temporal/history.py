@@ -31,7 +31,7 @@ from gatework.temporal.beginning import Carried
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.gathering import Gathering
 from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.payloads import data_converter, data_of, not_had
+from gatework.temporal.payloads import NOT_HAD, data_converter, data_of
 from gatework.temporal.restarting import never_began
 from gatework.temporal.resuming import request_in
 from gatework.temporal.storing import reading
@@ -199,8 +199,11 @@ async def rebuilt(leg: Leg, library: Library, converter: DataConverter, *, value
     )
     result = await replayer.replay_workflow(WorkflowHistory(leg.id, leg.events), raise_on_replay_failure=False)
     if result.replay_failure is not None:
-        if (why := not_had(result.replay_failure)) is not None:
-            raise why
+        if f'type: "{NOT_HAD}"' in str(result.replay_failure):  # of which Temporal's core leaves only the words
+            raise HistoryError(
+                "The run holds values that lie in a store, and not all of them can be had here: set GATEWORK_STORE "
+                "as its workers have it. Where one was erased there, the ledger cannot be rebuilt any more."
+            )
         raise HistoryError(
             f"The plans of {leg.workflow} here do not lead to the history of the run: it is held to one that is not "
             "in the lock file, or was run by another version of Gatework."

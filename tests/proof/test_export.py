@@ -171,6 +171,19 @@ async def test_beginning_that_was_handed_on_whole_need_not_be_remembered(stage: 
     assert left.certificate.values.keys() <= whole.certificate.values.keys()
 
 
+async def test_values_in_a_store_that_is_not_there_are_said(stage: Stage) -> None:
+    """A ledger is made from what the stages were given; with the store it is whole."""
+    store = stage.folder / "store"
+    store.mkdir()
+    async with stage.deployments.serving(single, store=str(store), queue="stored") as deployed:
+        run = await deployed.start(single, Note(text="x" * 300_000))
+        await run.result()
+        found = await exported(deployed.client, Library([single]), run.id)
+    assert [len(value.data["text"]) for value in found.certificate.values.values()] == [300_000, 300_000]
+    with pytest.raises(HistoryError, match="set GATEWORK_STORE"):
+        await exported(stage.deployed.client, Library([single]), run.id)
+
+
 async def test_run_that_never_began_proves_nothing(stage: Stage) -> None:
     """Its input broke the contract."""
     id_ = await stage.deployed.start_raw("signed", payload(b'{"text": 1}'))
