@@ -14,7 +14,7 @@ from gatework.budget import Spent, left, minus, plus, smaller, times, total, uns
 from gatework.canonical import Json, Sealed
 from gatework.changed import changed
 from gatework.errors import ContractError, OrderError
-from gatework.events import Failed, Finished, Given, Signed
+from gatework.events import Acted, Failed, Finished, Given, Signed, Stopped
 from gatework.expr import Const, ExprError, holds, refs, render, resolve
 from gatework.faults import structure_faults
 from gatework.flow import is_private, leak, reads_outside, steering, vouched
@@ -224,6 +224,11 @@ def proof_of(node: Work, signed: Signed | None) -> dict[str, Json]:
     """What a receipt keeps of the signature of a result, as its member `signed`. Raises `OrderError`."""
     check_signed(node, signed)
     return {} if signed is None else {"signed": {"key": signed.key, "signature": signed.signature}}
+
+
+def code_of(event: Stopped | Acted) -> dict[str, Json]:
+    """What a receipt says of the code that a worker ran; nothing where what it says is no digest."""
+    return {"code": event.code} if re.fullmatch("[0-9a-f]{64}", event.code) else {}
 
 
 def reason_to_ask(plan: Plan, node: Approval, state: State) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from gatework import canonical, dsse, wire
+from gatework.admission import code_of
 from gatework.budget import told
 from gatework.calls import entry_data
 from gatework.canonical import Json
@@ -130,7 +131,7 @@ def of_call(event: Acted, call: Call, *, run: str) -> Json:
             "output": event.result.digest if event.result else "",
             "action": event.outcome,
             "reason": event.reason,
-            "how": _call(call),
+            "how": {**_call(call), **code_of(event)},
         }
     )
     return attempt(said, run=run, plan=event.plan, at=_at(event.ended_ms))
@@ -150,6 +151,7 @@ def _receipt(event: Result, node: Work) -> Said:
             said["verdicts"] = [wire.data(given) for given in (*event.before, *event.verdicts)]
         case Stopped():
             said |= {"kind": "stopped", "verdicts": [wire.data(given) for given in event.verdicts]}
+            said["how"] = code_of(event)
         case Failed():
             said |= {"kind": "refused" if event.failure in REFUSED else "failed", "action": event.failure}
             said |= {"reason": event.reason, "how": {**event.evidence, **told(event.spent)}}

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Literal
 
 from gatework import canonical
-from gatework.admission import allowance, proof_of
+from gatework.admission import allowance, code_of, proof_of
 from gatework.budget import told
 from gatework.canonical import Json
 from gatework.changed import changed
@@ -214,7 +214,7 @@ def act(plan: Plan, state: State, node: Work, event: Acted) -> Step:
         output=event.result.digest if event.result else "",
         reason=event.reason,
     )
-    receipt = replace(receipt, how={**receipt.how, **proof_of(node, event.signed)})
+    receipt = replace(receipt, how={**receipt.how, **code_of(event), **proof_of(node, event.signed)})
     doubtful = False
     if call.key:
         before = state.acts[call.key]

@@ -25,7 +25,10 @@ class Signed:
 
 
 class _Signable:
-    """What a worker may sign. Where it signs nothing, its JSON has no member `signed`, and takes no byte more."""
+    """What a worker may sign. Where it signs nothing, its JSON has no member `signed`, and takes no byte more.
+
+    So it is with `code`, where it does not know which it runs.
+    """
 
     __slots__ = ()
 
@@ -33,13 +36,13 @@ class _Signable:
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         schema = handler(source)
         for field_ in handler.resolve_ref_schema(schema)["schema"]["fields"]:
-            if field_["name"] == "signed":
-                field_["serialization_exclude_if"] = _is_none
+            if field_["name"] in ("signed", "code"):
+                field_["serialization_exclude_if"] = _is_nothing
         return schema
 
 
-def _is_none(value: object) -> bool:
-    return value is None
+def _is_nothing(value: object) -> bool:
+    return value is None or value == ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,8 @@ class Stopped(_Signable):
     inputs: str
     verdicts: tuple[Given, ...]
     """On the inputs."""
+    code: str = ""
+    """Digest of the code, as in the evidence of what finishes. Not read by the machine."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     signed: Signed | None = None
@@ -235,6 +240,8 @@ class Acted(_Signable):
     """With `done` and `found`, and only then: what the tool gave, which keeps to the contract in the plan."""
     reason: str = ""
     """With the others: why, in our words."""
+    code: str = ""
+    """Digest of the code of the tool, where its worker says so. Not read by the machine."""
     ended_ms: int = 0
     """When it ended by the worker's clock, as milliseconds since 1970; 0 where no worker says."""
     signed: Signed | None = None

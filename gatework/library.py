@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gatework import lock
+from gatework import fitting, lock, pieces
 from gatework.canonical import Json
+from gatework.code import Codes
 from gatework.errors import ContractError, PlanError
-from gatework.guard import Guard, as_guard
+from gatework.fitting import Unfit
+from gatework.guard import Guard
 from gatework.journal import Call, key_of
 from gatework.judging import isolated
 from gatework.lock import Locked
 from gatework.perform import Code
 from gatework.plan import GuardUse, Node, Plan, ToolUse, Work
 from gatework.schema import Schema
-from gatework.stage import Definition, Ending, Endorser, Stage
+from gatework.stage import Definition
 from gatework.tool import Tool
 from gatework.workflow import Workflow
 
@@ -30,8 +31,16 @@ class Known:
     plan: Plan
     code: Mapping[str, Code]
     """By the name of what a node runs."""
-    problem: str = ""
+    unfit: tuple[Unfit, ...] = ()
     """Why runs on this plan have to wait for another deploy; empty where they need not."""
+    locked: Locked | None = None
+    """The plan as its lock file has it; None where it is not released, and for a part of another."""
+
+    @property
+    def problem(self) -> str:
+        """The first reason for which runs on this plan have to wait for another deploy; empty where they need not."""
+        more = len(self.unfit) - 1
+        return f"{self.unfit[0].reason}{f', and {more} more' if more > 0 else ''}" if self.unfit else ""
 
     @functools.cached_property
     def _schemas(self) -> Mapping[str, Schema]:
@@ -88,6 +97,8 @@ class Library:
     """The plans of some workflows. Raises `PlanError` where two definitions share a name."""
 
     def __init__(self, workflows: Iterable[Workflow[Any, Any]]) -> None:
+        self._codes = Codes()
+        self._digests: dict[tuple[str, str, str], str] = {}
         self._plans: dict[str, tuple[Known, ...]] = {}
         self.workflows: dict[str, Workflow[Any, Any]] = {}
         definitions: dict[str, Definition] = {}
@@ -115,10 +126,10 @@ class Library:
 
     def _know_parts(self, known: Known) -> None:
         """The parts of a plan run as workflows of their own, on the code of that plan."""
-        for part in _parts(known.plan):
+        for part in fitting.parts(known.plan):
             others = self._plans.get(part.name, ())
             if all(part.digest != other.plan.digest for other in others):
-                held = Known(plan=part, code=known.code, problem=known.problem)
+                held = Known(plan=part, code=known.code, unfit=known.unfit)
                 self._plans[part.name] = (*others, held)
 
     @property
@@ -133,6 +144,35 @@ class Library:
     def find(self, name: str, digest: str) -> Known | None:
         """A plan of a workflow by its digest."""
         return next((known for known in self._plans.get(name, ()) if known.plan.digest == digest), None)
+
+    def read_code(self) -> None:
+        """Read the sources of all that is known, as they are now, so that no later edit counts as what runs here."""
+        for name in self.names:
+            for known in self.plans(name):
+                pieces.coded(_pieces(known), self._codes)
+                for runs in known.code:
+                    self.attempt_code(known, runs)
+        self._codes.forget()
+
+    def attempt_code(self, known: Known, runs: str) -> str:
+        """The digest of the code of what a node runs, with its guards and tools; empty where it is not to be had."""
+        key = (known.plan.name, known.plan.digest, runs)
+        if key not in self._digests:
+            code = known.code[runs]
+            self._digests[key] = pieces.attempt(
+                runs, code.guards.values(), code.tools.values(), self._codes, definition=code.definition
+            )
+        return self._digests[key]
+
+    def tool_code(self, tool: Tool[..., Any]) -> str:
+        """The digest of the code of a tool; empty where it is not to be had."""
+        return pieces.call(tool, self._codes)
+
+    def recoded(self, known: Known) -> Mapping[str, tuple[str, str]]:
+        """The code of a released plan that is another than at its release → its digest then, and now."""
+        if known.locked is None:
+            return {}
+        return lock.differing(known.locked.digests, pieces.coded(_pieces(known), self._codes))
 
     def served(self, queue: str) -> Mapping[str, Definition]:
         """What a worker of a task queue runs, by name: stages that are `on` it; elsewhere, those that are `on` none."""
@@ -191,6 +231,16 @@ class Library:
         }
 
 
+def _pieces(known: Known) -> pieces.Pieces:
+    """The code of a plan, piece by piece."""
+    found: dict[str, Definition | Guard[Any, Any] | Tool[..., Any]] = {}
+    for name, code in known.code.items():
+        found[f"stage:{name}"] = code.definition
+        found.update({f"guard:{guard}": code.guards[guard] for guard in code.guards})
+        found.update({f"tool:{tool}": code.tools[tool] for tool in code.tools})
+    return dict(sorted(found.items()))
+
+
 def _called(workflows: Iterable[Workflow[Any, Any]]) -> Iterable[Workflow[Any, Any]]:
     """These workflows, and those that they call."""
     given = list(workflows)
@@ -209,13 +259,6 @@ def _called(workflows: Iterable[Workflow[Any, Any]]) -> Iterable[Workflow[Any, A
             waiting += workflow.calls.values()
 
 
-def _parts(plan: Plan) -> Iterable[Plan]:
-    """The parts of a plan, and theirs."""
-    for part in plan.parts.values():
-        yield part
-        yield from _parts(part)
-
-
 def _known(workflow: Workflow[Any, Any], definitions: Mapping[str, Definition]) -> Iterable[Known]:
     """The plan of the code first, then the locked ones from the newest to the oldest."""
     current = {
@@ -226,113 +269,12 @@ def _known(workflow: Workflow[Any, Any], definitions: Mapping[str, Definition]) 
         )
         for name, definition in workflow.definitions.items()
     }
-    yield Known(plan=workflow.plan, code=current)
     locked_file = lock.released(workflow)
-    for locked in reversed(locked_file.plans if locked_file else ()):
+    released = locked_file.plans if locked_file else ()
+    own = next((locked for locked in released if locked.digest == workflow.plan.digest), None)
+    yield Known(plan=workflow.plan, code=current, locked=own)
+    for locked in reversed(released):
         if locked.digest == workflow.plan.digest:
             continue
-        try:
-            yield Known(plan=locked.plan, code=_code(locked, definitions))
-        except _Unfit as unfit:
-            yield Known(plan=locked.plan, code={}, problem=str(unfit))
-
-
-class _Unfit(Exception):
-    """This deploy's code cannot run a locked plan."""
-
-
-def _code(locked: Locked, definitions: Mapping[str, Definition]) -> Mapping[str, Code]:
-    """The code for a locked plan, which must keep to the contracts sealed in it."""
-    code = {}
-    steps = (node for plan in (locked.plan, *_parts(locked.plan)) for node in plan.steps)
-    for node in steps:
-        if not isinstance(node, Work):
-            continue
-        definition = definitions.get(node.runs) or _imported(locked, node)
-        declared = definition.declared
-        try:
-            contracts = {name: param.contract.digest for name, param in declared.params.items()}
-        except TypeError:
-            raise _Unfit(f"{node.runs} looks at more than one type") from None
-        if contracts != {param.name: param.contract for param in node.params}:
-            raise _Unfit(f"{node.runs} takes other inputs than when the plan was sealed")
-        if declared.result.contract.digest != node.contract:
-            raise _Unfit(f"{node.runs} gives another type than when the plan was sealed")
-        guards = {guard.name: guard for guard in definition.checks}
-        tools = {tool.name: tool for tool in definition.tools}
-        code[node.runs] = Code(
-            definition=definition,
-            guards={use.name: guards.get(use.name) or _guard(locked, use.name) for use in (*node.before, *node.guards)},
-            tools={use.name: _fit(tools.get(use.name) or _tool(locked, use.name), use) for use in node.tools},
-        )
-    return code
-
-
-def _imported(locked: Locked, node: Work) -> Definition:
-    if node.kind == "until":
-        guard = _guard(locked, node.runs)
-        return Ending(guard, guard.output.type)
-    found = _declared(locked, node.runs) or _find(locked, f"stage:{node.runs}")
-    if node.kind == "endorse" and not isinstance(found, Stage):
-        return Endorser(found)
-    if not isinstance(found, Stage):
-        raise _Unfit(f"{node.runs} is no stage any more")
-    return found
-
-
-def _declared(locked: Locked, name: str) -> Stage[Any, Any] | None:
-    """The stage of that name in the module where the lock file says that it was declared, by whatever variable."""
-    module, _, _ = locked.code.get(f"stage:{name}", "").partition(":")
-    try:
-        found = vars(importlib.import_module(module)).values() if module else ()
-    except ImportError:
-        return None
-    return next((one for one in found if isinstance(one, Stage) and one.adopted and one.name == name), None)
-
-
-def _guard(locked: Locked, name: str) -> Guard[Any, Any]:
-    return as_guard(_find(locked, f"guard:{name}"))
-
-
-def _tool(locked: Locked, name: str) -> Tool[Any, Any]:
-    """The tool of that name: the one that was declared in its module, by whatever variable, or stands at its place."""
-    module = locked.code.get(f"tool:{name}", "").partition(":")[0]
-    try:
-        inside = vars(importlib.import_module(module)).values() if module else ()
-    except ImportError:
-        inside = ()
-    found = next((one for one in inside if isinstance(one, Tool) and one.name == name), None)
-    found = found or _find(locked, f"tool:{name}")
-    if not isinstance(found, Tool):
-        raise _Unfit(f"{name} is no tool any more")
-    return found
-
-
-def _fit(tool: Tool[Any, Any], use: ToolUse) -> Tool[Any, Any]:
-    """The tool, once it is the one that the plan grants."""
-    now = tool.use
-    for what in ("kind", "arguments", "result", "once", "descriptor"):
-        if getattr(now, what) != getattr(use, what):
-            raise _Unfit(f"{use.name} has another {_TOLD.get(what, what)} than when the plan was sealed")
-    for flag in ("untrusted", "private", "egress"):
-        # What it was not known to do then, the plan has no rule against.
-        if getattr(now, flag) and not getattr(use, flag):
-            raise _Unfit(f"{use.name} is {flag}, which it was not when the plan was sealed")
-    if use.probe and not now.probe:
-        raise _Unfit(f"{use.name} has no probe any more")
-    return tool
-
-
-_TOLD = {"arguments": "contract of its arguments", "result": "contract of its result", "once": "business key"}
-
-
-def _find(locked: Locked, key: str) -> Any:
-    path = locked.code.get(key, "")
-    module, _, name = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError):
-        raise _Unfit(f"{key.replace(':', ' ')} is gone (it was {path or 'never recorded'})") from None
-    return found
+        code, unfit = fitting.code(locked, definitions)
+        yield Known(plan=locked.plan, code={} if unfit else code, unfit=unfit, locked=locked)

@@ -17,17 +17,20 @@ from typing import Any, Literal
 
 from gatework import canonical, wire
 from gatework.changes import Change, changes, weakens
+from gatework.code import Coded, Codes
 from gatework.errors import ConfigError, ContractError, PlanError
 from gatework.faults import faults
+from gatework.pieces import coded as coded_in
+from gatework.pieces import pieces, places
 from gatework.plan import Plan
-from gatework.stage import Definition, Stage
-from gatework.tool import Tool
 from gatework.workflow import Workflow
 
 MAX_LOCK_BYTES = 64 * 1024 * 1024
 
 _PLACE = re.compile(r"\w+(\.\w+)*:(\w+\.|<locals>\.)*[\w-]+")
 """Module and name of a function; nothing that the import of a module would read otherwise."""
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,8 @@ class Locked:
     plan: Plan
     code: Mapping[str, str]
     """`stage:extract`, `guard:quotes`, `tool:pay` → `module:name` of the function, where a later deploy may find it."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """The digest that the code of each had at its release, as in `code`; what is not to be had is not in it."""
     weakens: str = ""
     """Digest of the plan before, where this one was released in the knowledge that it weakens that one."""
 
@@ -71,8 +76,16 @@ class Standing:
     """From that plan to the code's."""
     moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Functions of the same plan that have moved, as in `Locked.code` → where they were, where they are."""
+    coded: Mapping[str, Coded] = field(default_factory=dict)
+    """What is known of the code of each function of the code's plan, as in `Locked.code`."""
     unmarked: bool = False
     """Whether some released plan weakens the one before, and was not released as one that does."""
+
+    @property
+    def recoded(self) -> Mapping[str, tuple[str, str]]:
+        """Functions whose code is another than at the release of the newest plan → its digest then, and now."""
+        then = self.newest.digests if self.newest else {}
+        return differing(then, self.coded)
 
     @property
     def weakens(self) -> bool:
@@ -83,6 +96,17 @@ class Standing:
     def released(self) -> bool:
         """Whether there is nothing to release."""
         return self.newest is not None and not (self.changes or self.moved or self.unmarked)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether, besides, the lock file says of the code what it is."""
+        return self.released and self.newest is not None and dict(self.newest.digests) == _digests(self.coded)
+
+
+def differing(then: Mapping[str, str], now: Mapping[str, Coded]) -> Mapping[str, tuple[str, str]]:
+    """The functions whose code is known to have been another. Of what is not to be had nothing is known."""
+    pairs = {key: (then.get(key, ""), coded.digest) for key, coded in now.items()}
+    return {key: pair for key, pair in pairs.items() if all(pair) and pair[0] != pair[1]}
 
 
 def path_of(workflow: Workflow[Any, Any]) -> Path:
@@ -116,6 +140,9 @@ def parse(data: bytes, name: str) -> Lock:
         for key, place in locked.code.items():
             if not _PLACE.fullmatch(place) or re.split("[:.]", place)[-1] != key.partition(":")[2]:
                 raise ConfigError(f"{name}: {key} of the plan {locked.digest[:12]} stands for other code, {place}.")
+        for key, digest in locked.digests.items():
+            if key not in locked.code or not _DIGEST.fullmatch(digest):
+                raise ConfigError(f"{name}: the plan {locked.digest[:12]} has a digest of code that can be none.")
     return lock
 
 
@@ -128,32 +155,38 @@ def released(workflow: Workflow[Any, Any], path: Path | None = None) -> Lock | N
     return lock
 
 
-def standing(workflow: Workflow[Any, Any], path: Path | None = None) -> Standing:
-    """Where the plan of the code stands to its lock file. Raises `ConfigError` as `read` does."""
+def standing(workflow: Workflow[Any, Any], path: Path | None = None, *, codes: Codes | None = None) -> Standing:
+    """Where the plan of the code stands to its lock file. Raises `ConfigError` as `read` does.
+
+    `codes` has read what other workflows share with this one.
+    """
     lock = released(workflow, path)
+    of = pieces(workflow.definitions.values())
+    coded = coded_in(of, codes or Codes())
     if lock is None or not lock.plans:
-        return Standing(newest=None)
+        return Standing(newest=None, coded=coded)
     newest = lock.plans[-1]
     if newest.digest != workflow.plan.digest:
-        return Standing(newest=newest, changes=changes(newest.plan, workflow.plan), unmarked=lock.unmarked)
-    now = paths(workflow)
+        found = changes(newest.plan, workflow.plan)
+        return Standing(newest=newest, changes=found, coded=coded, unmarked=lock.unmarked)
+    now = places(of)
     moved = {
         name: (newest.code.get(name, ""), now.get(name, ""))
         for name in sorted({*newest.code, *now})
         if newest.code.get(name) != now.get(name)
     }
-    return Standing(newest=newest, moved=moved, unmarked=lock.unmarked)
+    return Standing(newest=newest, moved=moved, coded=coded, unmarked=lock.unmarked)
 
 
 def write(workflow: Workflow[Any, Any], path: Path | None = None, *, weaken: bool = False) -> bool:
-    """Add the workflow's plan to its lock file as the newest. False where it is the newest already.
+    """Add the workflow's plan to its lock file as the newest, with what its code is. False where all is there already.
 
     Raises `PlanError` where that weakens the plan, or where it cannot be told that it does not, unless `weaken` says
     that it is meant; then the lock file says so too.
     """
     path = path or path_of(workflow)
     found = standing(workflow, path)
-    if found.released:
+    if found.recorded:
         return False
     if found.weakens and not weaken:
         what = next(
@@ -167,12 +200,17 @@ def write(workflow: Workflow[Any, Any], path: Path | None = None, *, weaken: boo
     lock = released(workflow, path) or Lock(workflow=workflow.name)
     digest = workflow.plan.digest
     earlier = [locked for locked in lock.plans if locked.digest != digest]
-    plans = _marked([*earlier, Locked(digest=digest, plan=workflow.plan, code=paths(workflow))])
+    code = places(pieces(workflow.definitions.values()))
+    plans = _marked([*earlier, Locked(digest=digest, plan=workflow.plan, code=code, digests=_digests(found.coded))])
     text = json.dumps(json.loads(wire.encode(Lock(workflow=workflow.name, plans=plans))), indent=1)
     draft = path.with_suffix(".tmp")
     draft.write_text(text + "\n", encoding="utf-8")
     os.replace(draft, path)
     return True
+
+
+def _digests(coded: Mapping[str, Coded]) -> dict[str, str]:
+    return {key: one.digest for key, one in coded.items() if one.digest}
 
 
 def _marked(plans: Sequence[Locked]) -> tuple[Locked, ...]:
@@ -182,30 +220,3 @@ def _marked(plans: Sequence[Locked]) -> tuple[Locked, ...]:
         for before, later in itertools.pairwise(plans)
     ]
     return tuple(replace(locked, weakens=mark) for locked, mark in zip(plans, ["", *marks], strict=True))
-
-
-def paths(workflow: Workflow[Any, Any]) -> Mapping[str, str]:
-    """Where the functions of a workflow's nodes, guards and tools are defined."""
-    found = {}
-    for definition in workflow.definitions.values():
-        found[f"stage:{definition.name}"] = _stage_path(definition)
-        found.update({f"guard:{guard.name}": _path(guard.function) for guard in definition.checks})
-        found.update({f"tool:{tool.name}": _tool_path(tool) for tool in definition.tools})
-    return dict(sorted(found.items()))
-
-
-def _stage_path(definition: Definition) -> str:
-    """A stage of a function that was there before is known by its name in the module that declared it."""
-    if isinstance(definition, Stage) and definition.adopted:
-        return f"{definition.home}:{definition.name}"
-    return _path(definition.function)
-
-
-def _tool_path(tool: Tool[..., Any]) -> str:
-    """A tool under another name than its function's, or of another program, is known by its name in its module."""
-    place = tool.interface.place
-    return place if place.rpartition(":")[2].rpartition(".")[2] == tool.name else f"{tool.interface.home}:{tool.name}"
-
-
-def _path(function: Any) -> str:
-    return f"{function.__module__}:{function.__qualname__}"

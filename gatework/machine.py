@@ -39,6 +39,7 @@ from gatework.admission import (
     check_evidence,
     check_let_run,
     check_order,
+    code_of,
     proof_of,
     said_by,
 )
@@ -293,7 +294,7 @@ def _stop(plan: Plan, state: State, event: Stopped) -> Step:
         attempt=event.attempt,
         inputs=event.inputs,
         verdicts=event.verdicts,
-        how=proof_of(node, event.signed),
+        how={**code_of(event), **proof_of(node, event.signed)},
     )
     reasons = (*said["block"], *said["retry"], *said["escalate"])
     if said["retry"]:

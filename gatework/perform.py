@@ -62,12 +62,14 @@ async def perform(
     max_value_bytes: int = MAX_VALUE_BYTES,
     threads: Threads | None = None,
     proven: Proven | None = None,
+    digest: str = "",
 ) -> Result:
     """Run one attempt, or go on with one. `lineage` names the run across retries and resets.
 
     `tries` is how often Temporal has run this, this time included, and `waited` how many seconds ago it did so first:
     what earlier tries may have spent counts. `model` gives what `ask` reaches, `store` where documents lie. Guards that
-    are not async think on `threads`. `max_value_bytes` is how large an output may be, `proven` what was read before.
+    are not async think on `threads`. `max_value_bytes` is how large an output may be, `proven` what was read before,
+    `digest` names the code, where it is to be had.
     """
     node = plan.node(run.node)
     assert isinstance(node, Work)
@@ -82,7 +84,15 @@ async def perform(
         granted={use.name: code.tools[use.name] for use in node.tools},
     )
     attempt = _Attempt(
-        run, node, code, cell, threads or Threads(), proven or Proven(), waited if tries > 1 else 0.0, max_value_bytes
+        run,
+        node,
+        code,
+        cell,
+        threads or Threads(),
+        proven or Proven(),
+        waited if tries > 1 else 0.0,
+        max_value_bytes,
+        digest,
     )
     try:
         return await attempt.ended()
@@ -112,6 +122,7 @@ class _Attempt:
         proven: Proven,
         waited: float,
         max_value_bytes: int,
+        digest: str,
     ) -> None:
         self._judges = Judges(run, node, code.definition.declared, code.guards, threads, cell.store)
         self._run = run
@@ -120,6 +131,7 @@ class _Attempt:
         self._cell = cell
         self._proven = proven
         self._max_value_bytes = max_value_bytes
+        self._digest = digest
         self._began = time.monotonic() - waited
         self._before: tuple[Given, ...] = ()
         self._contract: Contract[Any] = code.definition.declared.result.contract
@@ -185,6 +197,7 @@ class _Attempt:
                     attempt=run.attempt,
                     inputs=run.inputs_digest,
                     verdicts=self._before,
+                    code=self._digest,
                     ended_ms=_now_ms(),
                 )
             data = await self._work(inputs)
@@ -209,10 +222,14 @@ class _Attempt:
             output=output,
             verdicts=verdicts,
             before=self._before,
-            evidence=self._cell.evidence,
+            evidence=self._evidence,
             spent=self._cell.purse.spent(self._seconds()),
             ended_ms=_now_ms(),
         )
+
+    @property
+    def _evidence(self) -> dict[str, Json]:
+        return {**self._cell.evidence, **({"code": self._digest} if self._digest else {})}
 
     def _suspended(self) -> Suspended | Failed:
         run, journal = self._run, self._cell.journal
@@ -243,7 +260,7 @@ class _Attempt:
             inputs=run.inputs_digest,
             failure=kind,
             reason=short(reason),
-            evidence={**self._cell.evidence, **let_on},
+            evidence={**self._evidence, **let_on},
             spent=self._cell.purse.spent(self._seconds()),
             ended_ms=_now_ms(),
         )

@@ -12,15 +12,16 @@ import typer
 from rich.text import Text
 
 from gatework import lock
-from gatework.changes import Change, changes, weakens
+from gatework.changes import Change, changes, weakens, words
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.pictures import Svg, draw
 from gatework.cli.project import workflows_named
 from gatework.cli.session import REFUSED, USAGE, UsageError, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from gatework.library import Known
     from gatework.plan import Plan
     from gatework.workflow import Workflow
 
@@ -43,7 +44,8 @@ def show(
     """Show plans: order, labels, guards, effects, who approves what on which evidence."""
     found = workflows_named(targets or [])
     if as_json:
-        dump([{"workflow": w.name, "digest": w.plan.digest, "plan": w.plan.data} for w in found])
+        coded = zip(found, _code(found), strict=True)
+        dump([{"workflow": w.name, "digest": w.plan.digest, "plan": w.plan.data, **code} for w, code in coded])
     elif mermaid or svg is not None:
         if len(found) != 1:
             raise UsageError(f"A picture shows one plan; name one of {', '.join(w.name for w in found)}.")
@@ -63,17 +65,18 @@ def lock_(targets: Targets = None, weaken: Weaken = False, as_json: AsJson = Fal
 
     Says first what changes. A change that weakens a plan is released with --weaken only, and the lock file says so.
     """
-    found = [(workflow, lock.standing(workflow)) for workflow in workflows_named(targets or [])]
+    found = _standings(targets)
     refused = [workflow.name for workflow, standing in found if standing.weakens and not weaken]
     if as_json:
-        dump([{**_data(w, s), "written": not (refused or s.released)} for w, s in found])
+        dump([{**_data(w, s), "written": not (refused or s.recorded)} for w, s in found])
     for workflow, standing in found:
         if not as_json:
             _tell(workflow, standing)
-        if not refused and not standing.released:
+        if not refused and not standing.recorded:
             lock.write(workflow, weaken=weaken)
             if not as_json:
-                _say(f"{workflow.name}: plan {workflow.plan.digest[:12]} is released in {_place(workflow)}.")
+                what = "has its code recorded" if standing.released else "is released"
+                _say(f"{workflow.name}: plan {workflow.plan.digest[:12]} {what} in {_place(workflow)}.")
     if refused:
         raise fail(
             f"Nothing is written: the change weakens {_and(refused)}, or cannot be told not to; "
@@ -95,9 +98,16 @@ def check(
         ),
     ] = "",
     weaken: Annotated[bool, typer.Option("--weaken", help="With --against: weaker is meant; exit code 0.")] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Exit code 1 also where the code of a released plan is not the recorded one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether the lock files hold the plans of the code, and what changed; exit code 1 where one does not."""
+    """Say whether the lock files hold the plans of the code, and what changed; exit code 1 where one does not.
+
+    Says too which released plans this code can no longer run, and where the code of stages, guards and tools is another
+    than when their plan was released.
+    """
     if weaken and not against:
         raise UsageError("--weaken belongs to --against; a plan of the code is released with `gatework plan lock`.")
     if against:
@@ -107,16 +117,21 @@ def check(
         if weakens(found) and not weaken:
             raise typer.Exit(REFUSED)
         return
-    standings = [(workflow, lock.standing(workflow)) for workflow in workflows_named(targets or [])]
+    standings = _standings(targets)
+    unfit = _unfit([workflow for workflow, _ in standings])
     if as_json:
-        dump([_data(workflow, standing) for workflow, standing in standings])
+        dump([{**_data(w, s), "unfit": [_unfit_data(known) for known in unfit[w.name]]} for w, s in standings])
     else:
         for workflow, standing in standings:
             _tell(workflow, standing)
+            for known in unfit[workflow.name]:
+                _tell_unfit(workflow, known)
             if not standing.released:
                 flag = " --weaken" if standing.weakens else ""
                 _say(f"Release it with `gatework plan lock{flag}`.")
-    if not all(standing.released for _, standing in standings):
+            elif not standing.recorded:
+                _say("Record the code with `gatework plan lock`.")
+    if not all(standing.recorded if code else standing.released for _, standing in standings):
         raise typer.Exit(REFUSED)
 
 
@@ -159,6 +174,75 @@ def history(
         screen.print(Text.assemble((workflow.name, "bold"), f" plan {step['plan'][:12]}{note}"))
         if step["changes"]:
             screen.print(changes_view(step["changes"]))
+
+
+def _standings(targets: list[str] | None) -> list[tuple[Workflow[Any, Any], lock.Standing]]:
+    from gatework.code import Codes
+
+    codes = Codes()
+    return [(workflow, lock.standing(workflow, codes=codes)) for workflow in workflows_named(targets or [])]
+
+
+def _code(workflows: Sequence[Workflow[Any, Any]]) -> Iterator[dict[str, Any]]:
+    """Where the code of each workflow is, and its digest."""
+    from gatework.code import Codes
+    from gatework.library import Library
+    from gatework.pieces import coded, pieces, places
+
+    library, codes = Library(workflows), Codes()
+    for workflow in workflows:
+        of = pieces(workflow.definitions.values())
+        found, now = coded(of, codes), library.plans(workflow.name)[0]
+        yield {
+            "code": {
+                key: {"at": place, "digest": found[key].digest, "unknown": found[key].problem}
+                for key, place in places(of).items()
+            },
+            "attempts": {runs: library.attempt_code(now, runs) for runs in sorted(now.code)},
+        }
+
+
+def _unfit(workflows: Sequence[Workflow[Any, Any]]) -> dict[str, list[Known]]:
+    """The released plans of each that this code can no longer run."""
+    from gatework.library import Library
+
+    library = Library(workflows)
+    return {workflow.name: [one for one in library.plans(workflow.name) if one.unfit] for workflow in workflows}
+
+
+def _unfit_data(known: Known) -> dict[str, Any]:
+    return {
+        "plan": known.plan.digest,
+        "nodes": [{"node": one.node, "reason": one.reason} for one in known.unfit],
+    }
+
+
+def _tell_unfit(workflow: Workflow[Any, Any], known: Known) -> None:
+    from gatework.cli.planview import lines_view
+
+    digest = known.plan.digest[:12]
+    _say(f"{workflow.name}: plan {digest} of {_place(workflow)} can no longer run on this code; runs on it would wait:")
+    console().print(lines_view(f"{words.name(one.node)}: {words.plain(one.reason, 400)}" for one in known.unfit))
+
+
+def _tell_code(standing: lock.Standing) -> None:
+    """What the code is that runs a released plan, where it is not what the lock file says."""
+    from gatework.cli.planview import lines_view
+
+    unknown = [(key, one.problem) for key, one in standing.coded.items() if not one.digest]
+    if standing.recoded:
+        _say("The code is another than at that release:")
+        console().print(
+            lines_view(
+                f"{words.plain(key.replace(':', ' ', 1))} is {now[:12]}, it was {was[:12]}"
+                for key, (was, now) in standing.recoded.items()
+            )
+        )
+    elif standing.released and not standing.recorded:
+        _say("The lock file does not say what all of its code was.")
+    if unknown:
+        _say("Of this code there is no digest:")
+        console().print(lines_view(f"{words.plain(key.replace(':', ' ', 1))}: {why}" for key, why in unknown))
 
 
 def _other(given: str, workflows: Sequence[Workflow[Any, Any]]) -> tuple[Workflow[Any, Any], Plan]:
@@ -214,6 +298,7 @@ def _tell(workflow: Workflow[Any, Any], standing: lock.Standing) -> None:
         console().print(moved_view(standing.moved))
     elif not standing.unmarked:
         _say(f"{name}: plan {digest} is released.")
+    _tell_code(standing)
     if standing.unmarked:
         _say(f"{name}: a plan in {_place(workflow)} is weaker than the one before it, and the file does not say so.")
 
@@ -238,8 +323,15 @@ def _data(workflow: Workflow[Any, Any], standing: lock.Standing) -> dict[str, An
         "released": standing.released,
         "weakens": standing.weakens,
         "changes": _listed(standing.changes),
-        "moved": {key: {"was": was, "now": now} for key, (was, now) in standing.moved.items()},
+        "moved": _pairs(standing.moved),
+        "recorded": standing.recorded,
+        "recoded": _pairs(standing.recoded),
+        "unknown": {key: one.problem for key, one in standing.coded.items() if not one.digest},
     }
+
+
+def _pairs(changed: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    return {key: {"was": was, "now": now} for key, (was, now) in changed.items()}
 
 
 def _listed(found: Sequence[Change]) -> list[dict[str, Any]]:

@@ -108,8 +108,12 @@ def changes_view(changes: Iterable[Change]) -> RenderableType:
 
 def moved_view(moved: Mapping[str, tuple[str, str]]) -> RenderableType:
     """Which functions of a plan have moved."""
-    lines = [Padding(Text(said), (0, 0, 0, 2), expand=False) for said in moves(moved)]
-    return Group(*lines)
+    return lines_view(moves(moved))
+
+
+def lines_view(lines: Iterable[str]) -> RenderableType:
+    """Sentences, a line each."""
+    return Group(*[Padding(Text(said), (0, 0, 0, 2), expand=False) for said in lines])
 
 
 def moves(moved: Mapping[str, tuple[str, str]]) -> Iterator[str]:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatework.cli.output import say
+from gatework.cli.output import clean, say
 from gatework.cli.project import PACKAGE, root_of, workflows_named
 from gatework.cli.session import Failure, ran
 from gatework.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from gatework.temporal.concerned import Concern
     from gatework.temporal.operate import Client
 
 PANEL = "Develop and serve"
@@ -94,4 +95,24 @@ def worker(
         many = f"task queue{'s' if queues[1:] else ''} {', '.join(queues)}"
         say(f"Serving {names} on the {many} at {client.service_client.config.target_host}.")
 
-    ran(serve(*workflows, task_queue=queue, ready=ready))
+    def concerned(concern: Concern) -> None:
+        for line in concern_lines(concern):
+            say(clean(line))
+
+    ran(serve(*workflows, task_queue=queue, ready=ready, concerned=concerned))
+
+
+def concern_lines(concern: Concern) -> Iterator[str]:
+    """What a deploy means for the runs of a plan, for whoever watches the worker start."""
+    yield f"{'•' if concern.kind == 'recoded' else '✖'} {concern.said}"
+    if concern.kind == "unfit":
+        yield from (f"    {why}" for why in concern.why)
+    if concern.runs:
+        more = ", …" if (concern.count or 0) > len(concern.runs) else ""
+        yield f"  Runs: {', '.join(concern.runs)}{more}"
+    if concern.count != 0:
+        yield f"  All of them: {concern.page or concern.query}"
+    if concern.kind == "unfit":
+        yield "  Deploy the code that can beside this, or move each run to a later plan with `gatework migrate RUN`."
+    if concern.kind == "missing":
+        yield "  Bring the plan back with its lock file, or deploy the code that has it beside this."

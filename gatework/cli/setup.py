@@ -98,7 +98,7 @@ async def _in_flight(ground: Ground) -> Found | None:
     if ground.client is None or not ground.workflows:
         return None
     library = Library(ground.workflows)
-    plans = {name: [k.plan.digest for k in library.plans(name) if not k.problem] for name in library.workflows}
+    plans = {name: {k.plan.digest: k.problem for k in library.plans(name)} for name in library.names}
     return await checks.in_flight(ground.client, ground.queue, plans)
 
 

@@ -58,5 +58,9 @@ FIELDS: Mapping[str, str] = {
     "from_run": "Run id of the run before.",
     "from_plan": "Digest of the plan that the run was held to.",
     "to_plan": "Digest of the plan that it is held to from then on.",
+    "code": "The code that has changed: `stage:extract`, `guard:quotes_the_mail`, `tool:pay`.",
+    "count": "How many runs in flight are concerned.",
+    "runs": "Ids of the first of these runs.",
+    "query": "What finds all of them, in the UI and for `temporal workflow list --query`.",
     "of": "Which value: `input NAME`, `output` or `error`.",
 }

@@ -32,6 +32,7 @@ ALWAYS = ("time", "level", "event", "run", "run_id", "workflow", "plan")
 
 _ATTEMPT = ("stage", "attempt", "receipt")
 _NOTICE = ("stage", "gate", "role")
+_CONCERNED = ("count", "runs", "query")
 
 EVENTS: Mapping[str, Kind] = {
     "run.begun": Kind(
@@ -87,6 +88,24 @@ EVENTS: Mapping[str, Kind] = {
         level=INFO,
         sources=("worker",),
         fields=("reason",),
+    ),
+    "plan.unfit": Kind(
+        says="A worker starts whose code can no longer run a plan that runs in flight are held to: they wait.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("reason", *_CONCERNED),
+    ),
+    "plan.missing": Kind(
+        says="A worker starts that does not have a plan that runs in flight are held to: they wait for one that does.",
+        level=WARNING,
+        sources=("worker",),
+        fields=_CONCERNED,
+    ),
+    "plan.code_changed": Kind(
+        says="A worker starts that runs a released plan on other code than it was released with.",
+        level=WARNING,
+        sources=("worker",),
+        fields=("code", *_CONCERNED),
     ),
     "verdict.given": Kind(
         says="A guard answered about an output, or about inputs. At debug level where it passed.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -118,6 +119,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             max_value_bytes=most_in_value(has_store(activity.client().data_converter)),
             threads=served.threads,
             proven=served.proven,
+            digest=served.library.attempt_code(known, runs),
         )
     if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):
         emit.say_value("output", canonical.dumps(event.output.data).decode())
@@ -140,7 +142,8 @@ async def _act(served: _Served, task_: RawValue) -> bytes:
             raise application_error(error) from None
         _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
         with beating(info):
-            return wire.brief(await acting.act(use, tool, act, store=served.store))
+            acted = await acting.act(use, tool, act, store=served.store)
+        return wire.brief(dataclasses.replace(acted, code=served.library.tool_code(tool)))
 
 
 async def _judge(served: _Served, task_: RawValue) -> bytes:

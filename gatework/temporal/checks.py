@@ -175,8 +175,11 @@ async def worker(client: Client, queue: str, stages: Collection[str] = ()) -> Fo
     return Found(mark="ok", said=f"{len(seen)} on the task queue {queues}, heard of {ago} s ago")
 
 
-async def in_flight(client: Client, queue: str, plans: Mapping[str, Collection[str]]) -> Found:
-    """Whether this code can go on with the runs in flight. `plans`: digests of the plans it can run, by workflow."""
+async def in_flight(client: Client, queue: str, plans: Mapping[str, Mapping[str, str]]) -> Found:
+    """Whether this code can go on with the runs in flight.
+
+    `plans`: by workflow the digests of the plans that it knows, each with why it cannot run it; empty where it can.
+    """
     stranded: dict[tuple[str, str], list[str]] = {}
     held = Counter[str]()
     async for run in client.list_workflows(f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"):
@@ -184,17 +187,19 @@ async def in_flight(client: Client, queue: str, plans: Mapping[str, Collection[s
         if not plan:
             continue
         held[run.workflow_type] += 1
-        if plan not in {digest[:MARKER_DIGITS] for digest in plans.get(run.workflow_type, ())}:
+        known = {digest[:MARKER_DIGITS]: why for digest, why in plans.get(run.workflow_type, {}).items()}
+        if known.get(plan, "not in this code"):
             stranded.setdefault((run.workflow_type, plan), []).append(run.id)
     if not stranded:
         return Found(mark="ok", said=f"{held.total()}, this code can go on with all of them" if held else "none")
     said = "; ".join(
-        f"{len(ids)} of {workflow} held to plan {plan[:12]} ({', '.join(ids[:NAMED])}{', …' if ids[NAMED:] else ''})"
+        f"{len(ids)} of {workflow} held to plan {plan[:12]} ({', '.join(ids[:NAMED])}{', …' if ids[NAMED:] else ''}): "
+        + next((why for digest, why in plans.get(workflow, {}).items() if digest.startswith(plan)), "not in this code")
         for (workflow, plan), ids in stranded.items()
     )
     return Found(
         mark="missing",
-        said=f"{said}: not in this code",
+        said=said,
         todo="bring the plan back with its lock file, or deploy the code that has it beside this",
     )
 

@@ -91,7 +91,8 @@ class Listed:
 
 _ENDED = re.compile(rf"{re.escape(OURS)}(rejected|aborted|expired)")
 _STATUS = {"canceled": "cancelled"}
-_MARKER = "plan-"
+MARKER = "plan-"
+"""What comes before a plan's digest in the marker of a run."""
 MARKER_DIGITS = 16
 """How much of a plan's digest the marker in a run's history holds; see `pin`."""
 
@@ -183,7 +184,7 @@ async def runs(
         if not re.fullmatch(r"[0-9a-f]{4,64}", plan):
             raise DecisionError("A plan is named by the beginning of its digest, at least four hex digits.")
         if len(plan) >= MARKER_DIGITS:
-            query.append(f"TemporalChangeVersion = '{_MARKER}{plan[:MARKER_DIGITS]}'")
+            query.append(f"TemporalChangeVersion = '{MARKER}{plan[:MARKER_DIGITS]}'")
     if (waiting or role) and await search.registered(client) is search.Registered.YES:
         # What a run that began without the attributes waits for, only a worker knows.
         query.append(f"({needed} OR {search.STATUS} is null)")
@@ -249,7 +250,7 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
 def plan_of(run: WorkflowExecution) -> str:
     """The first 16 digits of the plan that a run is held to, as the server knows it; empty where it does not yet."""
     markers = [str(version) for version in run.search_attributes.get("TemporalChangeVersion", ())]
-    return next((marker.removeprefix(_MARKER) for marker in markers if marker.startswith(_MARKER)), "")
+    return next((marker.removeprefix(MARKER) for marker in markers if marker.startswith(MARKER)), "")
 
 
 async def ended_as(client: Client, run: WorkflowExecution) -> tuple[str, str]:

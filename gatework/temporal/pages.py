@@ -65,6 +65,11 @@ def waiting(ui: str, namespace: str, role: str = "") -> str:
     return ui and f"{all_runs(ui, namespace)}?query={quote_plus(needing(role))}"
 
 
+def listing(ui: str, namespace: str, query: str) -> str:
+    """The page that lists the runs which a query finds. Empty where the UI is unknown."""
+    return ui and f"{all_runs(ui, namespace)}?query={quote_plus(query)}"
+
+
 def children(ui: str, namespace: str, id: str) -> str:
     """The page that lists the child runs of a run. Empty where the UI is unknown."""
-    return ui and f"{all_runs(ui, namespace)}?query={quote_plus(of_parent(id))}"
+    return listing(ui, namespace, of_parent(id))

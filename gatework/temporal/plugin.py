@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -22,6 +23,7 @@ from gatework.roster import Roster
 from gatework.temporal import acting, attempt, children, isolated, resuming
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
+from gatework.temporal.concerned import Concern, concerns, log
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.notify import ACTIVITY as NOTIFY
@@ -80,6 +82,8 @@ class GateworkPlugin(SimplePlugin):
         storage = external(place)
         self._activities = {**activities(self.library, model=model, seed=seed, store=lying), **self._reading}
         self._notices = Notices()
+        self.told: Callable[[Concern], object] | None = None
+        """Called with each plan of which a worker that starts must say something, once."""
         super().__init__(
             "gatework.GateworkPlugin",
             data_converter=partial(data_converter, storage=storage),
@@ -105,6 +109,7 @@ class GateworkPlugin(SimplePlugin):
         config["max_heartbeat_throttle_interval"] = min(
             self._heartbeat_interval, config.get("max_heartbeat_throttle_interval", self._heartbeat_interval)
         )
+        self.library.read_code()
         others = config.get("activities", ())
         config = super().configure_worker(config)
         queue = config.get("task_queue", "")
@@ -135,7 +140,18 @@ class GateworkPlugin(SimplePlugin):
         if worker.task_queue in self.library.queues:  # it serves no workflow
             return await super().run_worker(worker, next)
         async with self._findable_in.asked(worker.client):
-            await super().run_worker(worker, next)
+            looking = asyncio.create_task(self._look(worker))
+            try:
+                await super().run_worker(worker, next)
+            finally:
+                looking.cancel()
+
+    async def _look(self, worker: Worker) -> None:
+        """Say which runs in flight this deploy concerns. Work does not wait for it."""
+        for concern in await concerns(worker.client, self.library, worker.task_queue):
+            log(concern)
+            if self.told is not None:
+                self.told(concern)
 
 
 def _beside(others: Sequence[Callable[..., Any]], served: Sequence[Callable[..., Any]]) -> Sequence[Callable[..., Any]]:

@@ -73,8 +73,13 @@ def needing(role: str = "") -> str:
 
 def children(id: str) -> str:
     """What finds the child runs of a run, as the UI takes it and the server."""
-    quoted = id.replace("\\", "\\\\").replace('"', '\\"')
-    return f'ParentWorkflowId="{quoted}"'
+    return f"ParentWorkflowId={quoted(id)}"
+
+
+def quoted(value: str) -> str:
+    """A value as a query has it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 # -- whether they are registered -------------------------------------------------------------------

@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 
 from gatework.errors import ConfigError
 from gatework.models.question import Model
+from gatework.temporal.concerned import Concern
 from gatework.temporal.connection import connect
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.plugin import GateworkPlugin
@@ -31,17 +32,21 @@ async def serve(
     task_queue: str = "",
     model: Model | str | None = None,
     ready: Callable[[Client, Sequence[str]], object] | None = None,
+    concerned: Callable[[Concern], object] | None = None,
 ) -> None:
     """Connect as the environment says and serve workflows until SIGINT or SIGTERM, then finish what runs.
 
     Without a `task_queue` it serves that of this deployment, and beside it each queue that a stage names by `on=`. With
     one it serves that alone; so it does where GATEWORK_TASK_QUEUE is a queue of stages. A second signal stops at once
     what runs; Temporal gives it to another worker. `ready` is called with the client and the task queues once it
-    serves. Raises `ConfigError` where no server answers, `PlanError` as `GateworkPlugin` does.
+    serves; `concerned` soon after, with each plan that this code cannot run and runs in flight are held to, and with
+    each that was released with other code. Raises `ConfigError` where no server answers, `PlanError` as
+    `GateworkPlugin` does.
     """
     if not workflows:
         raise ConfigError("There is no workflow to serve.")
     plugin = GateworkPlugin(*workflows, model=model)
+    plugin.told = concerned
     client = await connect(plugin)
     main, others = task_queue or default_task_queue(), plugin.library.queues
     queues = (main,) if task_queue or main in others else (main, *sorted(others))

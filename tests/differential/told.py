@@ -31,7 +31,9 @@ def plain(ledger: Sequence[Entry]) -> list[Any]:
     found = []
     for entry in ledger:
         receipt: Any = wire.data(entry.receipt)
-        receipt["how"] = {key: value for key, value in receipt["how"].items() if key not in ("run", "ledger", "spent")}
+        receipt["how"] = {
+            key: value for key, value in receipt["how"].items() if key not in ("run", "ledger", "spent", "code")
+        }
         found.append(receipt)
     return found
 

@@ -64,6 +64,9 @@ PLAN = isolated(
 )
 
 
+CODE = "c" * 64
+
+
 def signed_by(key: PrivateKey, statement: Any) -> Signed:
     """A worker's signature of what it says."""
     signature = key.sign(attest.encoded(statement))
@@ -98,7 +101,7 @@ def looked(driver: Driver, *words: Any) -> Finished:
 
 def made(driver: Driver, outcome: Any = "done", *, run: str = RUN) -> Acted:
     """A signed end of the call that is due."""
-    event = replace(acted(driver.act, outcome), ended_ms=ENDED_MS)
+    event = replace(acted(driver.act, outcome), ended_ms=ENDED_MS, code=CODE)
     return replace(event, signed=signed_by(WORKER, attest.of_call(event, driver.act.call, run=run)))
 
 
@@ -158,8 +161,21 @@ def test_every_kind_of_result_is_verified_from_the_ledger_alone() -> None:
 
 def test_attempt_that_a_guard_on_inputs_stops_is_signed_too() -> None:
     """A worker answers for the verdicts on inputs that kept its stage from running."""
-    driver = take(begun(), lambda d: signed(stopped(PLAN, d.run, "block")))
+    driver = take(begun(), lambda d: signed(replace(stopped(PLAN, d.run, "block"), code=CODE)))
     assert found(driver) == ["stopped look: worker"]
+
+
+def test_code_that_ran_is_signed_with_what_it_did() -> None:
+    """The digest of the code stands in the receipt, and the signature holds for no other."""
+    driver = take(begun(), looked, lambda d: signed(suspended(PLAN, d.run, call("work"))), made)
+    assert driver.ledger[-1].receipt.how["code"] == CODE
+    receipt = driver.ledger[-1].receipt
+    other = replace(receipt, how={**receipt.how, "code": "d" * 64})
+    driver.ledger = (*driver.ledger[:-1], replace(driver.ledger[-1], receipt=other))
+    assert found(driver)[-1] != "acted work: worker"
+    told = take(begun(), looked, lambda d: signed(suspended(PLAN, d.run, call("work"))))
+    told.take(replace(acted(told.act), code="no digest\x1b[2J"))
+    assert "code" not in told.ledger[-1].receipt.how
 
 
 def test_output_whose_fate_the_machine_decides_is_verified_all_the_same() -> None:

@@ -49,6 +49,79 @@ NOW: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "no probe": ({**EFFECT, **PROBED}, EFFECT, "has no probe any more"),
 }  # fmt: skip
 
+CHECKED = """\
+def long_enough(letter: Letter{asks}) -> Verdict: ...
+
+@stage(long_enough, attempts={attempts})
+async def work({reads}) -> Endorsed[{made}]: ...
+
+@workflow
+def plan({reads}) -> Endorsed[{made}]:
+    return work({given})
+"""
+CHECKED_USUAL = {"asks": "", "attempts": "1", "reads": "owed: Endorsed[Owed]", "made": "Letter", "given": "owed"}
+
+CONTRACTS: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
+    "the same": ({}, {}, ""),
+    "another result": (
+        {"asks": ", owed: Owed"},
+        {"asks": ", owed: Owed", "made": "Longer"},
+        "work gives another type than when the plan was sealed (the field pages is new (required, a whole number))",
+    ),
+    "another input": (
+        {},
+        {"reads": "owed: Endorsed[Owing]"},
+        "work takes other inputs than when the plan was sealed (owed: the field since is new (required, text))",
+    ),
+    "another name of an input": (
+        {},
+        {"reads": "debt: Endorsed[Owed]", "given": "debt"},
+        "work takes other inputs than when the plan was sealed (owed is gone; debt is new)",
+    ),
+    "a guard that asks for more": (
+        {},
+        {"asks": ", owed: Owed"},
+        "the guard long_enough asks for owed, which the plan does not hand it",
+    ),
+    "a guard that asks for less": ({"asks": ", owed: Owed"}, {}, "the guard long_enough takes owed no more"),
+}
+MODELS = """
+class Longer(Letter):
+    pages: int
+
+class Owing(Owed):
+    since: str
+
+"""
+
+
+@pytest.mark.parametrize("case", CONTRACTS)
+def test_released_plan_waits_where_a_contract_is_another_and_says_which(case: str, defining: Definitions) -> None:
+    """The node, and what is another there in words; a guard must be one that can be asked as the plan has it."""
+    then, now, problem = CONTRACTS[case]
+    released = defining.load(MODELS + CHECKED.format(**{**CHECKED_USUAL, **then})).plan
+    assert lock.write(released)
+    deployed = defining.load(MODELS + CHECKED.format(**{**CHECKED_USUAL, "attempts": "2", **now})).plan
+    known = Library([deployed]).find("plan", released.plan.digest)
+    assert known is not None
+    assert [(one.node, one.reason) for one in known.unfit] == ([("work", problem)] if problem else [])
+    assert known.problem == problem
+
+
+def test_library_says_of_a_released_plan_which_code_is_another(defining: Definitions) -> None:
+    """The newest plan and earlier ones, each against what was recorded at its own release."""
+    first = defining.load(CHECKED.format(**CHECKED_USUAL)).plan
+    assert lock.write(first)
+    second = defining.load(CHECKED.format(**{**CHECKED_USUAL, "attempts": "2"}).replace("...", "return Pass()", 1)).plan
+    assert lock.write(second, weaken=True)
+    library = Library([second])
+    new, old = library.plans("plan")
+    assert library.recoded(new) == {}
+    assert list(library.recoded(old)) == ["guard:long_enough"]
+    assert library.attempt_code(new, "work") == library.attempt_code(old, "work") != ""
+    assert library.attempt_code(new, "work") != Library([first]).attempt_code(Library([first]).plans("plan")[0], "work")
+
+
 PROBE = "async def find(key: IdempotencyKey) -> str | None: ...\n"
 
 

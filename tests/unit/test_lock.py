@@ -219,6 +219,40 @@ def test_lock_without_marks_of_an_earlier_version_is_read(tmp_path: Path) -> Non
     assert lock.standing(_one(), path).released
 
 
+def test_lock_says_which_code_was_released(tmp_path: Path) -> None:
+    """A digest for each function; where it is another, or was never recorded, releasing the plan again records it."""
+    path = tmp_path / "letter.lock.json"
+    lock.write(_one(), path)
+    standing = lock.standing(_one(), path)
+    assert (standing.recorded, standing.recoded) == (True, {})
+    now = standing.coded["stage:first"].digest
+    data = json.loads(path.read_text())
+    assert data["plans"][0]["digests"] == {"stage:first": now}
+    for then, recoded in (({"stage:first": "0" * 64}, {"stage:first": ("0" * 64, now)}), ({}, {}), (None, {})):
+        if then is None:
+            del data["plans"][0]["digests"]  # as it was before there were any
+        else:
+            data["plans"][0]["digests"] = then
+        path.write_text(json.dumps(data))
+        standing = lock.standing(_one(), path)
+        assert (standing.released, standing.recorded, standing.recoded) == (True, False, recoded)
+        assert lock.write(_one(), path)
+        assert not lock.write(_one(), path)
+        data = json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("digests", [{"stage:first": "0" * 63}, {"stage:first": "x" * 64}, {"stage:other": "0" * 64}])
+def test_lock_with_a_digest_of_code_that_can_be_none_is_refused(tmp_path: Path, digests: Any) -> None:
+    """Nothing but digests, and of functions of the plan alone, goes on to logs and terminals."""
+    path = tmp_path / "letter.lock.json"
+    lock.write(_one(), path)
+    data = json.loads(path.read_text())
+    data["plans"][0]["digests"] = digests
+    path.write_text(json.dumps(data))
+    with pytest.raises(ConfigError, match="has a digest of code that can be none"):
+        lock.standing(_one(), path)
+
+
 def test_standing_says_what_changed_and_what_moved(tmp_path: Path) -> None:
     """Nothing released, the same, another plan, the same plan with functions elsewhere."""
     path = tmp_path / "letter.lock.json"

@@ -30,9 +30,12 @@ def any_paper(paper: Paper) -> Verdict:
 async def write(note: Endorsed[Note]) -> Endorsed[Paper]:
     return Endorsed(Paper(text=note.value.text))
 
+def shine() -> str:
+    return "{shine}"
+
 @stage(any_paper)
 async def polish(paper: Approved[Paper]) -> Endorsed[Paper]:
-    return Endorsed(Paper(text=paper.value.text + " polished"))
+    return Endorsed(Paper(text=paper.value.text + " " + shine()))
 
 @stage()
 async def stamp(paper: Approved[Paper]) -> Endorsed[Paper]:
@@ -91,9 +94,17 @@ class Project:
     def lock_file(self) -> Path:
         return self.folder / "letter.lock.json"
 
-    def write(self, *, last: str, hours: int = 1, field: str = "pages: int = 1", stages: str = "stages") -> None:
+    def write(
+        self,
+        *,
+        last: str,
+        hours: int = 1,
+        field: str = "pages: int = 1",
+        shine: str = "polished",
+        stages: str = "stages",
+    ) -> None:
         """Put a version of the code on disk."""
-        (self.folder / "stages.py").write_text(STAGES.format(field=field))
+        (self.folder / "stages.py").write_text(STAGES.format(field=field, shine=shine))
         (self.folder / "letter.py").write_text(PLAN.format(stages=stages, last=last, hours=hours))
 
     async def lock(self) -> None:

@@ -212,6 +212,48 @@ def test_plan_check_says_which_functions_have_moved(project: Path) -> None:
     assert len(locked(project)) == 1
 
 
+def test_plan_check_says_which_code_has_changed_and_fails_only_where_that_is_asked(project: Path) -> None:
+    """A mend is reported and fails nothing; --code fails until the lock file says what the code is."""
+    assert plan(project, "lock").returncode == 0
+    assert plan(project, "check", "--code").stdout.endswith("is released.\n")
+    before = locked(project)[0]
+    change(project, "return note", "return note  # as it is")
+    assert plan(project, "check", "--code").returncode == 0
+    change(project, "return Pass()", "return Pass('short')")
+    told = plan(project, "check")
+    assert (told.returncode, told.stdout.count("\n")) == (0, 4)
+    was = before["digests"]["guard:is_short"]
+    assert f"it was {was[:12]}" in told.stdout
+    assert "  guard is_short is " in told.stdout
+    assert plan(project, "check", "--code").returncode == 1
+    (said,) = json.loads(plan(project, "check", "--json").stdout)
+    assert (said["released"], said["recorded"], list(said["recoded"])) == (True, False, ["guard:is_short"])
+    (shown,) = json.loads(plan(project, "show", "--json").stdout)
+    assert shown["code"]["guard:is_short"]["digest"] == said["recoded"]["guard:is_short"]["now"] != was
+    assert len(shown["attempts"]["propose"]) == 64
+    assert "has its code recorded in hello.lock.json" in plan(project, "lock").stdout
+    (after,) = locked(project)
+    assert after["digests"] == {**before["digests"], "guard:is_short": shown["code"]["guard:is_short"]["digest"]}
+    assert (after["digest"], after["weakens"]) == (before["digest"], "")
+
+
+def test_plan_check_says_which_released_plan_the_code_can_no_longer_run(project: Path) -> None:
+    """Before the deploy, with the node and what is another there; an old plan alone fails nothing."""
+    assert plan(project, "lock").returncode == 0
+    old = locked(project)[0]["digest"]
+    change(project, "    text: str\n", "    text: str\n    pages: int\n")
+    assert plan(project, "lock", "--weaken").returncode == 0
+    told = plan(project, "check", COLUMNS="400")
+    assert told.returncode == 0
+    what = "note: the field pages is new (required, a whole number)"
+    said = f"propose takes other inputs than when the plan was sealed ({what})"
+    assert f"plan {old[:12]} of hello.lock.json can no longer run on this code; runs on it would wait:" in told.stdout
+    assert f"  title: {said}\n" in told.stdout
+    (data,) = json.loads(plan(project, "check", "--json").stdout)
+    assert data["unfit"][0]["plan"] == old
+    assert data["unfit"][0]["nodes"][0] == {"node": "title", "reason": said}
+
+
 def test_plan_history_tells_the_releases_and_what_is_not_released(project: Path) -> None:
     """Oldest first, each with what it changed; the code comes last."""
     assert plan(project, "lock").returncode == 0
