@@ -148,21 +148,25 @@ class PrivateKey:
 
         `passphrase` is asked where the file needs one. Raises `ConfigError`.
         """
+        return cls.of(_read_alone(path), str(path), passphrase)
+
+    @classmethod
+    def of(cls, data: bytes, where: str, passphrase: Callable[[], str]) -> PrivateKey:
+        """The key in PEM, as its file has it; `where` it is from, for errors. Raises `ConfigError`."""
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        data = _read_alone(path)
         sealed = b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in data
         word = passphrase().encode() if sealed else None
         try:
             key = load_pem_private_key(data, word)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             why = ", or its passphrase is another" if sealed else " as `gatework keys new` writes one"
-            raise ConfigError(f"The private key {path} is none{why}.") from None
+            raise ConfigError(f"The private key {where} is none{why}.") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigError(
-                f"The private key {path} is of another kind; `gatework keys new NAME` makes one that fits."
+                f"The private key {where} is of another kind; `gatework keys new NAME` makes one that fits."
             )
         return cls(key)
 

@@ -34,6 +34,7 @@ from gatework.nodes import (
 )
 from gatework.uses import (
     DEFAULT_BUDGET,
+    MACHINES,
     MAX_QUORUM,
     OPERATOR,
     QUEUE_FIX,
@@ -149,6 +150,7 @@ def _json(value: object) -> Json:
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "MACHINES",
     "MAX_QUORUM",
     "OPERATOR",
     "QUEUE_FIX",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from gatework.errors import PlanError
-from gatework.plan import MAX_QUORUM, By, Identity, is_role
+from gatework.plan import MACHINES, MAX_QUORUM, By, Identity, is_role
 from gatework.signature import caller
 
 
@@ -15,6 +15,12 @@ class Role:
     def __init__(self, name: str, *, quorum: int = 1, identity: Identity | None = None) -> None:
         if not is_role(name):
             raise PlanError(f"{name!r} is no name of a role.", fix="Use letters, digits, - and _.", where=caller())
+        if name in MACHINES:
+            raise PlanError(
+                f"{name} is a role of machines, and here people are asked.",
+                fix="Name the role of those who decide, such as finance.",
+                where=caller(),
+            )
         if type(quorum) is not int or not 1 <= quorum <= MAX_QUORUM:
             fix = f"Use a number from 1 to {MAX_QUORUM}."
             raise PlanError(f"the quorum of {name} is {quorum!r}.", fix=fix, where=caller())

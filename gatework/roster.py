@@ -1,5 +1,7 @@
 """The list of people: who they are, in which roles, as whom the server knows them, and with which keys they sign.
 
+Machines that sign stand there too, in roles of their own.
+
 A TOML file, which GATEWORK_PEOPLE names to the workers. It is strict: whatever is unclear in it is refused as a whole,
 since a list that is read otherwise than it was meant lets somebody decide who may not.
 """
@@ -23,7 +25,7 @@ from gatework import files
 from gatework.errors import ConfigError, DecisionError
 from gatework.identity import plain
 from gatework.keys import PublicKey
-from gatework.plan import is_role
+from gatework.plan import MACHINES, is_role
 
 MAX_FILE_BYTES = 131_072
 """Some 800 people with a key each; a worker reads them between two decisions, for which Temporal gives it 2 s."""
@@ -37,6 +39,9 @@ MAX_KEYS = 50
 
 _FIELDS = {"roles", "principal", "keys"}
 _KEY_FIELDS = {"key", "from", "until"}
+
+_WORKING = {"worker", "guard"}
+"""Roles of machines that act by themselves. A person may export what they then answer for."""
 
 _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC")
 """Scripts whose letters are taken for each other's."""
@@ -92,6 +97,13 @@ class People:
     def of_principal(self, principal: str) -> str | None:
         """The name of whom the server knows as this principal; None for a stranger."""
         return next((name for name, person in self.persons.items() if person.principal == principal), None)
+
+    def owner(self, id: str) -> tuple[str, Person, Key] | None:
+        """Whose key it is that has this id; None where nobody of the list has it."""
+        for name, person in self.persons.items():
+            if id in person.keys:
+                return name, person, person.keys[id]
+        return None
 
     def key(self, name: str, id: str, at: datetime) -> PublicKey:
         """The key of a person that has this id and holds at a time. Raises `DecisionError`."""
@@ -251,6 +263,8 @@ def _person(name: str, entry: object) -> Person:
         raise _Fault('roles is a list of names of roles, such as ["finance"]')
     if len(set(roles)) != len(roles):
         raise _Fault("a role is there twice")
+    if set(roles) & _WORKING and set(roles) - MACHINES:
+        raise _Fault("it is a machine, in the role worker or guard, and has roles of people; give each its own entry")
     principal = entry.get("principal", name)
     if not isinstance(principal, str) or not 0 < len(principal) <= MAX_PRINCIPAL or not principal.isprintable():
         raise _Fault("principal is the name that the server has for them, printable text of at most 300 letters")

@@ -136,6 +136,10 @@ def is_queue(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
 
 
+MACHINES = frozenset(("worker", "guard", "exporter"))
+"""Roles of machines, in which no plan asks anybody: those of what signs attempts, verdicts and certificates."""
+
+
 def is_role(name: str) -> bool:
     """Whether a name may be that of a role."""
     return name.replace("-", "").replace("_", "").isalnum()

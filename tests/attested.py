@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -19,10 +19,9 @@ def keyid(key: str) -> str:
     return hashlib.sha256(b"gatework/1/key\n" + base64.b64decode(key.removeprefix("ed25519:"))).hexdigest()[:16]
 
 
-def verifies(key: str, signature: str, payload: Any) -> bool:
-    """Whether a signature is by this key and over this statement. Its texts are ASCII, its numbers no fractions."""
-    data = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    type_ = b"application/vnd.in-toto+json"
+def verifies(key: str, signature: str, payload: Any, type_: bytes = b"application/vnd.in-toto+json") -> bool:
+    """Whether a signature is by this key and over this statement."""
+    data = rfc8785.dumps(payload)
     message = b" ".join([b"DSSEv1", b"%d" % len(type_), type_, b"%d" % len(data), data])
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key.removeprefix("ed25519:")))
@@ -65,6 +64,24 @@ def of_entry(entry: Any, *, run: str, plan: Any, digest: str) -> Any:
     verdicts = [given for given in receipt.get("verdicts", []) if given["guard"] not in own]
     more = {"run": run, "plan": digest, "verdicts": verdicts, "how": how, "at": entry["at"]}
     return statement(receipt["node"], subject, "attempt", {**predicate, **more})
+
+
+def decided(entry: Any, *, run: str, workflow: str, keys: Mapping[str, str]) -> str:
+    """Who signed a decision, by their names' keys; `nobody` where it was not who the entry says, or something else."""
+    receipt = entry["receipt"]
+    payload = {
+        "type": "gatework.decision/1",
+        "run": run,
+        "workflow": workflow,
+        **{name: receipt[name] for name in ("gate", "evidence", "action", "by")},
+        "note": receipt.get("reason", ""),
+        "place": receipt["how"].get("place", ""),
+        "value": receipt.get("output", "") if receipt["action"] in ("edit", "answer") else "",
+    }
+    by, how = receipt["by"], receipt["how"]
+    type_ = b"application/vnd.gatework.decision+json"
+    holds = how["key"] == keyid(keys[by]) and verifies(keys[by], how["signature"], payload, type_)
+    return by if holds else "nobody"
 
 
 def of_verdict(given: Any, receipt: Any, *, run: str, digest: str) -> Any:

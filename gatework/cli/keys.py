@@ -1,4 +1,6 @@
-"""Keys of people: `gatework keys new` makes one, `gatework keys show` says what the list of people needs of it."""
+"""Keys of people and machines: `gatework keys new` makes one, `gatework keys show` says what the list needs of it, and
+`gatework keys check` whether a worker could sign with the one that it is given.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ PASSPHRASE = "GATEWORK_KEY_PASSPHRASE"  # noqa: S105  # a name, and no passphras
 
 KeyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `gatework keys new` wrote.")]
 
-app = typer.Typer(no_args_is_help=True, help="Keys with which people sign their decisions.")
+app = typer.Typer(no_args_is_help=True, help="Keys with which people sign their decisions, and workers what they do.")
 
 
 @app.command()
@@ -75,6 +77,46 @@ def show(file: KeyFile, as_json: AsJson = False) -> None:
         dump({"key": str(key), "id": key.id})
     else:
         say(f"{key}\nid {key.id}")
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Sign with the key that GATEWORK_WORKER_KEY names, as a worker would, and look for it in the list of people.
+
+    Exits with 1 where a worker could not sign, or nobody could tell whose the signatures are.
+    """
+    from gatework.keys import signature_of
+    from gatework.roster import Roster
+    from gatework.signer import VARIABLE, of_environment
+
+    signer = of_environment()
+    if signer is None:
+        raise fail(f"{VARIABLE} is not set, so the worker signs nothing; set it to file:PATH of a key.", USAGE)
+    signature_of(signer, b"gatework/1/ready\n")
+    key = signer.public
+    roster = Roster.of_environment()
+    found = roster.people().owner(key.id) if roster is not None else None
+    now = datetime.now(UTC)
+    name, roles, holds = (found[0], sorted(found[1].roles), found[2].holds(now)) if found else ("", [], False)
+    if as_json:
+        dump({"key": str(key), "id": key.id, "name": name, "roles": roles, "holds": holds})
+    else:
+        say(f"{key}\nid {key.id}\n{_known(roster is not None, name, roles, holds)}")
+    if roster is not None and not (holds and {"worker", "guard"} & set(roles)):
+        raise typer.Exit(1)
+
+
+def _known(listed: bool, name: str, roles: list[str], holds: bool) -> str:
+    """What the list of people says of a machine's key, in a sentence."""
+    if not listed:
+        return "GATEWORK_PEOPLE names no list of people, so nothing is known of whose it is."
+    if not name:
+        return "The list of people does not have it; put it there in the role worker, or guard."
+    if not holds:
+        return f"The list of people has it as {clean(name, 120)}, and it does not hold now."
+    if not {"worker", "guard"} & set(roles):
+        return f"The list of people has it as {clean(name, 120)}, and neither in the role worker nor in guard."
+    return f"The list of people has it as {clean(name, 120)}: {', '.join(roles)}."
 
 
 def private(file: Path) -> PrivateKey:

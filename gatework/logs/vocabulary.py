@@ -83,6 +83,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("reason",),
     ),
+    "signer.broke": Kind(
+        says="What signs for the worker raised. The stack names files and lines, and no message of an exception.",
+        level=ERROR,
+        sources=("worker",),
+        fields=("error", "stack"),
+    ),
     "search.missing": Kind(
         says="A worker starts, and runs that begin with it have no search attributes: see operating.md.",
         level=INFO,

@@ -24,6 +24,7 @@ from gatework.logs import emit
 from gatework.logs.onward import short_digest
 from gatework.models.question import Model
 from gatework.perform import perform
+from gatework.signer import Attestor
 from gatework.store import Store
 from gatework.temporal import acting as asked_for
 from gatework.temporal import attempt as attempted
@@ -46,7 +47,12 @@ Activity = Callable[[RawValue], Any]
 
 
 def activities(
-    library: Library, *, model: Model | str | None, seed: int, store: Callable[[], Store] | None = None
+    library: Library,
+    *,
+    model: Model | str | None,
+    seed: int,
+    store: Callable[[], Store] | None = None,
+    attestor: Callable[[], Attestor | None] = lambda: None,
 ) -> Mapping[str, Activity]:
     """The activity for each stage, endorser, tool that runs apart and isolated guard, by its type."""
 
@@ -54,7 +60,7 @@ def activities(
     def connected() -> Model:
         return models.connect(model) if model is None or isinstance(model, str) else model
 
-    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS), Proven(), store)
+    served = _Served(library, connected, seed, Threads(keep=KEPT_THREADS), Proven(), store, attestor)
 
     def serving(type_: str, work: Callable[[_Served, RawValue], Awaitable[bytes]]) -> Activity:
         async def serve(task: RawValue) -> RawValue:
@@ -79,6 +85,8 @@ class _Served:
     proven: Proven
     store: Callable[[], Store] | None
     """Gives where documents lie; None where the worker has no store."""
+    attestor: Callable[[], Attestor | None]
+    """Gives what signs; None where the worker has no key."""
 
 
 async def _attempt(served: _Served, task_: RawValue) -> bytes:
@@ -121,6 +129,8 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             proven=served.proven,
             digest=served.library.attempt_code(known, runs),
         )
+        if attestor := served.attestor():
+            event = await attestor.result(event, known.plan, run=lineage)
     if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):
         emit.say_value("output", canonical.dumps(event.output.data).decode())
     if isinstance(event, Failed) and event.failure == "error" and info.attempt < TRIES:
@@ -141,9 +151,13 @@ async def _act(served: _Served, task_: RawValue) -> bytes:
         except ContractError as error:
             raise application_error(error) from None
         _must_be_asked_here(info, asked_for.activity_type(use.name), use.queue)
+        attestor = served.attestor()
         with beating(info):
             acted = await acting.act(use, tool, act, store=served.store)
-        return wire.brief(dataclasses.replace(acted, code=served.library.tool_code(tool)))
+            event = dataclasses.replace(acted, code=served.library.tool_code(tool))
+            if attestor:
+                event = await attestor.call(event, act.call, effect=use.kind == "effect", run=task.lineage)
+        return wire.brief(event)
 
 
 async def _judge(served: _Served, task_: RawValue) -> bytes:
@@ -160,8 +174,21 @@ async def _judge(served: _Served, task_: RawValue) -> bytes:
         _must_be_asked_here(info, isolated.activity_type(use.name), use.queue)
         code = known.code[node.runs]
         judges = Judges(run, node, code.definition.declared, code.guards, served.threads, served.store)
+        attestor = served.attestor()
+        if attestor and not task.lineage:
+            raise application_error(OrderError(f"A verdict of {use.name} is asked for that names no run."))
         with beating(info):
-            return wire.brief(await judges.one(use, task.output))
+            given = await judges.one(use, task.output)
+            if attestor:
+                given = await attestor.verdict(
+                    given,
+                    run=task.lineage,
+                    plan=run.plan,
+                    node=run.node,
+                    attempt=run.attempt,
+                    inputs=run.inputs_digest,
+                )
+            return wire.brief(given)
 
 
 def _info() -> activity.Info:

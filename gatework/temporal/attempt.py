@@ -75,7 +75,9 @@ async def performed(
         if isinstance(event, Finished):
             known.check(due.node, event.output.data)
             if isolated(node):
-                event = await judged(known, due, event, heartbeat_timeout=heartbeat_timeout, idle=idle, stores=stores)
+                event = await judged(
+                    known, due, event, lineage=lineage, heartbeat_timeout=heartbeat_timeout, idle=idle, stores=stores
+                )
         if isinstance(event, Suspended):
             for call in event.calls:
                 known.check_call(node, call)

@@ -30,6 +30,8 @@ class GuardTask:
     guard: str
     run: Run
     output: Sealed
+    lineage: str = ""
+    """What names the run across retries, continue-as-new and reset; empty in tasks of an earlier release."""
 
 
 def activity_type(guard: str) -> str:
@@ -42,6 +44,7 @@ async def judged(
     due: Run,
     event: Finished,
     *,
+    lineage: str,
     heartbeat_timeout: timedelta,
     idle: Callable[[str], None],
     stores: bool = False,
@@ -51,7 +54,7 @@ async def judged(
     assert isinstance(node, Work)
 
     async def asked(use: GuardUse) -> Given:
-        task = GuardTask(guard=use.name, run=due, output=event.output)
+        task = GuardTask(guard=use.name, run=due, output=event.output, lineage=lineage)
         job = Job(
             type=activity_type(use.name),
             what=f"the guard {use.name}",

@@ -17,9 +17,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from gatework import notify
 from gatework.errors import ConfigError
+from gatework.keys import Signer
 from gatework.library import Library
 from gatework.models.question import Model
 from gatework.roster import Roster
+from gatework.signer import Attestor, of_environment
 from gatework.temporal import acting, attempt, children, isolated, resuming
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
@@ -48,6 +50,7 @@ class GateworkPlugin(SimplePlugin):
     `model` is what `ask` reaches: a `Model`, or a name such as `openai:gpt-5`; None reads GATEWORK_MODEL.
     `store` is where documents and large values lie: a folder, or a bucket as `s3://bucket/prefix`; GATEWORK_STORE where
     left out.
+    `signer` is the key with which its workers sign what they do; what GATEWORK_WORKER_KEY names where left out.
     `heartbeat_timeout` is how soon a dead worker is noticed. A stage whose worker is silent for as long is given to
     another: shorter goes on sooner after a crash, and takes a busy machine for a dead one sooner.
     Raises `PlanError` where two definitions share a name, `ConfigError` where a lock file has been changed.
@@ -59,6 +62,7 @@ class GateworkPlugin(SimplePlugin):
         model: Model | str | None = None,
         seed: int = 0,
         store: str = "",
+        signer: Signer | None = None,
         continue_after_events: int = Interpreter.continue_after_events,
         heartbeat_timeout: timedelta = Interpreter.heartbeat_timeout,
     ) -> None:
@@ -80,7 +84,10 @@ class GateworkPlugin(SimplePlugin):
         place = store or configured()
         lying = partial(documents, place) if place else None
         storage = external(place)
-        self._activities = {**activities(self.library, model=model, seed=seed, store=lying), **self._reading}
+        self._signer = signer
+        self._attestor: Attestor | None = None
+        served = activities(self.library, model=model, seed=seed, store=lying, attestor=lambda: self._attestor)
+        self._activities = {**served, **self._reading}
         self._notices = Notices()
         self.told: Callable[[Concern], object] | None = None
         """Called with each plan of which a worker that starts must say something, once."""
@@ -112,6 +119,9 @@ class GateworkPlugin(SimplePlugin):
         self.library.read_code()
         others = config.get("activities", ())
         config = super().configure_worker(config)
+        # Here and not before: a client of the same settings needs no key.
+        if self._attestor is None and (signer := self._signer or of_environment()) is not None:
+            self._attestor = Attestor(signer)
         queue = config.get("task_queue", "")
         types = [attempt.activity_type(name) for name in self.library.served(queue)]
         types += [acting.activity_type(name) for name in self.library.tools_served(queue)]

@@ -19,7 +19,7 @@ from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.worker import Replayer, Worker
 
-from gatework import Approved, Endorsed, approve, canonical, role, stage, workflow
+from gatework import Approved, Endorsed, approve, canonical, ledger, role, stage, workflow
 from gatework.canonical import Json, Sealed
 from gatework.errors import DecisionError
 from gatework.keys import PrivateKey
@@ -27,6 +27,7 @@ from gatework.signing import Statement, sign
 from gatework.state import digits
 from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.payloads import raw
+from tests import attested
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployed, Deployments, count, kinds, refused, waiting
 from tests.workflow.principals import Vouching
@@ -133,6 +134,36 @@ async def test_two_people_who_sign_let_the_run_go_on(deployments: Deployments) -
     assert await receipts(run) == [("approve", "ana", "signed"), ("approve", "ben", "signed")]
     proofs = [entry.receipt.how for entry in await run.ledger() if entry.receipt.kind == "decided"]
     assert [proof["key"] for proof in proofs] == [KEYS["ana"].public.id, KEYS["ben"].public.id]
+
+
+async def test_keys_of_one_person_are_one_of_a_quorum(deployments: Deployments, listed: Callable[[str], None]) -> None:
+    """Two signatures of one key, or of two keys of one person, are one approval, also under another's name; and the ledger
+    alone shows who signed.
+    """
+    KEYS["second"] = PrivateKey.made()
+    listed(LIST.replace("[ben]", f'[[ana.keys]]\nkey = "{KEYS["second"].public}"\n[ben]'))
+    deployed = await deployments.serve(by_two)
+    run, _ = await deployed.gate(by_two, Order(number="A1"))
+    await pasted(deployed, run, await signed_by(run, "ana"))
+    for by, key, says in (
+        ("ana", "ana", "approved this already"),
+        ("ana", "second", "approved this already"),
+        ("ben", "ana", "has not the key"),
+        ("ben", "second", "has not the key"),
+    ):
+        with pytest.raises(DecisionError, match=says):
+            await pasted(deployed, run, await signed_by(run, by, key))
+    assert (await waiting(run)).gate == 1
+    await pasted(deployed, run, await signed_by(run, "ben"))
+    assert (await run.result()).number == "A1"
+    told = [ledger.data(entry) for entry in await run.ledger()]
+    of = {"run": told[0]["receipt"]["how"]["run"], "workflow": "by_two"}
+    keys = {name: str(KEYS[name].public) for name in ("ana", "ben")}
+    made = [entry for entry in told if entry["receipt"]["kind"] == "decided"]
+    assert [attested.decided(entry, **of, keys=keys) for entry in made] == ["ana", "ben"]
+    assert [attested.decided(entry, **{**of, "run": "another"}, keys=keys) for entry in made] == ["nobody", "nobody"]
+    swapped = {"ana": keys["ben"], "ben": keys["ana"]}
+    assert [attested.decided(entry, **of, keys=swapped) for entry in made] == ["nobody", "nobody"]
 
 
 @pytest.mark.usefixtures("listed")

@@ -56,6 +56,24 @@ def test_keys_are_shown_without_their_private_half(tmp_path: Path) -> None:
     assert typed(tmp_path, "show", str(file)).stdout == f"{made['key']}\nid {made['id']}\n"
 
 
+def test_check_signs_as_a_worker_would_and_says_whose_key_it_is(tmp_path: Path) -> None:
+    """`check` says what the list of people has of the worker's key, and fails where signatures would show nothing."""
+    file, people = tmp_path / "w.pem", tmp_path / "people.toml"
+    made = typed(tmp_path, "new", "worker-1", "--role", "worker", "--out", str(file))
+    settings = {"GATEWORK_WORKER_KEY": f"file:{file}", "GATEWORK_PEOPLE": str(people)}
+    for listed, code, says in (
+        (made.stdout, 0, "has it as worker-1: worker."),
+        (made.stdout.replace('"worker"', '"finance"'), 1, "neither in the role worker nor in guard"),
+        (made.stdout.replace("from = ", "from = 2000-01-01\nuntil = "), 1, "it does not hold now"),
+        ('[ana]\nroles = ["finance"]\n', 1, "does not have it"),
+    ):
+        people.write_text(listed)
+        os.utime(people, (1_000_000_000, 1_000_000_000))
+        done = typed(tmp_path, "check", **settings)
+        assert (done.returncode, says in done.stdout) == (code, True), done
+    assert "PRIVATE" not in done.stdout + done.stderr
+
+
 def test_passphrase_comes_from_the_environment(tmp_path: Path) -> None:
     """With GATEWORK_KEY_PASSPHRASE the file is sealed, and opened, without anybody being asked."""
     file = tmp_path / "ana.pem"
