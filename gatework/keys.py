@@ -110,7 +110,7 @@ class Signer(Protocol):
         """The public half of its key, always the same."""
         ...
 
-    def sign(self, message: bytes) -> bytes:
+    def sign(self, message: bytes, /) -> bytes:
         """The signature of a message, 64 bytes as RFC 8032 says. Any thread may call it, and it may raise anything."""
         ...
 

@@ -137,8 +137,8 @@ async def test_two_people_who_sign_let_the_run_go_on(deployments: Deployments) -
 
 
 async def test_keys_of_one_person_are_one_of_a_quorum(deployments: Deployments, listed: Callable[[str], None]) -> None:
-    """Two signatures of one key, or of two keys of one person, are one approval, also under another's name; and the ledger
-    alone shows who signed.
+    """Two signatures of one key, or of one person's two, are one approval, also under the name of another; and the
+    ledger alone shows who signed.
     """
     KEYS["second"] = PrivateKey.made()
     listed(LIST.replace("[ben]", f'[[ana.keys]]\nkey = "{KEYS["second"].public}"\n[ben]'))
