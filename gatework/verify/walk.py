@@ -40,7 +40,8 @@ def _begun(known: Disclosed, state: State, receipt: Receipt) -> State:
     plan, how = state.plan, receipt.how
     must(says(receipt, "output", "label"), "order", "What begins says more than it may.")
     must(how.get("plan") == plan.digest, "plan", "The run began on another plan.")
-    run = how.get("run", "")
+    must("run" in how, "order", "The run does not say of which lineage it is.")
+    run = how["run"]
     if state.inputs:
         same = run == state.lineage and how.get("asks", True) is state.asks
         must(same, "order", "The inputs of the run are of several runs.")
