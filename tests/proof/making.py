@@ -1,0 +1,359 @@
+"""Certificates made in memory, signed by everybody who can sign, and what an attacker can do with them who can hash."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import dataclasses
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gatework import attest, canonical, ledger
+from gatework import certificate as certificates
+from gatework.canonical import Json, Sealed
+from gatework.events import Begun
+from gatework.held import Held
+from gatework.keys import PublicKey
+from gatework.plan import By, Call, Plan, Work
+from gatework.testing import factories
+from gatework.testing.driver import Driver
+from gatework.testing.factories import approve, call, effect, endorse, plan_of, stage
+from gatework.testing.paths import child_run, choose, join, loop, pause, question, until, way
+
+LINEAGE = "lineage"
+IN_TOTO = "application/vnd.in-toto+json"
+DECISION = "application/vnd.gatework.decision+json"
+SIGNED = By(role="finance", identity="signed")
+TWO = By(role="finance", quorum=2, identity="signed")
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+ROLES = {
+    "ana": ["finance", "operator"],
+    "ben": ["finance"],
+    "mallory": ["support"],
+    "machine": ["worker"],
+    "checks": ["guard"],
+    "desk": ["exporter"],
+    "retired": ["finance", "worker", "guard", "exporter"],
+}
+"""Who is on the list, in which roles. The keys of `retired` have expired; `stranger` is not on it."""
+
+
+def private(name: str) -> Ed25519PrivateKey:
+    """The key of somebody: the same each time."""
+    return Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"."))
+
+
+def public(name: str) -> PublicKey:
+    return PublicKey(private(name).public_key().public_bytes_raw())
+
+
+def people() -> str:
+    """The list, as TOML."""
+    entries = []
+    for name, roles in ROLES.items():
+        until_ = "until = 2026-01-31" if name == "retired" else "until = 2027-01-01"
+        entries.append(
+            f'[{name}]\nroles = {roles}\n[[{name}.keys]]\nkey = "{public(name)}"\nfrom = 2026-01-01\n{until_}\n'
+        )
+    return "\n".join(entries)
+
+
+# -- plans -----------------------------------------------------------------------------------------
+
+
+def apart(plan: Plan, node: str, guard: str) -> Plan:
+    """The plan, with one guard asked apart, on a queue of its own."""
+    made = []
+    for one in plan.nodes:
+        if isinstance(one, Work) and one.name == node:
+            guards = tuple(dataclasses.replace(use, queue="checks") if use.name == guard else use for use in one.guards)
+            one = dataclasses.replace(one, guards=guards)
+        made.append(one)
+    return dataclasses.replace(plan, nodes=tuple(made))
+
+
+PAYS = apart(
+    plan_of(
+        stage("read", before=["fit"], guards=["kind", "short"], attempts=2),
+        endorse("owed", "read"),
+        effect("pay", "owed", approver=SIGNED, guards=["paid"]),
+        approve("agreed", "pay", role=TWO, show=["read"]),
+        stage("close", "agreed"),
+        name="pays",
+    ),
+    "pay",
+    "paid",
+)
+"""One after the other: guards on both sides, an effect that somebody lets happen, an approval by two."""
+
+CHILD = plan_of(stage("look"), name="child")
+
+
+def calling(plan: Plan, child: Plan) -> Plan:
+    """The plan, whose calls are all of another that takes one value."""
+    made = []
+    for one in plan.nodes:
+        if isinstance(one, Call):
+            params = tuple(dataclasses.replace(param, name=child.input.name) for param in one.children[0].params)
+            children = tuple(
+                dataclasses.replace(each, workflow=child.name, plan=child.digest, params=params)
+                for each in one.children
+            )
+            one = dataclasses.replace(one, children=children)
+        made.append(one)
+    return dataclasses.replace(plan, nodes=tuple(made))
+
+
+GOES = calling(
+    plan_of(
+        stage("sort"),
+        choose("pick", "sort", "one", "two"),
+        *way("pick", 0, stage("left", "sort", undo="unleft")),
+        *way("pick", 1, stage("right", "sort", like="left")),
+        join("either", "pick", "left", "right"),
+        loop("again", "either"),
+        stage("better", "again", like="either"),
+        until("enough", "again", "better", rounds=2),
+        pause("night"),
+        child_run("sub", "enough"),
+        question("said", "sub"),
+        stage("last", "said", "sub"),
+        undos=[stage("unleft", "left")],
+        name="goes",
+    ),
+    CHILD,
+)
+"""Ways, a loop, a pause, a child run, a question, and what undoes a stage."""
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+def _salted(plan: Plan, data: Json) -> Begun:
+    start = factories.sealed(data)
+    return Begun(
+        plan=plan.digest, inputs={one.name: Held(sealed=start, label=one.label) for one in plan.inputs}, run=LINEAGE
+    )
+
+
+def paid(lineage: str = LINEAGE, amount: int = 10) -> Driver:
+    """A run of `PAYS`, with one attempt more than was needed."""
+    run = Driver(PAYS, clock=lambda: AT)
+    run.take(dataclasses.replace(_salted(PAYS, {"text": "a mail"}), run=lineage))
+    run.finish({"claim": 1}, "pass", "retry").finish({"claim": 2}).finish({"owed": amount})
+    run.suspend(call("pay", amount=amount), entries=[factories.answered()])
+    run.decide("approve", by="ana", note="it is owed")
+    run.ended("done", {"receipt": 7}).finish({"paid": True}, "pass")
+    run.decide("approve", by="ana").decide("approve", by="ben")
+    return run.finish({"closed": True})
+
+
+def gone(*, ends: str = "completed") -> Driver:
+    """A run of `GOES`, by the first way and through two rounds."""
+    run = Driver(GOES, plans=[CHILD], clock=lambda: AT)
+    run.take(_salted(GOES, {"text": "a mail"}))
+    run.finish({"kind": "one"}).finish({"v": 1})
+    run.finish({"v": 2}).finish(None, "retry").finish({"v": 3}).finish(None, "pass").elapse()
+    run.child("sub").finish({"seen": True})
+    run.answer({"answer": "yes"}, by="ana")
+    if ends != "completed":
+        run.fail("error").decide("abort", by="ana")
+    return run.finish({"done": True})
+
+
+# -- certificates ----------------------------------------------------------------------------------
+
+
+def _sealeds(value: object) -> Iterator[Sealed]:
+    match value:
+        case Sealed():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _sealeds(item)
+        case list() | tuple():
+            for item in value:
+                yield from _sealeds(item)
+        case _ if dataclasses.is_dataclass(value):
+            for one in dataclasses.fields(value):
+                yield from _sealeds(getattr(value, one.name))
+        case _:
+            pass
+
+
+def certificate(run: Driver) -> Any:
+    """What a run of the driver left, as a certificate without a signature."""
+    said: Any = {"format": "gatework.certificate/1", "plans": {}, "runs": [], "values": {}, "signatures": []}
+
+    def add(one: Driver, run_id: str) -> None:
+        said["plans"][one.plan.digest] = copy.deepcopy(one.plan.data)
+        entries = [ledger.data(entry) for entry in one.ledger]
+        said["runs"].append({"run_id": run_id, "workflow": one.plan.name, "entries": entries, "superseded": []})
+        for held in _sealeds([one.events, list(one.state.values.values())]):
+            said["values"][held.digest] = {"data": held.data, "salt": held.salt}
+        for child in one.children:
+            add(child, child.id)
+
+    add(run, "run")
+    named = canonical.dumps(said["runs"]).decode()
+    said["values"] = {digest: value for digest, value in said["values"].items() if digest in named}
+    # The driver names no lineage for child runs; a server does.
+    for child in said["runs"][1:]:
+        for entry in child["entries"]:
+            if entry["receipt"]["kind"] == "begun":
+                entry["receipt"]["how"]["run"] = f"{LINEAGE}/{child['run_id']}"
+    return repaired(said)
+
+
+def signature(name: str, kind: str, payload: Json) -> str:
+    text = canonical.dumps(payload)
+    message = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(text), text)
+    return base64.b64encode(private(name).sign(message)).decode()
+
+
+ATTEMPTS = ("output", "stopped", "refused", "failed", "suspended", "acted")
+
+
+def signed(
+    said: Json, *, worker: str = "machine", guard: str = "checks", person: str = "", exporter: str = "desk"
+) -> Any:
+    """The certificate signed by everybody who can; by somebody else in their place where one is named."""
+    said = copy.deepcopy(said)
+    said["signatures"] = []
+    for run in said["runs"]:
+        begun = run["entries"][0]["receipt"]["how"]
+        queued = {
+            use["name"]
+            for node in said["plans"][begun["plan"]]["nodes"]
+            for use in (*node.get("before", ()), *node.get("guards", ()))
+            if use["queue"]
+        }
+        lineage, plan = begun["run"], begun["plan"]
+        for entry in run["entries"]:
+            receipt = entry["receipt"]
+            for one in receipt.get("verdicts", ()):
+                one.pop("signed", None)
+                if one["guard"] in queued:
+                    place = {"node": receipt["node"], "attempt": receipt["attempt"], "inputs": receipt["inputs"]}
+                    payload = attest.verdict(one, run=lineage, plan=plan, **place)
+                    one["signed"] = {"key": public(guard).id, "signature": signature(guard, IN_TOTO, payload)}
+            how = receipt.setdefault("how", {})
+            if receipt["kind"] in ATTEMPTS and "recorded" not in how:
+                how.pop("signed", None)
+                payload = attest.attempt(receipt, run=lineage, plan=plan, at=entry["at"], isolated=queued)
+                how["signed"] = {"key": public(worker).id, "signature": signature(worker, IN_TOTO, payload)}
+            if receipt.get("identity") == "signed":
+                who = person or receipt["by"]
+                how |= {
+                    "key": public(who).id,
+                    "signature": signature(who, DECISION, decision(run, receipt, begun["run"])),
+                }
+            if not how:
+                del receipt["how"]
+    return exported(repaired(said), exporter)
+
+
+def decision(run: Json, receipt: Json, lineage: str) -> Json:
+    """What somebody signs who decides."""
+    gives = receipt["action"] in ("edit", "answer")
+    return {
+        "type": "gatework.decision/1",
+        "run": lineage,
+        "workflow": run["workflow"],
+        "gate": receipt["gate"],
+        "evidence": receipt["evidence"],
+        "action": receipt["action"],
+        "by": receipt.get("by", ""),
+        "note": receipt.get("reason", ""),
+        "place": receipt.get("how", {}).get("place", ""),
+        "value": receipt["output"] if gives else "",
+    }
+
+
+def exported(said: Json, exporter: str = "desk") -> Any:
+    """The certificate with the signature of who exported it, in place of any."""
+    payload = attest.of_certificate(certificates.read(canonical.dumps({**said, "signatures": []})))
+    envelope = {
+        "payload": base64.b64encode(canonical.dumps(payload)).decode(),
+        "payloadType": IN_TOTO,
+        "signatures": [{"keyid": public(exporter).id, "sig": signature(exporter, IN_TOTO, payload)}],
+    }
+    return {**said, "signatures": [envelope]}
+
+
+def bare(said: Json) -> Any:
+    """The certificate without signatures but those of decisions, which say who decided."""
+    said = copy.deepcopy(said)
+    said["signatures"] = []
+    for run in said["runs"]:
+        for entry in run["entries"]:
+            for one in (*entry["receipt"].get("verdicts", ()), entry["receipt"].get("how", {})):
+                one.pop("signed", None)
+            if entry["receipt"].get("how") == {}:
+                del entry["receipt"]["how"]
+    return repaired(said)
+
+
+# -- an attacker who can hash ----------------------------------------------------------------------
+
+
+def repaired(said: Json) -> Any:
+    """The same with every digest computed anew that nobody signed: of plans, gates, entries, ledgers of child runs."""
+    said = copy.deepcopy(said)
+    new = {name: canonical.digest("plan", plan) for name, plan in said["plans"].items()}
+    said["plans"] = {new[name]: plan for name, plan in said["plans"].items()}
+    values = said["values"].items()
+    new |= {name: canonical.digest("value", one["data"], salt=bytes.fromhex(one["salt"])) for name, one in values}
+    said["values"] = {new[name]: value for name, value in said["values"].items()}
+    for run in reversed(said["runs"]):
+        plan = ""
+        for entries in (run["entries"], *(cut["entries"] for cut in run["superseded"])):
+            before, sequence = _follows(run, entries)
+            for entry in entries:
+                receipt = entry["receipt"] = _renamed(entry["receipt"], new)
+                how = receipt.get("how", {})
+                plan = how.get("plan", plan) if receipt["kind"] == "begun" else plan
+                if receipt["kind"] == "asked":
+                    was, receipt["evidence"] = receipt["evidence"], _evidence(receipt, plan, entries)
+                    new[was] = receipt["evidence"]
+                sequence += 1
+                was = entry["digest"]
+                entry |= {"sequence": sequence, "before": before}
+                whole = {name: item for name, item in entry.items() if name != "digest"}
+                before = entry["digest"] = new[was] = canonical.digest("entry", whole)
+    return said
+
+
+def _follows(run: Json, entries: Json) -> tuple[str, int]:
+    """The entry that some begin behind: its digest and number."""
+    if entries is run["entries"]:
+        return ledger.GENESIS, 0
+    number = entries[0]["sequence"] - 1
+    return (run["entries"][number - 1]["digest"], number) if number else (ledger.GENESIS, 0)
+
+
+def _renamed(value: Json, new: dict[str, str]) -> Any:
+    match value:
+        case str():
+            return new.get(value, value)
+        case list():
+            return [_renamed(item, new) for item in value]
+        case dict():
+            return {name: _renamed(item, new) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _evidence(receipt: Json, plan: str, entries: Iterable[Json]) -> str:
+    how = receipt["how"]
+    seen = {"plan": plan, "gate": receipt["gate"], "node": receipt["node"]}
+    seen |= {"reasons": how["reasons"], "shown": receipt.get("shown", {})}
+    if "tool" in how:
+        tried = [one["receipt"].get("attempt", 0) for one in entries if one["receipt"].get("node") == receipt["node"]]
+        seen |= {"kind": receipt["action"], "attempt": max(tried)}
+        seen |= {name: how[name] for name in ("tool", "key", "call")}
+    return canonical.digest("gate", seen)

@@ -1,0 +1,102 @@
+"""The second verifier: it reads the format by itself, and agrees with Gatework on every file."""
+
+from __future__ import annotations
+
+import ast
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatework import canonical
+from tests.proof import making
+from tests.proof.both import SECOND, SPEC, first, second
+
+CERTIFICATES = sorted((Path(__file__).parent / "certificates").glob("*.json"))
+
+numbers = st.one_of(
+    st.integers(-(2**53) + 1, 2**53 - 1),
+    st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: abs(x) < 2**53 or abs(x) >= 1e21),
+    st.sampled_from([0.0, -0.0, 1e21, -1e21, 1e-6, 1e-7, 5e-324, 1.5e300, 9.99e22, 0.1, 1 / 3, 123456789.125]),
+)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, texts),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(values)
+def test_canonical_form_is_that_of_rfc_8785(value: Any) -> None:
+    """Numbers as ECMAScript writes them, members by UTF-16, and what is canonical is read back as it is."""
+    data = rfc8785.dumps(value)
+    assert SECOND.canonical(value).encode() == data
+    assert SECOND.canonical(SECOND.parse(data)).encode() == data
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_every_double_is_written_as_rfc_8785_writes_it(bits: int) -> None:
+    """Whatever the bits: the shortest digits that read back, in the form that the size asks for."""
+    value = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    if value == value and abs(value) != float("inf"):
+        assert SECOND.canonical(value).encode() == rfc8785.dumps(value)
+
+
+def test_members_stand_in_the_order_of_utf_16() -> None:
+    """Beyond the first plane that is another order than that of code points."""
+    assert SECOND.canonical({"\ufb33": 1, "\U0001f600": 2, "a": 3}) == '{"a":3,"\U0001f600":2,"\ufb33":1}'
+
+
+def test_it_stands_alone() -> None:
+    """One file that imports the standard library and `cryptography`, and nothing of Gatework."""
+    imported = set()
+    for node in ast.walk(ast.parse((SPEC / "verifier.py").read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {str(node.module).partition(".")[0]}
+    assert imported - sys.stdlib_module_names == {"cryptography"}
+
+
+@pytest.mark.parametrize("path", CERTIFICATES, ids=lambda path: path.stem)
+def test_recorded_certificates_hold_for_both(path: Path) -> None:
+    """What runs on a server left behind, both verifiers accept."""
+    data = path.read_bytes()
+    assert (first(data), second(data)) == ("", "")
+
+
+def test_signed_certificates_are_proven(tmp_path: Path) -> None:
+    """As a program it says what it proved, and ends with 0; with 1 and the code where it refuses."""
+    said = making.signed(making.certificate(making.paid()))
+    file, people = tmp_path / "certificate.json", tmp_path / "people.toml"
+    file.write_bytes(canonical.dumps(said))
+    people.write_text(making.people())
+    command = [sys.executable, str(SPEC / "verifier.py"), str(file), "--people", str(people)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "accepted"
+    assert "proven: 7 signatures of worker" in done.stdout
+    assert "proven: 3 signatures of finance" in done.stdout
+    file.write_bytes(file.read_bytes() + b" ")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "refused: canonical\n")
+
+
+def test_vectors_hold_for_both() -> None:
+    """Each file of docs/spec/vectors is accepted, or refused with the code that stands beside it."""
+    people = (SPEC / "vectors" / "people.toml").read_text()
+    expected = json.loads((SPEC / "vectors" / "expected.json").read_text())
+    assert {path.name for path in (SPEC / "vectors").glob("*.json")} - {"expected.json"} == set(expected)
+    for name, code in expected.items():
+        data = (SPEC / "vectors" / name).read_bytes()
+        assert (first(data, people), second(data, people)) == (code, code), name
+    assert set(expected.values()) >= {"", "json", "canonical", "format", "plan", "value", "chain", "order", "guards"}
