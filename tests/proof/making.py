@@ -37,9 +37,10 @@ ROLES = {
     "machine": ["worker"],
     "checks": ["guard"],
     "desk": ["exporter"],
-    "retired": ["finance", "worker", "guard", "exporter"],
+    "retired": ["finance", "exporter"],
+    "replaced": ["worker", "guard"],
 }
-"""Who is on the list, in which roles. The keys of `retired` have expired; `stranger` is not on it."""
+"""Who is on the list, in which roles. The keys of the last two have expired; `stranger` is not on it."""
 
 
 def private(name: str) -> Ed25519PrivateKey:
@@ -55,7 +56,7 @@ def people() -> str:
     """The list, as TOML."""
     entries = []
     for name, roles in ROLES.items():
-        until_ = "until = 2026-01-31" if name == "retired" else "until = 2027-01-01"
+        until_ = "until = 2026-01-31" if name in ("retired", "replaced") else "until = 2027-01-01"
         entries.append(
             f'[{name}]\nroles = {roles}\n[[{name}.keys]]\nkey = "{public(name)}"\nfrom = 2026-01-01\n{until_}\n'
         )

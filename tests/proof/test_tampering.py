@@ -236,9 +236,9 @@ def test_receipts_of_elsewhere_are_refused() -> None:
     [
         ("worker", "ana"),
         ("worker", "checks"),
-        ("worker", "retired"),
+        ("worker", "replaced"),
         ("guard", "machine"),
-        ("guard", "retired"),
+        ("guard", "replaced"),
         ("person", "machine"),
         ("person", "mallory"),
         ("person", "retired"),
