@@ -133,7 +133,7 @@ _WORK: Mapping[str, Check] = {
     # What a worker says of models and tools differs with them: by digests, and in words of ours.
     **dict.fromkeys(("calls", "tools", "refused"), _all(_map(_anything))),
     "more": _count,
-    "code": _anything,
+    "code": is_digest,
     "spent": _SPENT,
     "signed": _SIGNED,
 }
@@ -141,7 +141,7 @@ _WORK: Mapping[str, Check] = {
 _MEMBERS: Mapping[str, Mapping[str, Check]] = {
     "begun": {"plan": is_digest, "run": _text, "asks": _flag},
     "output": _WORK,
-    "stopped": {"signed": _SIGNED},
+    "stopped": {"code": is_digest, "signed": _SIGNED},
     "refused": {**_WORK, "before": _all(_GIVEN)},
     "failed": {**_WORK, "before": _all(_GIVEN)},
     "suspended": {
@@ -152,7 +152,7 @@ _MEMBERS: Mapping[str, Mapping[str, Check]] = {
         "signed": _SIGNED,
     },
     "acting": _CALL,
-    "acted": {**_CALL, "recorded": _flag, "run": _text, "signed": _SIGNED},
+    "acted": {**_CALL, "recorded": _flag, "run": _text, "code": is_digest, "signed": _SIGNED},
     "chose": {},
     "joined": {},
     "round": {"round": _count},
