@@ -107,12 +107,12 @@ ask: tool key call arguments=digest by_model=flag
 turn: kind tool outcome digest=text
 begun: node output label | plan=digest run=text asks=flag
 output: node attempt inputs output label verdicts=givens action reason | {came}
-stopped: node attempt inputs verdicts=givens reason | signed
+stopped: node attempt inputs verdicts=givens reason | code=digest signed
 refused failed: node attempt inputs action reason | before=givens {came}
 suspended: node attempt inputs verdicts=givens | turn=number entries=turns calls=asks spent signed
 acting: node attempt action | tool key call arguments=digest by_model=flag
 acted: node attempt output action reason | tool key call arguments=digest by_model=flag recorded=flag run=text \
-signed
+code=digest signed
 chose: node action reason |
 joined: node output label |
 round: node output label | round=number
@@ -128,7 +128,7 @@ migrated: node shown action by identity reason | kept=texts
 resumed: node action by identity reason | run=text kept=texts
 undoing: node action by reason | undo=texts
 ended: node output label action by reason |"""
-CAME = "calls=list tools=list refused=list more=any code=any spent signed"
+CAME = "calls=list tools=list refused=list more=any code=digest spent signed"
 DIGEST = "[0-9a-f]{64}"
 PATTERNS = {
     "salt": "([0-9a-f]{32})?",
