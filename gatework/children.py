@@ -212,8 +212,13 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
     undoable = state.undoable
     if held is not None and event.undoable:
         undoable = (*undoable, Undoable(undo=node.name, child=event.child, run=event.run))
-    state = changed(state, acts=acts, running=running, undoable=undoable)
+    inner = tuple(replace(one, node=f"{_run_of(node, event.child)} {one.node}") for one in event.overridden)
+    state = changed(state, acts=acts, running=running, undoable=undoable, overrides=(*state.overrides, *inner))
     return changed(state, branches={**state.branches, event.child: branch}), receipt
+
+
+def _run_of(node: Call, child: int) -> str:
+    return node.name if node.kind == "call" else f"{node.name}/{child + 1}"
 
 
 def in_doubt(plan: Plan, state: State) -> dict[str, Done]:
@@ -250,6 +255,7 @@ def receipt_of(event: Returned) -> Receipt:
             **told(event.spent),
             **({"acted": True} if event.acted else {}),
             **({"undoable": True} if held and event.undoable else {}),
+            **({"overridden": [one.node for one in event.overridden]} if event.overridden else {}),
         },
     )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework import calls, identity
+from gatework import calls, identity, overrides
 from gatework.admission import admitted, one_of
 from gatework.errors import DecisionError, OrderError
 from gatework.events import Decided, Expired
 from gatework.gates import fixed, in_doubt
 from gatework.onward import another_round, ask, call_again, end, enter, hold, start, unwind
 from gatework.plan import Approval, Call, Plan, Question, Work
-from gatework.state import ALLOWED, Done, Gate, Outcome, Receipt, State, Step, Vote, by_hand, inputs_digest
+from gatework.state import Done, Gate, Outcome, Receipt, State, Step, Vote, by_hand, inputs_digest
 from gatework.ways import back_to
 
 
@@ -20,11 +20,11 @@ def decide(plan: Plan, state: State, event: Decided) -> Step:
     gate = state.gate
     if gate is None:
         raise DecisionError("Nothing waits for a decision now.")
-    if event.action not in ALLOWED[gate.kind]:
-        raise DecisionError(f"{event.action} does not answer this; send {one_of(ALLOWED[gate.kind])}.")
+    if event.action not in gate.allowed:
+        raise DecisionError(f"{event.action} does not answer this; send {one_of(gate.allowed)}.")
     if event.number and event.number not in (gate.number, gate.full_number):
         raise DecisionError("That is not the number on the panel as it stands now; reload it and read it again.")
-    if event.action == "approve" and not event.number and not gate.click:
+    if event.action in ("approve", "override") and not event.number and not gate.click:
         raise DecisionError("Send the four digits on the panel: they show that you saw this evidence.")
     if event.action == "retry" and not event.number and in_doubt(plan, gate):
         raise DecisionError('The effect may happen twice; if you are sure, send {"number": …} with the four digits.')
@@ -59,6 +59,8 @@ def decide(plan: Plan, state: State, event: Decided) -> Step:
             return _answer(plan, state, event, receipt)
         case "edit":
             return _edit(plan, state, gate, event, receipt)
+        case "override":
+            return overrides.override(plan, state, gate, event, receipt)
 
 
 def expire(plan: Plan, state: State, event: Expired) -> Step:
@@ -66,7 +68,8 @@ def expire(plan: Plan, state: State, event: Expired) -> Step:
     gate = state.gate
     if gate is None or gate.id != event.gate:
         raise OrderError("The gate that expired does not wait.")
-    nobody = f"{'not enough' if gate.votes else 'nobody'} of {gate.role} answered in time"
+    voting = gate.asked("override") if gate.votes else gate.by
+    nobody = f"{'not enough' if gate.votes else 'nobody'} of {voting.role} answered in time"
     node = plan.steps[state.at]
     if isinstance(node, Approval | Question) and node.otherwise is not None and not gate.handed_on:
         return ask(plan, state, node, gate.kind, (*gate.reasons, nobody), (), handed_on=True)
@@ -99,7 +102,7 @@ def _approve(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Rece
     # A guard asked before the node ran: it runs now, on what the guard looked at, and on nothing else.
     let_in = inputs_digest(admitted(plan, node, state))
     receipt = replace(receipt, inputs=let_in)
-    return start(plan, replace(state, let_in=let_in), node, state.feedback, (receipt,), fresh=True)
+    return start(plan, replace(state, let_in=let_in, let_in_by=()), node, state.feedback, (receipt,), fresh=True)
 
 
 def _retry(plan: Plan, state: State, gate: Gate, note: str, receipt: Receipt) -> Step:
@@ -156,7 +159,8 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
         return enter(plan, replace(state, values={**state.values, place: held}), 0, (receipt,))
     node = plan.steps[position]
     assert isinstance(node, Work | Call)
-    state = replace(back_to(plan, state, position), let_in="", edited=event.value, editor=who, branches={}, running={})
+    state = replace(back_to(plan, state, position), let_in="", let_in_by=(), branches={}, running={})
+    state = replace(state, edited=event.value, editor=who)
     if node.effects:
         # What a person writes for an effect says that it has happened.
         written = Done(node=place, tool="", arguments="", outcome="done")

@@ -262,6 +262,23 @@ class Elapsed:
     kind: Literal["elapsed"] = "elapsed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overridden:
+    """That people let a node past what had stopped it."""
+
+    node: str
+    """Of a child run: behind the node whose run it is, as in `found/3 claim`."""
+    gate: int
+    lets: Literal["output", "inputs", "value"]
+    """What was let on: an output past its guards, inputs past theirs, or a person's value in place of the work."""
+    guards: tuple[str, ...]
+    """The guards that were against it."""
+    by: tuple[str, ...]
+    identity: Identity
+    """How surely it is known who they are, at the least."""
+    reason: str
+
+
 OutcomeKind = Literal["completed", "rejected", "aborted", "expired", "cancelled", "failed", "undone"]
 """How a run ends. `failed`: its work did, and nobody is asked in it. `undone`: it had completed, and was taken back."""
 
@@ -287,10 +304,12 @@ class Returned:
     """The server's id of the run."""
     ledger: str = ""
     """Digest of the last entry of its ledger."""
+    overridden: tuple[Overridden, ...] = ()
+    """What people overrode in it."""
     kind: Literal["returned"] = "returned"
 
 
-Action = Literal["approve", "reject", "retry", "edit", "answer", "abort"]
+Action = Literal["approve", "reject", "retry", "edit", "answer", "abort", "override"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +318,7 @@ class Decided:
 
     action: Action
     number: str = ""
-    """The number on the panel. `approve` needs it; elsewhere it may be left out."""
+    """The number on the panel. `approve` and `override` need it; elsewhere it may be left out."""
     evidence: str = ""
     """Digest of what was shown, where the decision was made by a program that has it."""
     by: str = ""
@@ -311,10 +330,12 @@ class Decided:
     proof: Mapping[str, Json] = field(default_factory=dict)
     """What shows who it was: the signature with the id of its key, or the server's word. Not read by the machine."""
     note: str = ""
+    """Why. `override` needs it; elsewhere it may be left out."""
     place: str = ""
     """For `edit`: the node (or the input) whose value is replaced; empty for the one that the gate is about."""
     value: Sealed | None = None
-    """For `edit` and `answer`: the value, which keeps to the contract of the place."""
+    """For `edit` and `answer`: the value, which keeps to the contract of the place. For `override` the value that the
+    node is to have without its work; None lets on what is in question."""
     kind: Literal["decided"] = "decided"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatework import canonical
 from gatework.canonical import Json, Sealed
 from gatework.errors import OrderError
+from gatework.events import Given
 from gatework.identity import excluded
 from gatework.journal import Call as ToolCall
 from gatework.plan import (
@@ -19,7 +20,7 @@ from gatework.plan import (
     Work,
 )
 from gatework.spelling import spelled
-from gatework.state import ALLOWED, Gate, GateKind, State
+from gatework.state import ALLOWED, OVERRIDABLE, Gate, GateKind, State
 from gatework.ways import passed_over
 
 
@@ -34,6 +35,7 @@ def opened(
     call: ToolCall | None,
     before: bool,
     handed_on: bool,
+    against: tuple[Given, ...] = (),
 ) -> Gate:
     """A gate, whose evidence is everything that the person is shown."""
     # What a way gave that was not taken is not there to be shown.
@@ -43,6 +45,7 @@ def opened(
     number = state.gates + 1
     what: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
     by = asked_at(node, handed_on=handed_on)
+    override = node.override if isinstance(node, Work) and kind in OVERRIDABLE else None
     if call is not None:
         assert isinstance(node, Work)
         # No node has such a name, so none of what is shown takes the place of another.
@@ -55,7 +58,9 @@ def opened(
         kind=kind,
         node=node.name,
         by=by,
-        not_by=excluded(plan, state, node, by) if "approve" in ALLOWED[kind] else (),
+        not_by=excluded(plan, state, node, override or by) if override or "approve" in ALLOWED[kind] else (),
+        override=override,
+        against=against,
         handed_on=handed_on,
         evidence=canonical.digest("gate", {**what, "shown": shown}),
         shown=shown,

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from gatework.events import Decided
+from gatework.events import Action, Decided
 from gatework.expr import ExprError, Ref, resolve
 from gatework.facts import surely, to_edit
 from gatework.hands import editors
@@ -33,33 +33,39 @@ def refused(gate: Gate, event: Decided) -> str:
     """Why this person may not decide this at a gate, in a sentence; empty where they may."""
     if (event.identity == "none") is not (plain(event.by) == ""):
         return "Say who you are by name, or leave the name out."
-    role = gate.role
+    asked = gate.asked(event.action)
+    role, needed = asked.role, asked.identity
     if event.member is False:
-        return f"By the list of people you are not in the role {role}, which is asked here."
-    needed = gate.by.identity
+        return f"By the list of people you are not in the role {role}, which {_may(event.action)}."
     if event.action in _NO and surely(needed, "claimed"):
         needed = "claimed"
     if not surely(event.identity, needed):
         return unsure(event, needed)
     if surely(needed, "authenticated") and event.member is not True:
         return f"No list of people says who is in the role {role}; the worker needs one, see GATEWORK_PEOPLE."
-    if event.action == "approve":
+    if event.action in VOTES:
         if UNNAMED in gate.not_by:
             return (
-                "It is not known who may not approve this, so nobody can: a value was edited without a name, or one "
-                "that is to name somebody does not; edit it, by name."
+                f"It is not known who may not {event.action} this, so nobody can: a value was edited without a name, "
+                "or one that is to name somebody does not; edit it, by name."
             )
         if kept_off(gate, event.by) or kept_off(gate, str(event.proof.get("principal", ""))):
-            return OWN
+            return own(event.action)
         if _one_of(event.by, (vote.by for vote in gate.votes)):
-            return f"You have approved this already; another of {role} must."
+            return f"You have {_DID[event.action]} this already; another of {role} must."
     return ""
+
+
+def _may(action: Action) -> str:
+    return "may override here" if action == "override" else "is asked here"
 
 
 def unsure(event: Decided, needed: Identity) -> str:
     """That it must be known more surely who decides something, and how to say it; empty where it is known so surely."""
     if surely(event.identity, needed):
         return ""
+    if needed == "claimed" and event.action == "override":
+        return 'Say who you are: {"number": …, "note": "why", "by": "your name"}.'
     if needed == "claimed" and event.action != "approve":
         return f'Say who you are: {{"{_SENT.get(event.action, "note")}": …, "by": "your name"}}.'
     return _HOW[needed]
@@ -74,7 +80,14 @@ _HOW: dict[Identity, str] = {
 }
 
 
-OWN = "You may not approve this: it is your own, or you have approved what it stands on."
+VOTES: tuple[Action, ...] = ("approve", "override")
+"""What is decided by votes, where a plan asks for more than one."""
+_DID = {"approve": "approved", "override": "overridden"}
+
+
+def own(action: Action) -> str:
+    """What somebody is told whom `not_by` keeps off."""
+    return f"You may not {action} this: it is your own, or you have approved what it stands on."
 
 
 def kept_off(gate: Gate, name: str) -> bool:
@@ -138,12 +151,13 @@ def plain(name: str) -> str:
 
 
 __all__ = [
-    "OWN",
     "UNNAMED",
+    "VOTES",
     "alike",
     "excluded",
     "held_off",
     "kept_off",
+    "own",
     "plain",
     "refused",
     "surely",

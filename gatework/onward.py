@@ -30,7 +30,7 @@ def enter(plan: Plan, state: State, at: int, receipts: Receipts, *, feedback: tu
     while True:
         while at < len(plan.nodes) and ways.passed_over(state, plan.nodes[at]):
             at += 1
-        state = changed(anew(state), at=at, gate=None, feedback=(), let_in="", edited=None, editor=())
+        state = changed(anew(state), at=at, gate=None, feedback=(), let_in="", let_in_by=(), edited=None, editor=())
         if at == len(plan.nodes):
             return end(plan, state, Outcome(kind="completed", node=plan.result), *receipts)
         node = plan.nodes[at]
@@ -107,8 +107,10 @@ def with_value(state: State, node: Node, held: Held) -> State:
     return changed(state, values={**state.values, node.name: held})
 
 
-def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tuple[str, ...] = ()) -> Step:
-    """The node at `at` has its value: go on to the next. `by`: who approved or answered it."""
+def hold(
+    plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tuple[str, ...] = (), over: tuple[str, ...] = ()
+) -> Step:
+    """The node at `at` has its value: go on to the next. `by`: who approved or answered it; `over`: who overrode."""
     node = plan.steps[state.at]
     edited = state.edited is not None
     editor = state.editor if edited else ()
@@ -118,6 +120,9 @@ def hold(plan: Plan, state: State, sealed: Sealed, receipt: Receipt, *, by: tupl
     if isinstance(node, Work) and node.until and not edited:
         # It looked at the value, and gives it on with all that is known of it.
         held = replace(state.values[node.reads[0].node], sealed=sealed, label=label)
+    if over := (*over, *state.let_in_by):
+        # It stands on their word, as what they give by hand does.
+        held = replace(held, by_hand=True, editor=(*held.hands, *over))
     return go_on(plan, state, node, held, (receipt,))
 
 
@@ -250,7 +255,11 @@ def ask(
     state = state if kind == "call" else changed(anew(state), running={})
     if not state.asks and kind in _FAILED and state.ending is None:
         return end(plan, state, Outcome(kind="failed", node=node.name, reason="; ".join(reasons)), *receipts)
-    gate = opened(plan, state, node, kind, reasons, candidate=candidate, call=call, before=before, handed_on=handed_on)
+    said = (given for receipt in receipts if receipt.node == node.name for given in receipt.verdicts)
+    gate = opened(
+        plan, state, node, kind, reasons, candidate=candidate, call=call, before=before, handed_on=handed_on,
+        against=tuple(given for given in said if given.verdict != "pass"),
+    )  # fmt: skip
     asked = Receipt(
         kind="asked",
         node=node.name,
@@ -273,7 +282,7 @@ _FAILED: tuple[GateKind, ...] = ("blocked", "exhausted", "failed", "spent")
 
 def end(plan: Plan, state: State, outcome: Outcome, *receipts: Receipt) -> Step:
     """Nothing more happens in the run, but what undoes its work where it did not complete."""
-    state = changed(anew(state), gate=None, running={}, edited=None, editor=(), feedback=(), let_in="")
+    state = changed(anew(state), gate=None, running={}, edited=None, editor=(), feedback=(), let_in="", let_in_by=())
     if state.ending is not None:
         # What one undo came to does not keep the others from theirs.
         return unwind(plan, changed(state, undoable=state.undoable[:-1]), receipts)
@@ -299,6 +308,7 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
         values={**state.values, **last.values},
         feedback=(),
         let_in="",
+        let_in_by=(),
         edited=None,
         editor=(),
     )

@@ -142,6 +142,7 @@ def shed(plan: Plan, state: State, place: str = "") -> State:
     at = state.at
     acts = in_doubt(plan, state)
     state = replace(back_to(plan, anew(state), position), acts=acts, feedback=(), let_in="", gate=None, running={})
+    state = replace(state, let_in_by=())
     return state if position == at else replace(state, edited=None, editor=(), branches={})
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from gatework.budget import Spent, minus, total
 from gatework.children import given_by
-from gatework.events import OutcomeKind, Returned
+from gatework.events import OutcomeKind, Overridden, Returned
 from gatework.held import Held
 from gatework.ledger import Entry
 from gatework.plan import Budget, Call, Part, Plan
 from gatework.state import ChildRun, Outcome, Spawn, State
 from gatework.verdict import short
+
+MOST_OVERRIDES = 9
+"""How many overrides of a child run the run that started it is told of, the last ones; its own ledger has all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class Report:
     """The server's id of the run in which it ended."""
     ledger: str = ""
     """Digest of the last entry of its ledger."""
+    overridden: tuple[Overridden, ...] = ()
+    """What people overrode in it, as far as it is handed on."""
 
 
 def report(plan: Plan, state: State, ledger: Sequence[Entry], *, run: str, before: Spent | None = None) -> Report:
@@ -51,6 +56,7 @@ def report(plan: Plan, state: State, ledger: Sequence[Entry], *, run: str, befor
         undoable=completed and bool(state.undoable),
         run=run,
         ledger=ledger[-1].digest if ledger else "",
+        overridden=tuple(replace(one, reason=short(one.reason)) for one in state.overrides[-MOST_OVERRIDES:]),
     )
 
 
@@ -87,6 +93,7 @@ def returned(due: Spawn, child: int, report: Report) -> Returned:
         undoable=report.undoable,
         run=report.run,
         ledger=report.ledger,
+        overridden=report.overridden[-MOST_OVERRIDES:],
     )
 
 

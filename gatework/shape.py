@@ -165,6 +165,7 @@ _MEMBERS: Mapping[str, Mapping[str, Check]] = {
         "spent": _SPENT,
         "acted": _flag,
         "undoable": _flag,
+        "overridden": _all(_text),
     },
     "gathered": {},
     "approved": {},

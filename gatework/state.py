@@ -10,7 +10,7 @@ from typing import Literal
 from gatework import canonical
 from gatework.budget import Spent
 from gatework.canonical import Json, Sealed
-from gatework.events import Action, Given, OutcomeKind
+from gatework.events import Action, Given, OutcomeKind, Overridden
 from gatework.held import Held
 from gatework.journal import Call, Entry
 from gatework.plan import Budget, By, Identity
@@ -28,7 +28,10 @@ ALLOWED: Mapping[GateKind, tuple[Action, ...]] = {
     "failed": ("retry", "edit", "abort"),
     "unknown": ("retry", "edit", "abort"),
 }
-"""What a person may do at a gate of each kind."""
+"""What a person may do at a gate of each kind, save `override`, which the plan allows or does not."""
+
+OVERRIDABLE: tuple[GateKind, ...] = ("blocked", "exhausted", "failed", "unknown")
+"""The kinds of gates at which `override` answers, where the plan says who may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +53,13 @@ class Gate:
     by: By
     """Who may answer."""
     not_by: tuple[str, ...] = ()
-    """Who may not approve, by name."""
+    """Who may not approve, or override, by name."""
     votes: tuple[Vote, ...] = ()
-    """Approvals so far, where one is not enough."""
+    """Approvals so far, or overrides, where one is not enough."""
+    override: By | None = None
+    """Who may let the node past what stopped it; None where nobody may."""
+    against: tuple[Given, ...] = ()
+    """The verdicts that stopped it."""
     handed_on: bool = False
     """Whether those who were asked first did not answer in time."""
     evidence: str
@@ -88,6 +95,15 @@ class Gate:
     @property
     def role(self) -> str:
         return self.by.role
+
+    @property
+    def allowed(self) -> tuple[Action, ...]:
+        """What a person may do here."""
+        return (*ALLOWED[self.kind], *(("override",) if self.override is not None else ()))
+
+    def asked(self, action: Action) -> By:
+        """Who may do so here."""
+        return self.override if action == "override" and self.override is not None else self.by
 
 
 def digits(gate: int, evidence: str, which: int) -> str:
@@ -170,6 +186,8 @@ class State:
     feedback: tuple[str, ...] = ()
     let_in: str = ""
     """Digest of the inputs on which a person lets the node at `at` run, past the guards that look at inputs."""
+    let_in_by: tuple[str, ...] = ()
+    """Who did so by an override, past guards that had blocked them."""
     edited: Sealed | None = None
     """A person's value for the node at `at`, until it is held or the node runs again."""
     editor: tuple[str, ...] = ()
@@ -197,6 +215,8 @@ class State:
     """Child of the call at `at`, or right before the parts at `at` → what it came to."""
     running: Mapping[int, Budget] = field(default_factory=dict)
     """Child of the call at `at` that is to be under way → what it may spend."""
+    overrides: tuple[Overridden, ...] = ()
+    """Every override so far, whether or not what it let on still stands."""
     undoable: tuple[Undoable, ...] = ()
     """What can be undone, in the order in which it was done."""
     ending: Outcome | None = None

@@ -118,7 +118,8 @@ joined: node output label |
 round: node output label | round=number
 waited: node |
 called: node attempt shown | child=number workflow plan=digest
-returned: node attempt output label action reason | child=number run=text ledger spent acted=flag undoable=flag
+returned: node attempt output label action reason | child=number run=text ledger spent acted=flag undoable=flag \
+overridden=texts
 gathered: node output label |
 approved: node output label action reason |
 asked: node gate shown evidence action reason | reasons=texts tool key call not_by=texts handed_on=flag

@@ -1,4 +1,4 @@
-"""A person's decisions: approve, reject, answer, retry, edit and abort, sent as the same updates that the UI sends."""
+"""A person's decisions, from approve to abort, sent as the same updates that the UI sends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Number = Annotated[str, typer.Option("--number", help="The number shown, to deci
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (approve, reject, answer, retry, edit, abort):
+    for command in (approve, reject, answer, retry, edit, override, abort):
         app.command(rich_help_panel="Decide")(command)
 
 
@@ -112,6 +112,23 @@ def edit(
     """Replace a value; everything computed from the old one runs again."""
     fields = {"value": corrected(value), "place": place, "by": name_of(by), "note": note, "number": number}
     _send(run, "edit", fields, key, yes, as_json)
+
+
+def override(
+    run: Run,
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The four digits that `gatework show` shows.")],
+    why: Annotated[str, typer.Argument(metavar="WHY", help="The reason; every report of the run shows it.")],
+    value: Annotated[
+        str, typer.Option("--value", metavar="JSON", help="Skip the stage: go on with this; - reads it from the input.")
+    ] = "",
+    by: By = None,
+    key: Key = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a run go on past what stopped it, where its plan names who may; every report of the run shows it first."""
+    fields: dict[str, Json] = {"number": number, "by": name_of(by), "note": why}
+    _send(run, "override", {**fields, **({"value": corrected(value)} if value else {})}, key, yes, as_json)
 
 
 def abort(run: Run, why: Why, by: By = None, key: Key = None, yes: Yes = False, as_json: AsJson = False) -> None:

@@ -104,7 +104,7 @@ def _table(found: Sequence[Listed], screen: Console) -> Table:
             Text(clean(run.id)),
             Text(clean(run.workflow)),
             Text(run.plan[:8], style="dim"),
-            _stands(run),
+            Text.assemble(("OVERRIDDEN ", "bold red"), _stands(run)) if run.overridden else _stands(run),
         ]
         if len(table.columns) > len(row):
             row.append(

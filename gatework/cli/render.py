@@ -18,6 +18,7 @@ from gatework.canonical import Json
 from gatework.cli.output import clean
 
 if TYPE_CHECKING:
+    from gatework.events import Overridden
     from gatework.ledger import Entry
     from gatework.state import Receipt
     from gatework.temporal.progress import Progress, Said, Waiting
@@ -46,6 +47,7 @@ DECIDED = {
     "retry": "sent to run again",
     "edit": "given another value",
     "answer": "answered",
+    "override": "override given",
     "abort": "run aborted",
 }
 """What a person's decision did to a stage."""
@@ -93,7 +95,15 @@ def standing(
     ]
     if progress.note and not progress.reason:
         more.append(Text(f"  ! {one_line(progress.note, 300)}", style="yellow"))
-    return Group(head, Padding(table, (0, 0, 0, 2)), *more)
+    return Group(*overridden(progress.overrides), head, Padding(table, (0, 0, 0, 2)), *more)
+
+
+def overridden(overrides: Sequence[Overridden]) -> Iterator[Text]:
+    """What people let past what had stopped it, a line each: what stands first in every report."""
+    from gatework.overrides import said
+
+    for one in overrides:
+        yield Text(f"OVERRIDDEN {one_line(said(one, one_line), 600)}", style="bold red")
 
 
 def ending(status: str, reason: str = "") -> Text:
@@ -135,7 +145,8 @@ def incident(receipt: Receipt, values: Mapping[str, Json]) -> Iterable[Text]:
     elif receipt.kind == "decided":
         by = f" by {one_line(receipt.by)} ({known(receipt.identity)})" if receipt.by else ""
         note = f": {one_line(receipt.reason, 300)}" if receipt.reason else ""
-        yield Text.assemble((receipt.node, "bold"), f" {DECIDED.get(receipt.action, receipt.action)}", by, note)
+        did = (f" {DECIDED.get(receipt.action, receipt.action)}", "bold red" if receipt.action == "override" else "")
+        yield Text.assemble((receipt.node, "bold"), did, by, note)
     elif receipt.kind == "resumed":
         by = f" by {one_line(receipt.by)} (as claimed)" if receipt.by else ""
         run, ended = one_line(str(receipt.how.get("run", "")), 40), receipt.action.replace("_", " ")
@@ -172,8 +183,14 @@ def _who(waiting: Waiting) -> Iterator[str]:
     if waiting.quorum > 1:
         given = ", ".join(f"{one_line(vote.by, 60)} ({known(vote.identity)})" for vote in waiting.votes)
         yield f"{len(waiting.votes)} of {waiting.quorum} have approved{': ' if given else ''}{given}."
+    if waiting.override is not None:
+        role, many = one_line(waiting.override.role, 60), waiting.override.quorum
+        given = ", ".join(f"{one_line(vote.by, 60)} ({known(vote.identity)})" for vote in waiting.votes)
+        so_far = f" {len(waiting.votes)} of {many} have{f': {given}' if given else ''}." if many > 1 else ""
+        yield f"{role} may override what stopped it.{so_far}"
     if waiting.not_by:
-        yield f"Not to be approved by {', '.join(one_line(name, 60) for name in waiting.not_by)}."
+        done = "overridden" if waiting.override else "approved"
+        yield f"Not to be {done} by {', '.join(one_line(name, 60) for name in waiting.not_by)}."
     if waiting.expires:
         then = f"{one_line(waiting.otherwise, 60)} is asked" if waiting.otherwise else "the run ends"
         yield f"Until {one_line(waiting.expires[:16].replace('T', ' '))} UTC, then {then}."
@@ -201,6 +218,14 @@ def meaning(waiting: Waiting) -> str:
     )
 
 
+def _override(waiting: Waiting, run: str, number: str) -> str:
+    if waiting.override is None:
+        return ""
+    signed = " --key FILE" if waiting.override.identity in ("authenticated", "signed") else ""
+    value = f" --value {shlex.quote(f'JSON of {waiting.node}')}" if waiting.override.lets == "value" else ""
+    return f"override {run} {number} 'WHY'{value}{signed}"
+
+
 def commands(name: str, waiting: Waiting, program: str = "gatework", *, whole: bool = True) -> Sequence[str]:
     """The commands that answer, as they can be typed. Without the `whole` evidence beside them only `show` has a number
     where that is more than a panel holds.
@@ -214,8 +239,11 @@ def commands(name: str, waiting: Waiting, program: str = "gatework", *, whole: b
         + (f"--number {number}" if waiting.kind == "unknown" else "'NOTE FOR THE MODEL'")
         + signed,
         "edit": f"edit {run} {shlex.quote(f'JSON of {waiting.place}')}{signed}",
+        "override": _override(waiting, run, number),
         "abort": f"abort {run} 'WHY'",
     }
     if waiting.cut and not whole:
-        typed |= {"approve": f"show {run}"} | ({"retry": f"show {run}"} if waiting.kind == "unknown" else {})
+        typed |= {"approve": f"show {run}", "override": f"show {run}"} | (
+            {"retry": f"show {run}"} if waiting.kind == "unknown" else {}
+        )
     return list(dict.fromkeys(f"{program} {typed[action]}" for action in waiting.allowed))

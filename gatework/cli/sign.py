@@ -34,7 +34,9 @@ def add_to(app: typer.Typer) -> None:
 
 def sign(
     run: Run,
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="approve, reject, retry, edit, answer or abort.")],
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="approve, reject, retry, edit, answer, override or abort.")
+    ],
     what: Annotated[
         str, typer.Argument(metavar="[WHAT]", help="What that command takes: the number, WHY, NOTE or JSON.")
     ] = "",
@@ -43,6 +45,9 @@ def sign(
     note: Note = "",
     number: Number = "",
     place: Place = "",
+    value: Annotated[
+        str, typer.Option("--value", metavar="JSON", help="With override: skip the stage, and go on with this.")
+    ] = "",
     yes: Yes = False,
 ) -> None:
     """Sign a decision, and print it as the one line to paste into the update of that name in the Temporal UI.
@@ -52,7 +57,7 @@ def sign(
     from gatework.events import Action
 
     if action not in get_args(Action):
-        raise UsageError("ACTION is approve, reject, retry, edit, answer or abort.")
+        raise UsageError("ACTION is approve, reject, retry, edit, answer, override or abort.")
     if key is None:
         raise UsageError("Name your private key with --key FILE; `gatework keys new NAME` makes one.")
     fields: dict[str, Json] = {"by": name_of(by), "note": note, "number": number, "place": place}
@@ -61,6 +66,8 @@ def sign(
             fields["number"] = what or number
         case "edit" | "answer":
             fields["value"] = corrected(what)
+        case "override":
+            fields["number"], fields["value"] = what or number, corrected(value) if value else None
         case _:
             fields["note"] = what or note
     private_key = private(key)
@@ -97,7 +104,7 @@ async def signed(
         raise UsageError("Say who you are with --by NAME, as the list of people has it.")
     if action == "edit":
         sent.setdefault("place", waiting.place)
-    if typed or action == "approve":
+    if typed or action in ("approve", "override"):
         sent["number"] = int(full_number(waiting))
     _show(found.id, action, sent, progress, waiting)
     _ask(action, str(sent["by"]), yes=yes)
@@ -116,7 +123,7 @@ def _signature(action: Action, sent: Mapping[str, Json], progress: Progress, wai
     from gatework.signing import sign as signature_of
 
     salt, value = "", ""
-    if action in ("edit", "answer"):
+    if "value" in sent:
         sealed = canonical.Sealed.of(sent["value"], os.urandom(16))
         salt, value = sealed.salt, sealed.digest
     statement = Statement(
@@ -145,8 +152,9 @@ def _show(run: str, action: Action, sent: Mapping[str, Json], progress: Progress
     for name, value in waiting.shown.items():
         screen.print(Text(clean(name), style="bold"))
         screen.print(Padding(_whole(value), (0, 0, 0, 2)))
+    most, did = (waiting.override.quorum, "overridden") if waiting.override else (waiting.quorum, "approved")
     for vote in waiting.votes:
-        screen.print(Text(f"{clean(vote.by, 120)} has approved it ({vote.identity}); {waiting.quorum} must."))
+        screen.print(Text(f"{clean(vote.by, 120)} has {did} it ({vote.identity}); {most} must."))
     screen.print(Text.assemble("You ", (action, "bold"), " this as ", (clean(str(sent["by"]), 120), "bold"), "."))
     for name in ("note", "place"):
         if name in sent:

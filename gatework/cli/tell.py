@@ -50,11 +50,17 @@ _MARKS = {
     "notice.failed": ("✉", "yellow"),
     "notice.given_up": ("✉", "dim"),
     "decision.taken": ("!", "bold"),
+    "stage.overridden": ("!", "bold red"),
     "run.stuck": ("✖", "bold red"),
     "run.migrated": ("!", "bold"),
     "run.resumed": ("↻", "bold"),
     "run.reset": ("↺", "yellow"),
     "run.cancel_requested": ("!", "yellow"),
+}
+_LET = {
+    "output": "its output goes on",
+    "inputs": "it runs on its inputs",
+    "value": "it was skipped, for a value by hand",
 }
 _SAYS = {
     "run.begun": "began with an input that keeps to its contract",
@@ -158,6 +164,10 @@ class Printed:
         if story.asked:
             said = f"Told by a worker, since the history could not be read here: {one_line(story.asked, 300)}"
             self._screen.print(Text(said, style="yellow"))
+        for told in story.events:
+            if told.event.name == "stage.overridden":
+                place = one_line(str(told.event.fields.get("stage", "")), 60)
+                self._screen.print(Text(f"{words(told.event)} ({place})", style="bold red"))
         if story.forgotten:
             self._screen.print(Text("The server has forgotten the beginning.", style="yellow"))
 
@@ -225,6 +235,9 @@ def words(event: LogEvent) -> str:
         case "decision.taken":
             did = DECIDED.get(fields["action"], fields["action"])
             return f"{did}{_who(fields)}{_after(': ', fields, 'note')}"
+        case "stage.overridden":
+            past = f" past {fields['past']}" if fields.get("past") else " past what stopped it"
+            return f"OVERRIDDEN: {_LET.get(fields['lets'], '')}{past}{_who(fields)}{_after(': ', fields, 'note')}"
         case "run.ended":
             if fields["outcome"] in ("rejected", "aborted"):  # the decision stands one line above
                 return fields["outcome"]

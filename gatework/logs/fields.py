@@ -39,7 +39,9 @@ FIELDS: Mapping[str, str] = {
     "notice": "The id of a message, the same for each try: its `webhook-id`.",
     "until": "When the gate expires: UTC, ISO 8601.",
     "shown": "`name:digest` of each value that is shown.",
-    "action": "`approve`, `reject`, `retry`, `edit`, `answer` or `abort`.",
+    "action": "`approve`, `reject`, `retry`, `edit`, `answer`, `override` or `abort`.",
+    "lets": "What an override let on: `output`, `inputs`, or `value`, which a person gave without the stage's work.",
+    "past": "The guards that were against it.",
     "by": "The name that was given.",
     "identity": "How surely it is known who that was: `none`, no name was given; `claimed`, nobody proved it; "
     "`authenticated`, by the server's word; `signed`, with their key. See [identity.md](identity.md).",

@@ -65,6 +65,8 @@ def _events(entry: Entry, plan: Plan | None, following: Receipt | None) -> Itera
                 "value": short_digest(receipt.output),
             }
             yield LogEvent.of("decision.taken", taken, at=entry.at)
+            if receipt.action == "override" and receipt.how.get("approvals") == receipt.how.get("quorum"):
+                yield LogEvent.of("stage.overridden", {**taken, **_overridden(receipt)}, at=entry.at)
         case "migrated":
             moved = {
                 **place,
@@ -98,6 +100,13 @@ def _events(entry: Entry, plan: Plan | None, following: Receipt | None) -> Itera
             }
             planned = by_person or receipt.action == "completed"
             yield LogEvent.of("run.ended", ended, at=entry.at, level=0 if planned else LOUD)
+
+
+def _overridden(receipt: Receipt) -> Fields:
+    """What an override let on, and past which guards."""
+    guards = [str(given.get("guard", "")) for given in _objects(receipt.how.get("guards"))]
+    lets = "value" if receipt.how.get("skipped") else "inputs" if receipt.inputs else "output"
+    return {"action": "", "lets": lets, "past": tuple(guards)}
 
 
 class _Attempt:

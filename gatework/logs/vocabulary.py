@@ -305,6 +305,12 @@ EVENTS: Mapping[str, Kind] = {
         sources=("receipt",),
         fields=("stage", "receipt", "gate", "action", "by", "identity", "note", "digest", "value"),
     ),
+    "stage.overridden": Kind(
+        says="People let a stage past what had stopped it: its output, its inputs, or a value without its work.",
+        level=WARNING,
+        sources=("receipt",),
+        fields=("stage", "receipt", "gate", "lets", "past", "by", "identity", "note", "digest", "value"),
+    ),
     "run.migrated": Kind(
         says="A person moved the run to another plan; what both plans share is kept, the rest runs anew.",
         level=WARNING,
@@ -384,7 +390,7 @@ class LogEvent:
 
 
 QUIET = frozenset(
-    {"begun", "output", "stopped", "refused", "suspended", "acting", "approved", "decided"}
+    {"begun", "output", "stopped", "refused", "suspended", "acting", "approved"}
     | {"chose", "joined", "round", "waited", "called", "gathered"}
 )
 """Kinds of receipts of which no event is a warning: where only warnings are wanted, nobody need look at them."""

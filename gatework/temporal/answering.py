@@ -182,7 +182,9 @@ class Answering(Recorded):
             if not workflow.patched(f"gatework-heard-{action}-{number}"):
                 raise DecisionError("It did not fit what was shown.")
             content = content_of(data[0] if data else None)
-            found = await told(Asked(signal=action, number=number, content=content, typed=sent.by, role=gate.role))
+            found = await told(
+                Asked(signal=action, number=number, content=content, typed=sent.by, role=gate.asked(action).role)
+            )
             if found.refused:
                 raise DecisionError(found.refused)
             self._must_be_in_time()
@@ -227,12 +229,14 @@ class Answering(Recorded):
     retry = decision("retry")
     edit = decision("edit")
     abort = decision("abort")
+    override = decision("override")
     approve_heard = heard("approve")
     answer_heard = heard("answer")
     reject_heard = heard("reject")
     retry_heard = heard("retry")
     edit_heard = heard("edit")
     abort_heard = heard("abort")
+    override_heard = heard("override")
     migrate = migration_update()
 
 

@@ -142,6 +142,16 @@ class Execution(Generic[O]):
         data = canonical.loads(contract(type(value)).write(value)) if hasattr(value, "model_dump") else value
         return await self._decide("answer", value=data, by=by, note=note, number=number)
 
+    async def override(
+        self, note: str, *, number: int | str, value: Any = None, by: str = "", evidence: str = ""
+    ) -> str:
+        """Let the run go on past what stopped it, for a reason; with a `value`, on that, without the stage's work.
+
+        Raises `DecisionError`.
+        """
+        data = canonical.loads(contract(type(value)).write(value)) if hasattr(value, "model_dump") else value
+        return await self._decide("override", note=note, number=number, value=data, by=by, evidence=evidence)
+
     async def abort(self, note: str, *, by: str = "") -> str:
         """End the run. Raises `DecisionError`."""
         return await self._decide("abort", note=note, by=by)

@@ -14,7 +14,7 @@ from temporalio import workflow
 from gatework import canonical, people
 from gatework.errors import DecisionError
 from gatework.events import Decided
-from gatework.identity import OWN, kept_off
+from gatework.identity import VOTES, kept_off, own
 from gatework.plan import Identity
 from gatework.roster import Roster
 from gatework.signing import Signature, statement
@@ -28,10 +28,10 @@ _RECORDED: tuple[Identity, ...] = ("claimed", "signed")
 def found_out(sent: Sent, gate: Gate, *, roster: Roster | None, lineage: str, name: str, at: datetime) -> Decided:
     """A new decision, with what is known of whoever sent it. Raises `DecisionError` in one sentence."""
     stated = statement(lineage, name, gate, sent.event)
-    found = people.checked(roster, sent.signature, stated, gate.role, at)
+    found = people.checked(roster, sent.signature, stated, gate.asked(sent.event.action).role, at)
     # Texts of a plan often name people as the server does, and a decision by the name that the list gives them.
-    if sent.event.action == "approve" and kept_off(gate, people.principal_of(roster, sent.event.by)):
-        raise DecisionError(OWN)
+    if sent.event.action in VOTES and kept_off(gate, people.principal_of(roster, sent.event.by)):
+        raise DecisionError(own(sent.event.action))
     return replace(sent.event, identity=found.identity, member=found.member, proof=found.proof)
 
 

@@ -12,10 +12,11 @@ from gatework.canonical import Json, Sealed
 from gatework.document import named_in
 from gatework.errors import ContractError, DecisionError
 from gatework.events import Action, Decided
+from gatework.identity import VOTES
 from gatework.ledger import Entry
 from gatework.library import Known
 from gatework.signing import salt_of
-from gatework.state import ALLOWED, Gate, Receipt, State, digits
+from gatework.state import Gate, Receipt, State, digits
 
 MAX_NAME = 120
 MAX_NOTE = 2_000
@@ -34,6 +35,12 @@ DESCRIPTIONS: Mapping[Action, str] = {
     "edit": 'The corrected value as JSON; or {"place": "…", "value": …, "by": "your name", "note": "…"}.',
     "answer": 'The answer as JSON, as the panel says; or {"value": …, "by": "your name", "note": "…", "number": 4821}.',
     "abort": 'Why, in double quotes; or {"note": "…", "by": "your name"}. The run ends.',
+    "override": (
+        'Number, name and reason, "4821 your name: why", or what `gatework sign` prints: it goes on past what '
+        "stopped it. "
+        'With {"number": …, "by": "…", "note": "why", "value": …} it goes on with that value, without its work. '
+        "Every report shows it."
+    ),
 }
 """What to type for each update, as the UI shows it."""
 
@@ -59,11 +66,29 @@ def decided(action: Action, data: bytes | None, known: Known, gate: Gate | None,
     typed = None if data is None else canonical.loads(data, max_values=canonical.MAX_VALUES)
     if action in ("edit", "answer"):
         return _valued(action, typed, known, gate, salt)
-    bare = "number" if action == "approve" or isinstance(typed, int) else "note"
-    words = _TYPED.fullmatch(typed.strip()) if action == "approve" and isinstance(typed, str) else None
+    numbered = action in VOTES
+    bare = "number" if numbered or isinstance(typed, int) else "note"
+    words = _TYPED.fullmatch(typed.strip()) if numbered and isinstance(typed, str) else None
     fields = typed if isinstance(typed, dict) else words.groupdict() if words else {bare: typed}
+    if action == "override" and fields.get("value") is not None:
+        return _overriding(fields, known, gate, salt)
     _known(action, fields, _FIELDS)
     return _with_common(Decided(action=action), fields)
+
+
+def _overriding(fields: Mapping[str, Json], known: Known, gate: Gate | None, salt: bytes) -> Sent:
+    """An override that gives what waits its value."""
+    _known("override", fields, _FIELDS | {"value"})
+    if gate is None:
+        raise DecisionError("Nothing waits for a decision now.")
+    if "override" not in gate.allowed:  # before the value is looked at, which matters to nobody here
+        raise DecisionError(f"override does not answer this; send {one_of(gate.allowed)}.")
+    try:
+        known.check(gate.node, fields["value"])
+    except ContractError as error:
+        raise DecisionError(f"The value breaks the contract of {gate.node}: {error.message}.") from None
+    signed_with = salt_of(_text(fields.get("signature"), "signature", MAX_SIGNATURE))
+    return _with_common(Decided(action="override", value=Sealed.of(fields["value"], signed_with or salt)), fields)
 
 
 MIGRATE = (
@@ -110,9 +135,12 @@ def taken(receipt: Receipt, gate: Gate | None) -> str:
     said = f"{receipt.action} taken at {receipt.node}{by}"
     if gate is None:
         return f"{said}."
-    quorum, approvals = gate.by.quorum, len(gate.votes) + 1
-    if receipt.action == "approve" and approvals < quorum:
-        return f"{said}: {approvals} of {quorum}; {quorum - approvals} more of {gate.role} must approve it."
+    asked, votes = gate.asked(receipt.action), len(gate.votes) + 1  # type: ignore[arg-type]
+    if receipt.action in VOTES and votes < asked.quorum:
+        more = f"{asked.quorum - votes} more of {asked.role} must {receipt.action} it"
+        return f"{said}: {votes} of {asked.quorum}; {more}."
+    if receipt.action == "override":
+        return f"{said}: {_let_on(receipt, gate)}; every report of the run shows it."
     if gate.call is None or gate.kind != "call":
         return f"{said}."
     match receipt.action:
@@ -122,6 +150,14 @@ def taken(receipt: Receipt, gate: Gate | None) -> str:
             return f"{said}: {gate.call.tool} is not called, {receipt.node} is told so, and the run does not end."
         case _:
             return f"{said}."
+
+
+def _let_on(receipt: Receipt, gate: Gate) -> str:
+    if receipt.how.get("skipped"):
+        return f"{receipt.node} has the value that you gave, without its work"
+    guards = [given.guard for given in gate.against]
+    past = f"past {one_of(guards).replace(' or ', ' and ')}" if guards else "past what stopped it"
+    return f"{receipt.node} runs on these inputs, {past}" if receipt.inputs else f"its output goes on, {past}"
 
 
 _AFTER = ("asked", "migrated", "resumed")
@@ -150,8 +186,8 @@ def _valued(action: Action, typed: Json, known: Known, gate: Gate | None, salt: 
     """A decision that gives a value: as it stands, or as one field of several."""
     if gate is None:
         raise DecisionError("Nothing waits for a decision now.")
-    if action not in ALLOWED[gate.kind]:  # before the value is looked at, which matters to nobody here
-        raise DecisionError(f"{action} does not answer this; send {one_of(ALLOWED[gate.kind])}.")
+    if action not in gate.allowed:  # before the value is looked at, which matters to nobody here
+        raise DecisionError(f"{action} does not answer this; send {one_of(gate.allowed)}.")
     plan = known.plan
     wrapped = isinstance(typed, dict) and "value" in typed and set(typed) <= _FIELDS | {"place", "value"}
     fields: Mapping[str, Json] = typed if wrapped else {"value": typed}

@@ -19,7 +19,7 @@ from gatework.temporal.panel import cut
 from gatework.temporal.progress import Progress, Said, Waiting, asked, evidence_of
 from gatework.wire import MAX_MESSAGE_BYTES
 
-_NUMBERED: tuple[Action, ...] = ("approve", "retry")
+_NUMBERED: tuple[Action, ...] = ("approve", "retry", "override")
 """The decisions that a number lets happen."""
 
 UNSEEN = "Not all of the evidence fits on the panel: read the query `evidence`, and send the number at its end."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gatework.plan import Identity
-from gatework.temporal.progress import Waiting
+from gatework.temporal.progress import Override, Waiting
 
 _UNSEEN = "the number at the end of the query `evidence`"
 """Where the panel does not hold all that is decided on, and so shows none."""
@@ -44,10 +44,32 @@ def instructions(waiting: Waiting, shown: Callable[[str], str], *, whole: bool, 
                 yield f"`edit` with what {place} came to, as JSON{_value(identity)}, if it did happen"
             case "edit":
                 yield f"`edit` with a corrected {place} as JSON{_value(identity)}"
+            case "override":
+                assert waiting.override is not None
+                yield f"`override`, as {shown(waiting.override.role)}, with {_override(waiting.override, number, node)}"
             case "abort":
                 why = f"with {_why(identity)}" if identity != "none" else "with the reason, or nothing"
                 ends = f"{node} stays undone, and what is left is undone" if undoing else "the run ends"
                 yield f"`abort` {why}: {ends}{', without the call' if call else ''}"
+
+
+def _override(who: Override, number: str, node: str) -> str:
+    """What to type to get past what stopped the node."""
+    digits = "NUMBER" if number == _UNSEEN else number.strip("*")
+    goes = {
+        "output": f"{node} goes on as it is",
+        "inputs": f"{node} runs on exactly these inputs",
+        "value": f"{node} has the value, without its work",
+    }[who.lets]
+    options = f" --value 'JSON of {node}'" if who.lets == "value" else ""
+    if who.identity in _SURE:
+        command = f"override RUN {digits} 'WHY'{options}"
+        typed = f"{number} and the reason{_signed(who.identity, command)}"
+    elif who.lets == "value":
+        typed = f'`{{"number": {digits}, "by": "your name", "note": "why", "value": …}}`'
+    else:
+        typed = f'{number}, your name and the reason, `"{digits} your name: why"`'
+    return f"{typed}: {goes}, and every report shows it"
 
 
 def _approve(waiting: Waiting, number: str) -> str:

@@ -87,6 +87,8 @@ class Listed:
     """The role that a person must have who is needed; also where no worker answers, if the server was told."""
     parent: str = ""
     """The id of the run that started it; empty for one that none did."""
+    overridden: bool = False
+    """Whether people let something in it past what had stopped it, as far as is known without asking a worker."""
 
 
 _ENDED = re.compile(rf"{re.escape(OURS)}(rejected|aborted|expired)")
@@ -219,13 +221,13 @@ async def waiting_page(client: Client, role: str = "") -> str:
 
 async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
     """A run as a line of a list; None for one that is not ours, or is only a part of one."""
-    waiting, plan, needs = None, plan_of(run), ""
+    waiting, plan, needs, overridden = None, plan_of(run), "", False
     status, reason = await ended_as(client, run)
     if status == "running":
         try:
             state = await answered(Operated(client.get_workflow_handle(run.id, run_id=run.run_id), run).state())
             status, waiting, plan = state.status, state.waiting, state.plan[:MARKER_DIGITS]
-            needs = waiting.role if waiting else ""
+            needs, overridden = waiting.role if waiting else "", bool(state.overrides)
         except (WorkflowQueryFailedError, DecisionError):
             return None
         except (ConfigError, ContractError, RPCError):  # nobody answers, or in words of another version
@@ -244,6 +246,8 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
         waiting=waiting,
         needs=needs,
         parent=run.parent_id or "",
+        overridden=overridden
+        or str(next(iter(run.search_attributes.get(search.STAGE, ())), "")).startswith(search.OVERRIDDEN),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
+from gatework import overrides
 from gatework.canonical import Json
 from gatework.temporal.instructions import instructions
 from gatework.temporal.markdown import fenced, lines_of, on_one_line
@@ -100,6 +101,7 @@ def _fits(text: str) -> bool:
 
 # -- what is shown, value by value -----------------------------------------------------------------
 
+_MOST_OVERRIDES = 3
 _MOST_ROWS = 201
 """More than ever fit."""
 _DEEP = 4
@@ -163,7 +165,15 @@ class _Page:
             parts = [self._head(waiting), self._how(waiting), *([] if self.whole else [_CUT]), *evidence]
         link = f"[{on_one_line(progress.linked)}]({progress.link})" if progress.link else ""
         parts += [self._undoing(), *self._ruled(), self._under_way(), self._table(progress.shown), link]
-        return "\n\n".join(filter(None, parts))
+        return "\n\n".join(filter(None, [*self._overridden(), *parts]))
+
+    def _overridden(self) -> Iterator[str]:
+        """What people let past what had stopped it: before all else."""
+        several = self._progress.overrides
+        for one in several[-_MOST_OVERRIDES:]:
+            yield f"**OVERRIDDEN** {overrides.said(one, lambda text, most: self._beside(text, most))}"
+        if len(several) > _MOST_OVERRIDES:
+            yield f"**OVERRIDDEN** {len(several) - _MOST_OVERRIDES} more before; `gatework show` has all."
 
     def _standing(self) -> str:
         progress = self._progress
@@ -224,10 +234,14 @@ class _Page:
             votes = waiting.votes[: self._size.most]
             given = ", ".join(f"{self._beside(vote.by, 40)} ({_KNOWN[vote.identity]})" for vote in votes)
             yield f"**{len(waiting.votes)} of {waiting.quorum}** have approved{': ' if given else ''}{given}."
+        if waiting.override is not None and waiting.override.quorum > 1:
+            given = ", ".join(f"{self._beside(v.by, 40)} ({_KNOWN[v.identity]})" for v in waiting.votes)
+            done = f"**{len(waiting.votes)} of {waiting.override.quorum}** have overridden it"
+            yield f"{done}{': ' if given else ''}{given}."
         if waiting.not_by:
             names = [self._beside(name, 40) for name in waiting.not_by[: self._size.most]]
             names += ["others"] if len(waiting.not_by) > len(names) else []
-            yield f"Not to be approved by {', '.join(names)}."
+            yield f"Not to be {'overridden' if waiting.override else 'approved'} by {', '.join(names)}."
 
     # -- on what evidence
 

@@ -10,11 +10,11 @@ from typing import Literal
 
 from gatework import course, form
 from gatework.canonical import Json
-from gatework.events import Action, Given, OutcomeKind
+from gatework.events import Action, Given, OutcomeKind, Overridden
 from gatework.identity import held_off
 from gatework.ledger import Entry, length
 from gatework.plan import Approval, Identity, Plan, Question
-from gatework.state import ALLOWED, Gate, GateKind, State, Vote
+from gatework.state import Gate, GateKind, State, Vote
 from gatework.temporal.inbrief import title
 from gatework.temporal.standing import NodeProgress, NodeStatus, Undoing, node_progress, stage_of, undoing
 from gatework.verdict import Word
@@ -37,6 +37,17 @@ class Ruled:
 
     node: str
     rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Who may override what stopped a node, and what that does."""
+
+    role: str
+    identity: Identity
+    quorum: int
+    lets: Literal["output", "inputs", "value"]
+    """What is let on: the output past its guards, the inputs past theirs; or only a value that is given instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +86,11 @@ class Waiting:
     quorum: int = 1
     """How many people must approve."""
     votes: tuple[Vote, ...] = ()
-    """Who has approved so far, where one is not enough."""
+    """Who has approved so far, or overridden, where one is not enough."""
+    override: Override | None = None
+    """Who may override what stopped the node; None where nobody may."""
     not_by: tuple[str, ...] = ()
-    """Who may not approve, by name."""
+    """Who may not approve, or override, by name."""
     handed_on: bool = False
     """Whether those who were asked first did not answer in time."""
     otherwise: str = ""
@@ -149,6 +162,8 @@ class Progress:
     """What names the run in signed decisions, and in the keys of its effects. Its like has no other run."""
     automatic: tuple[Ruled, ...] = ()
     """Approvals that hold and that no person gave."""
+    overrides: tuple[Overridden, ...] = ()
+    """What people let past what had stopped it. Every report shows it first."""
     link: str = ""
     """Where the UI lists what else there is to do, from any of its pages; empty where that is not known."""
     linked: str = ""
@@ -224,6 +239,7 @@ def progress(
         head=ledger[-1].digest if ledger else "",
         note=_doubt(state) if outcome and outcome.kind != "completed" else "",
         automatic=automatic,
+        overrides=state.overrides,
         undoing=undoing(state),
         stage=stage_of(plan, plan.steps[min(state.at, len(plan.nodes) - 1)].name, state),
         until=until.isoformat(timespec="seconds") if until else "",
@@ -259,7 +275,8 @@ def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expi
         role=gate.role,
         evidence=gate.evidence,
         reasons=gate.reasons,
-        allowed=ALLOWED[gate.kind],
+        allowed=gate.allowed,
+        override=_override(gate),
         place=gate.place,
         expires=expires.isoformat(timespec="seconds") if expires else "",
         shown=fits,
@@ -280,6 +297,15 @@ def _waiting(plan: Plan, state: State, gate: Gate, ledger: Sequence[Entry], expi
         stage=stage_of(plan, gate.node, state),
         number=gate.number,
     )
+
+
+def _override(gate: Gate) -> Override | None:
+    by = gate.override
+    if by is None:
+        return None
+    lets: Literal["output", "inputs", "value"] = "inputs" if gate.before else "value"
+    lets = "output" if gate.candidate is not None else lets
+    return Override(role=by.role, identity=by.identity, quorum=by.quorum, lets=lets)
 
 
 def evidence_of(state: State, gate: Gate) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from gatework.plan import Plan
 from gatework.state import State
-from gatework.temporal.search import LONGEST, NAMES, keyword
+from gatework.temporal.search import LONGEST, NAMES, OVERRIDDEN, keyword
 
 Said = tuple[str, str, str, str]
 """The values of `NAMES`; empty for one that is absent."""
@@ -23,6 +23,8 @@ def said(plan: Plan, state: State) -> Said:
     stage = gate.node if gate else ""
     if outcome and outcome.kind != "completed":
         stage = outcome.node or plan.steps[min(state.at, len(plan.steps) - 1)].name
+    if not stage and state.overrides:
+        stage = f"{OVERRIDDEN}{state.overrides[-1].node}"
     digest = f" {plan.digest[:12]}"
     return plan.name[: LONGEST - len(digest)] + digest, status, keyword(stage), keyword(gate.role if gate else "")
 

@@ -27,7 +27,9 @@ PLAN = "GateworkPlan"
 STATUS = "GateworkStatus"
 """As the run itself says: `running`, `waiting`, `completed`, `rejected`, `aborted`, `expired`, `cancelled`."""
 STAGE = "GateworkStage"
-"""The stage at which a person is needed, or at which the run ended other than well; else absent."""
+"""The stage at which a person is needed, or at which the run ended other than well; else the last one that people
+overrode, behind `OVERRIDDEN`; else absent."""
+OVERRIDDEN = "overridden: "
 NEEDS = "GateworkNeeds"
 """The role that a person must have who is needed; absent where nobody is. A run that was terminated, or that ran out
 of Temporal's own time, keeps it: nothing of ours ran at its end."""

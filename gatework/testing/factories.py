@@ -504,7 +504,8 @@ def decided(
 
     They are known as surely as the gate asks, and are in its role, unless told otherwise.
     """
-    asked: Identity = "claimed" if gate.by.identity == "none" else gate.by.identity
+    needed = gate.asked(action).identity
+    asked: Identity = "claimed" if needed == "none" else needed
     surely: Identity = asked if by else "none"
     return Decided(
         action=action,

@@ -30,7 +30,7 @@ from gatework.events import (
 from gatework.expr import refs
 from gatework.journal import Call
 from gatework.labels import Label
-from gatework.plan import Approval, Plan, ToolUse, Work
+from gatework.plan import Approval, By, Plan, ToolUse, Work
 from gatework.state import Act, Due, Gate, Outcome, Run, State
 from gatework.testing.factories import (
     acted,
@@ -87,6 +87,13 @@ def may(gate: Gate) -> frozenset[Action]:
     if gate.kind == "call":
         return LEAVES
     return DECISIONS if gate.kind in ("approval", "escalated") else REPAIRS
+
+
+def overrides(plan: Plan, gate: Gate) -> By | None:
+    """Who may override at a gate, by the plan."""
+    node = next(node for node in plan.nodes if node.name == gate.node)
+    stopped = gate.kind in ("blocked", "exhausted", "failed", "unknown")
+    return node.override if isinstance(node, Work) and stopped else None
 
 
 def said(name: str, **more: Any) -> Decided:
@@ -148,10 +155,24 @@ class Menu:
                 yield said(name, action=action)
         if due.kind == "approval" and due.id == 1 and self._approval(due).click:
             yield Decided(action="approve")
+        yield from self._overrides(state, due)
         for place in self._places(state) if "edit" in may(due) else ():
             if self.editable(state, place):
                 for amount in self.amounts(place):
                     yield said(EDITOR, action="edit", number=numbered, place=place, value=value(amount, True))
+
+    def _overrides(self, state: State, gate: Gate) -> Iterator[Decided]:
+        """What lets an output on that is in question; and, where one alone may override, a value in place of it."""
+        by = overrides(self.plan, gate)
+        if by is None:
+            return
+        for name in self.approvers(state, gate) if by.quorum > 1 else (EDITOR,):
+            if gate.candidate is not None and not (by.quorum > 1 and state.edited is not None and name == EDITOR):
+                yield said(name, action="override", number=gate.number, note="known")
+        if by.quorum == 1 and self.editable(state, gate.node):
+            for amount in self.amounts(gate.node):
+                given = value(amount, True)
+                yield said(EDITOR, action="override", number=gate.full_number, note="known", value=given)
 
     def _approvals(self, state: State, gate: Gate) -> Iterator[Decided]:
         """Everyone who may approve, by either number; where nobody needs to say who they are, somebody."""
@@ -183,7 +204,9 @@ class Menu:
             for words in VERDICTS[len(node.guards)]:
                 event = finished(self.plan, run, "", *words)
                 if run.edited is None:
-                    output = value(amount, hand and node.kind == "stage")
+                    # What a guard turned down is held only where a person overrides it, and then by their hand.
+                    turned_down = node.override is not None and not {"block", "retry"}.isdisjoint(words)
+                    output = value(amount, (hand or turned_down) and node.kind == "stage")
                     verdicts = tuple(replace(given, on=output.digest) for given in event.verdicts)
                     event = replace(event, output=output, verdicts=verdicts)
                 yield event
@@ -468,6 +491,7 @@ class Menu:
             yield Decided(action="approve", evidence=gate.evidence)
         if self.in_doubt(gate):
             yield Decided(action="retry")
+        yield from self._forged_overrides(state, gate, stale)
         if gate.by.identity != "none":
             good = self.approvers(state, gate)
             for name in VOTERS:
@@ -484,6 +508,27 @@ class Menu:
         yield decided(gate, "edit", place="nowhere", value=OTHER)
         yield decided(gate, "edit", place=place)
         yield decided(gate, "edit", place=place, value=FORGED)
+
+    def _forged_overrides(self, state: State, gate: Gate, stale: str) -> Iterator[Decided]:
+        by = overrides(self.plan, gate)
+        good = said(VOTERS[-1], action="override", number=gate.number, note="known")
+        if by is None:
+            yield good
+            yield replace(good, value=OTHER)
+            return
+        good = replace(good, value=value(SMALL, True)) if gate.candidate is None else good
+        yield from (replace(good, note=note) for note in ("", " "))
+        yield from (replace(good, number=number) for number in ("", stale))
+        yield from (replace(good, evidence="0" * 64), replace(good, member=False), replace(good, value=FORGED))
+        yield from (replace(good, by="", identity="none"), replace(good, by=""), replace(good, identity="none"))
+        yield from (replace(good, place=name) for name in self._places(state) if name != gate.node)
+        if gate.candidate is None:
+            yield replace(good, value=None)
+        if by.quorum > 1:
+            yield replace(good, value=value(SMALL, True))
+            yield from (replace(good, by=f" {vote.by.upper()}\u200b") for vote in gate.votes)
+            if state.edited is not None:
+                yield replace(good, by=EDITOR)
 
     # -- the plan ----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from gatework.held import Held
 from gatework.labels import Label
 from gatework.plan import Approval, Node, Plan, ToolUse, Work
 from gatework.state import Act, Done, Due, Gate, Outcome, Receipt, Run, State
-from tests.explorer.events import EDITOR, happened, may, touched
+from tests.explorer.events import EDITOR, happened, may, overrides, touched
 
 FINAL = ("done", "found")
 """Outcomes of an effect that are known for ever."""
@@ -115,6 +115,11 @@ class Rules:
                     guarded = isinstance(node, Work) and node.guards
                     _hold(not guarded, "a person's value is held only after the guards looked at it")
                     _hold(held.by_hand and held.sealed == event.value, "a person's value is known as one")
+                elif event.action == "override":
+                    assert isinstance(was, Gate)
+                    let = event.value if event.value is not None else was.candidate
+                    _hold(was.node == name and held.sealed == let, "what is overridden is what was shown, or given")
+                    _hold(held.by_hand and not held.by, "what is overridden is by hand, and approved by nobody")
                 else:
                     _hold(event.action == "approve", "only an approval holds what waited")
                     assert isinstance(was, Gate)
@@ -223,6 +228,12 @@ class Rules:
             if isinstance(place, Work) and any(use.kind == "effect" for use in place.tools):
                 written = {f"by hand: {place.name}"}
                 _hold(written <= set(after.acts), "what a person writes down of an effect is recorded")
+        if isinstance(event, Decided) and event.action == "override" and event.value is not None:
+            assert before.gate is not None
+            skipped = self.nodes[before.gate.node]
+            if isinstance(skipped, Work) and any(use.kind == "effect" for use in skipped.tools):
+                written = {f"by hand: {skipped.name}"}
+                _hold(written <= set(after.acts), "an effect that is skipped counts as done")
         _hold(changed <= answered | asked | written, "a record is of what was asked for, answered or written down")
         if isinstance(was, Act) and isinstance(event, Acted) and was.call.key and event.outcome in FINAL:
             now = after.acts[was.call.key]
@@ -422,8 +433,26 @@ class Rules:
 
     def _decision(self, before: State, event: Decided, after: State) -> None:
         gate = before.gate
-        _hold(gate is not None and event.action in may(gate), "a decision answers a gate that allows it")
         assert gate is not None
+        by = overrides(self.plan, gate)
+        if event.action == "override":
+            _hold(by is not None and bool(event.note.strip()), "an override is the plan's to allow, and has a reason")
+            _hold(event.number in (gate.number, gate.full_number), "an override is on what was shown")
+            _hold(bool(event.by), "whoever overrides says who they are")
+            _hold(event.by.casefold() not in [vote.by for vote in gate.votes], "nobody overrides twice")
+            if by is not None and by.quorum > 1:
+                _hold(event.value is None, "what several override is what they saw")
+                _hold(event.by != EDITOR or before.edited is None, "nobody overrides for their own value")
+            if not self._short(gate, event):
+                told = after.overrides[len(before.overrides) :]
+                _hold([one.node for one in told] == [gate.node], "an override is told of for as long as the run")
+            else:
+                assert after.gate is not None
+                left = replace(after, gate=replace(after.gate, votes=gate.votes))
+                _hold(left == before, "an override that is not enough changes nothing else")
+        else:
+            _hold(event.action in may(gate), "a decision answers a gate that allows it")
+            _hold(after.overrides == before.overrides, "nothing else is an override")
         _hold(
             event.number in ("", gate.number, gate.full_number) and event.evidence in ("", gate.evidence),
             "a decision is on what was shown",
@@ -490,7 +519,10 @@ class Rules:
             _hold(isinstance(due, Gate if onward else Outcome), "time is up once for each who is asked")
 
     def _short(self, gate: Gate, event: Decided) -> bool:
-        """Whether a decision is an approval, of several, that is not enough."""
+        """Whether a decision is an approval, or an override, of several, that is not enough."""
+        if event.action == "override":
+            by = overrides(self.plan, gate)
+            return by is not None and len(gate.votes) + 1 < by.quorum
         return event.action == "approve" and len(gate.votes) + 1 < gate.by.quorum
 
     def _private(self) -> set[str]:

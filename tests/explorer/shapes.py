@@ -11,11 +11,13 @@ input in a stage, endorses it, approves it by a rule and pays.
        on inputs, one on the output          t  stage with a private tool that an approver lets call, and a plain one
     l  effect within a limit, a budget and an approver's leave
     q  approval by two who say who they are, or by another in their place
+    o  effect without a probe, one guard, which one may override; v a stage with one guard, which two may; not in KINDS
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gatework.expr import Compare, Condition, Const, Ref
 from gatework.faults import faults
@@ -26,6 +28,7 @@ from gatework.testing.factories import START, Draft, Known, approve, effect, end
 BUDGET = Budget(model_calls=2, tool_calls={"refund": 2})
 INPUTS = {"U": Label.UNTRUSTED, "E": Label.ENDORSED}
 TWO, BOARD = By(role="finance", quorum=2, identity="claimed"), By(role="board", identity="claimed")
+HEAD = By(role="head", identity="claimed")
 KINDS = "sgebpnawxctlq"
 
 
@@ -91,6 +94,10 @@ def draft(letter: str, index: int, read: int) -> Draft:
         case "t":
             uses = [tool("look", kind="tool", approver="ops", private=True), tool("read", kind="tool")]
             return stage(name, value, tools=uses)
+        case "o":
+            return stage(name, value, tools=[tool()], guards=["g"], attempts=2, override=HEAD)
+        case "v":
+            return stage(name, value, guards=["g"], override=replace(HEAD, quorum=2))
         case "n":
             return endorse(name, value)
         case "a":

@@ -84,6 +84,15 @@ def test_every_event_in_every_state_keeps_the_rules(
     assert set(counts.ends) == {"completed", "rejected", "aborted", "expired", "cancelled"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["Eo", "Eov", "Uv", "Uvnw"])
+def test_every_override_keeps_the_rules(word: str) -> None:
+    """Whatever is let past its guards, or skipped, is by hand, counted once and told; and no effect happens twice."""
+    counts = search(plan_named(word), calls=1, depth=7)
+    assert counts.ends["completed"]
+    assert counts.refused > counts.taken
+
+
 def _skips_a_node(step: Step) -> Step:
     return replace(step, state=replace(step.state, at=step.state.at + 1)) if step.state.at == 1 else step
 
@@ -121,9 +130,20 @@ def _answers_for_the_tool(step: Step) -> Step:
     return replace(step, state=replace(step.state, journal=journal))
 
 
+def _calls_an_override_an_approval(step: Step) -> Step:
+    values = {name: replace(held, by_hand=False, editor=()) for name, held in step.state.values.items()}
+    return replace(step, state=replace(step.state, values=values))
+
+
+def _forgets_overrides(step: Step) -> Step:
+    return replace(step, state=replace(step.state, overrides=()))
+
+
 @pytest.mark.parametrize(
     ("breaks", "word"),
     [
+        (_calls_an_override_an_approval, "Uvnw"),
+        (_forgets_overrides, "Eo"),
         (_skips_a_node, "Usga"),
         (_forgets_a_receipt, "Usga"),
         (_keeps_a_gate, "Usga"),

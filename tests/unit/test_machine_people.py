@@ -248,8 +248,10 @@ def test_decision_needs_an_identity_as_sure_as_the_plan_asks_and_a_no_only_a_cla
 def test_refusal_of_the_nameless_shows_what_this_action_takes(action: Action) -> None:
     """What a person is told to type is what the update takes."""
     kinds: tuple[GateKind, ...] = ("approval", "failed", "question")
-    kind: GateKind = next(kind for kind in kinds if action in ALLOWED[kind])
-    driver = waiting(kind, by(quorum=1))
+    if action == "override":
+        driver = Driver(plan_of(stage("pay", override=by(quorum=1)))).begin().fail("error")
+    else:
+        driver = waiting(next(kind for kind in kinds if action in ALLOWED[kind]), by(quorum=1))
     with pytest.raises(DecisionError, match="Say who you are") as caught:
         driver.decide(action, by="", value=sealed("x") if action == "edit" else None)
     shown = caught.value.message

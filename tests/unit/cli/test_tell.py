@@ -18,7 +18,7 @@ from tests.unit.logs.test_text import HOSTILE
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TOLD = [name for name, kind in EVENTS.items() if {"receipt", "history"} & set(kind.sources)]
 NUMBERS = {"attempt", "try", "receipt", "guards", "gate", "model_calls", "tokens"}
-ALWAYS_THERE = {"why", "asks", "action", "outcome", "guard", "verdict", "attempt", "try", "reason", "tool"}
+ALWAYS_THERE = {"why", "asks", "lets", "action", "outcome", "guard", "verdict", "attempt", "try", "reason", "tool"}
 
 
 def event(name: str, text: str = "some words", only: set[str] | None = None) -> LogEvent:

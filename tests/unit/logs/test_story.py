@@ -19,6 +19,7 @@ from gatework.labels import Label
 from gatework.ledger import Entry, extended
 from gatework.logs.story import told
 from gatework.logs.vocabulary import EVENTS, QUIET, LogEvent
+from gatework.plan import By
 from gatework.state import Outcome, Receipt
 from gatework.testing import Driver
 from gatework.testing.factories import answered, approve, call, effect, failed, finished, plan_of, stage, tool
@@ -58,6 +59,9 @@ def look() -> Call:
     return call("read", "look", effect=False, by_model=True)
 
 
+WAIVED = plan_of(stage("first", guards=["g"], override=By(role="head", identity="claimed")))
+
+
 def names(driver: Driver) -> list[str]:
     return [event.name for event in told(driver.ledger, driver.plan)]
 
@@ -85,6 +89,13 @@ STORIES: dict[str, tuple[Callable[[], Driver], list[str]]] = {
     "a guard blocks": (
         lambda: Driver(GUARDED).begin().finish("x", "block"),
         ["run.begun", "verdict.given", "output.refused", "gate.opened"],
+    ),
+    "a guard is overridden": (
+        lambda: Driver(WAIVED).begin().finish("x", "block").decide("override", note="Known"),
+        [
+            "run.begun", "verdict.given", "output.refused", "gate.opened", "decision.taken", "stage.overridden",
+            "run.ended",
+        ],
     ),
     "a guard escalates": (
         lambda: Driver(GUARDED).begin().finish("x", "escalate").decide("approve"),
