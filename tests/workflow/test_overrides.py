@@ -13,9 +13,10 @@ from temporalio.worker import Replayer
 from gatework import Approved, Block, Endorsed, Pass, Verdict, approve, role, stage, workflow
 from gatework.errors import DecisionError
 from gatework.temporal import GateworkPlugin
+from tests.proof import both
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployments, waiting
-from tests.workflow.test_people import KEYS, listed, pasted, signed_by
+from tests.workflow.test_people import KEYS, LIST, listed, pasted, signed_by
 
 __all__ = ["listed"]
 
@@ -117,6 +118,9 @@ async def test_override_is_signed_by_whom_the_plan_names_and_told_first(
     assert decided[0].how["key"] == KEYS["ana"].public.id
     guards: Any = decided[0].how["guards"]
     assert [(given["guard"], given["verdict"]) for given in guards] == [("is_known", "block")]
+
+    certificate = await run.export()
+    assert (both.first(certificate, LIST), both.second(certificate, LIST)) == ("", "")
 
     replayed = await Replayer(workflows=[], plugins=[GateworkPlugin(parcel)]).replay_workflow(
         await run.handle.fetch_history(), raise_on_replay_failure=False
