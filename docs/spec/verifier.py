@@ -458,6 +458,7 @@ class Ledger:
         apart = [tool and (tool["kind"] == "effect" or tool["approver"] or tool["queue"]) for _, tool in calls]
         need("order", *apart)
         need("effects", all(tool and bool(call["key"]) == (tool["kind"] == "effect") for call, tool in calls))
+        need("effects", len({call["call"] for call, _ in calls}) == len(calls))
         self.pending = calls
         self.call_next()
 
@@ -680,6 +681,7 @@ class Ledger:
         node, child = self.node, how["child"]
         need("order", self.kids.get(child, 0) is None, self.ending or r["attempt"] == self.last[node["name"]])
         need("order", bool(output) == (action == "completed") == ("label" in r), output or not how.get("undoable"))
+        need("order", r.get("label", "plain") in ("untrusted", "plain", "endorsed", "approved"))
         self.kids[child] = Held(output, r["label"]) if output else False
         self.reasons[child] = (node["label"] == "untrusted" and r.get("reason")) or action
         self.returns.append((how.get("run"), how.get("ledger"), action, output, self.shown.get(child)))
@@ -696,6 +698,9 @@ class Ledger:
         self.parts |= {(node["name"], child): held for child, held in self.kids.items() if held}
         need("order", bool(output) == ("label" in r) == (node["kind"] != "parallel"))
         need("order", r.get("label", node["label"]) == node["label"])
+        given_on = {node["label"], *(["approved"] if node["label"] == "endorsed" else [])}
+        fit = [kid.label in given_on or node["label"] == "untrusted" for kid in kids if kid]
+        need("order", node["kind"] == "parallel" or all(fit))
         if node["kind"] == "parallel":
             return self.on_waited()
 

@@ -214,16 +214,16 @@ def test_ledger_cut_short_is_an_open_run_unless_signed() -> None:
 
 def test_receipts_of_elsewhere_are_refused() -> None:
     """From another run, plan, attempt or stage: neither the chain nor the order has a place for them."""
-    other = making.signed(making.certificate(making.paid("another", amount=11)))
-    gone = signed("gone")
+    other, own = making.signed(making.certificate(making.paid("another", amount=11))), canonical.dumps(signed("paid"))
     codes = []
     for n in range(0, len(entries(signed("paid"))), 1 if EVERY else 3):
-        for source in (other, gone):
-            entry = copy.deepcopy(entries(source)[n])
+        for source in (other, signed("gone")):
             said = copy.deepcopy(signed("paid"))
-            said["runs"][0]["entries"][n] = entry
+            said["runs"][0]["entries"][n] = copy.deepcopy(entries(source)[n])
             codes.append(verdict(canonical.dumps(said)))
-            codes.append(verdict(canonical.dumps(making.repaired(said))))
+            anew = canonical.dumps(making.repaired(said))
+            # A receipt that says the same, such as a question about the same value, is the same.
+            codes += [verdict(anew)] if anew != own else []
     assert "" not in codes
     assert {"chain", "order", "signature"} <= {*codes}
 
@@ -414,10 +414,11 @@ def test_mutilated_files_are_refused_with_a_code(which: str) -> None:
     """Whatever is done to the bytes: never a crash, and never accepted unless nothing was changed."""
     data = canonical.dumps(signed(which))
     codes: Counter[str] = Counter()
-    for mutant in mutants(data, which, 20_000 if EVERY else 100):
+    for mutant in mutants(data, which, 5_000 if EVERY else 100):
         if mutant.removesuffix(b"\n") != data:
             code = verdict(mutant)
             codes[code] += 1
-            where = next(n for n, (a, b) in enumerate(zip(mutant, data, strict=False)) if a != b)
+            pairs = enumerate(zip(mutant, data, strict=False))
+            where = next((n for n, (a, b) in pairs if a != b), min(len(mutant), len(data)))
             assert code or b'"run_id"' in data[max(0, where - 40) : where + 1], mutant[max(0, where - 40) : where + 40]
     print(f"{which}, bytes: {sum(codes.values())}, {dict(codes)}")
