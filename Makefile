@@ -1,6 +1,6 @@
 # Every target makes .venv first where it is missing or old; Python 3.11+ and make are all it needs.
 # Another Python: make PYTHON=/path/to/python3.13 test. Arguments: make test ARGS="-k refund -x".
-# Tests run in two to four processes at a time, a file in one of them; in this one with ARGS="-n 0", as for --pdb or -s.
+# Tests run in one process more than there are cores, at most four, a file in one of them; in this one with ARGS="-n 0", as for --pdb.
 RUN := .venv/bin/python
 SOURCES := gatework workflows activities guards tests examples bench showcase docs documents $(wildcard *.py)
 export PYTHON
@@ -18,7 +18,7 @@ demo: setup  ## Run refund mails through a real model on a real Temporal server
 
 test: setup  ## Run all tests
 	@$(RUN) tests/mcp/servers/install.py || echo "Their tests are skipped." >&2
-	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 search: setup  ## Search the machine through every plan, and run random ones both ways; `make test` takes samples
 	@GATEWORK_SEARCH=1 $(RUN) -m pytest tests/unit/test_machine_exhaustive.py tests/unit/test_machine_nested.py \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,6 +42,11 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
     """Where a Temporal server listens. No search attributes are registered there, and no test registers some."""
     async with await server_in(tmp_path_factory.mktemp("server")) as environment:
         yield environment.client.service_client.config.target_host
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests wait for servers and browsers for much of their time: one process more than a small machine has cores."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_configure() -> None:

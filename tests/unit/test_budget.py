@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatework.budget import MAX_COUNT, Spent, left, minus, plus, smaller, times, total, unsound, used_up
+from gatework.budget import MAX_COUNT, Spent, left, minus, plus, smaller, times, total, unsound, used_up, without
 from gatework.plan import Budget
 
 WHOLE = Spent(model_calls=3, tokens=500, money="0.25", tool_calls={"search": 2, "read": 1}, seconds=1.5)
@@ -192,3 +192,13 @@ def test_smaller_budget_is_within_both(one: Budget, other: Budget, third: Budget
         assert of.money is None or Decimal(both.money or "NaN") <= Decimal(of.money)
         assert all(both.tool_calls[name] <= calls for name, calls in of.tool_calls.items())
     assert smaller(both, third) == smaller(one, smaller(other, third))
+
+
+def test_what_is_left_beside_what_is_set_aside() -> None:
+    """What is set aside comes off each limit that it has; of what it sets no limit to, nothing comes off."""
+    budget = Budget(model_calls=4, tokens=600, money="1", tool_calls={"search": 3}, seconds=2.0)
+    assert without(budget, Budget()) == budget
+    aside = Budget(model_calls=1, tokens=100, money="0.25", tool_calls={"search": 1}, seconds=0.5)
+    assert without(budget, aside) == Budget(
+        model_calls=3, tokens=500, money="0.75", tool_calls={"search": 2}, seconds=1.5
+    )

@@ -274,3 +274,13 @@ def test_edit_of_the_first_node_needs_what_is_asked_there() -> None:
 def test_name_is_compared_as_it_is_written_with_single_spaces() -> None:
     """What stands for a name keeps its words apart by one space."""
     assert identity.plain("  Ana\t\u00a0ORTIZ ") == "ana ortiz"
+
+
+def test_nobody_is_kept_off_for_having_no_name() -> None:
+    """Where it is not known who may not approve, that is said for itself, and no name that is missing stands for it."""
+    gate = Gate(
+        id=1, kind="approval", node="agreed", by=By(role="finance"), not_by=(UNNAMED,), evidence="0" * 64, shown={},
+        place="owed", expires_seconds=1.0,
+    )  # fmt: skip
+    assert not identity.kept_off(gate, "")
+    assert not identity.kept_off(gate, "\u200b")

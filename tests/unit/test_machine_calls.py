@@ -13,7 +13,7 @@ from gatework.budget import Spent
 from gatework.calls import CALL_TRIES
 from gatework.canonical import MAX_VALUES, digest
 from gatework.errors import DecisionError, OrderError
-from gatework.events import Suspended
+from gatework.events import Signed, Suspended
 from gatework.expr import Ref
 from gatework.labels import Label
 from gatework.plan import Plan
@@ -101,6 +101,14 @@ def test_attempt_that_only_keeps_its_answers_goes_on_as_the_same_attempt() -> No
     driver.suspend(entries=[answered("two")])
     assert [entry.id for entry in driver.run.journal] == [entry.id for entry in (*entries, answered("two"))]
     assert driver.finish("done").state.values["work"].sealed == sealed("done")
+
+
+def test_receipt_of_a_suspended_attempt_keeps_its_signature() -> None:
+    """What a worker signed of an attempt that waits is to be verified as what it signs of one that ends."""
+    driver = at_work()
+    signed = Signed(key="0123456789abcdef", signature=f"{'A' * 86}==")
+    driver.take(replace(suspended(driver.plan, driver.run, entries=[answered("one")]), signed=signed))
+    assert driver.ledger[-1].receipt.how["signed"] == {"key": signed.key, "signature": signed.signature}
 
 
 def test_calls_are_due_one_after_the_other_and_answered_in_their_order() -> None:
