@@ -85,7 +85,8 @@ def _section(title: str, rows: Iterable[Sequence[RenderableType]]) -> Iterator[R
     yield Text(f"\n{title}", style="bold")
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for column in range(len(rows[0])):
-        table.add_column(no_wrap=column < len(rows[0]) - 1, overflow="ellipsis")
+        # Marks and names stay whole on a narrow terminal; what is said of them goes on in the next line.
+        table.add_column(no_wrap=column < 2, overflow="ellipsis" if column < 2 else "fold")
     for row in rows[:_MOST]:
         table.add_row(*row)
     yield Padding(table, (0, 0, 0, 2), expand=False)
