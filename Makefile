@@ -21,8 +21,8 @@ test: setup  ## Run all tests
 	@$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 search: setup  ## Search the machine through every plan, and run random ones both ways; `make test` takes samples
-	@GATEWORK_SEARCH=1 $(RUN) -m pytest tests/unit/test_machine_exhaustive.py tests/unit/test_machine_nested.py \
-		tests/unit/test_migration.py tests/differential tests/proof/test_tampering.py -m slow $(ARGS)
+	@GATEWORK_SEARCH=1 $(RUN) -m pytest tests/unit/machine/test_machine_exhaustive.py tests/unit/machine/test_machine_nested.py \
+		tests/unit/machine/test_migration.py tests/differential tests/proof/test_tampering.py -m slow $(ARGS)
 
 servers: setup  ## Install the MCP servers of others that the tests use (`make test` does so, too)
 	@$(RUN) tests/mcp/servers/install.py

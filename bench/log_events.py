@@ -15,11 +15,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gatework import logs
-from gatework.events import Given
-from gatework.ledger import Entry
 from gatework.logs import emit
 from gatework.logs.story import told
-from gatework.state import Receipt
+from gatework.proof.ledger import Entry
+from gatework.run.events import Given
+from gatework.run.state import Receipt
 
 ABOUT: emit.Fields = {"run": "refund-4711", "run_id": "0" * 36, "workflow": "refund", "plan": "a" * 12}
 VERDICTS = tuple(Given(guard=f"guard_{number}", on="b" * 64, verdict="pass") for number in range(2))

@@ -34,8 +34,8 @@ sys.path.insert(0, str(ROOT))
 
 from activities.mailbox import RawMail  # noqa: E402  # the project is no installed package
 from activities.shop import create_shop  # noqa: E402
-from gatework.events import Failed, Finished  # noqa: E402
 from gatework.models import Answer, Model, Question, connect  # noqa: E402
+from gatework.run.events import Failed, Finished  # noqa: E402
 from gatework.testing import rehearse  # noqa: E402
 from workflows.refund import refund  # noqa: E402
 

@@ -1,8 +1,7 @@
 """Gatework: agent tasks as explicit staged workflows on Temporal."""
 
-from gatework.adopted import labelled
-from gatework.ask import ask
-from gatework.constructs import (
+from gatework.define.adopted import labelled
+from gatework.define.constructs import (
     Collected,
     Failure,
     all_of,
@@ -20,18 +19,19 @@ from gatework.constructs import (
     repeat,
     when,
 )
-from gatework.document import Document
+from gatework.define.guard import guard
+from gatework.define.limit import at_least, at_most, between, matches, one_of
+from gatework.define.roles import role
+from gatework.define.secret import Secret, secret
+from gatework.define.stage import Stage, stage
+from gatework.define.tool import IdempotencyKey, effect, tool
+from gatework.define.workflow import Workflow, workflow
 from gatework.errors import GateworkError, NotDone, PlanError
-from gatework.guard import guard
-from gatework.labels import Approved, Endorsed, Untrusted
-from gatework.limit import at_least, at_most, between, matches, one_of
-from gatework.plan import Budget
-from gatework.roles import role
-from gatework.secret import Secret, secret
-from gatework.stage import Stage, stage
-from gatework.tool import IdempotencyKey, effect, tool
-from gatework.verdict import Block, Escalate, Pass, Retry, Verdict
-from gatework.workflow import Workflow, workflow
+from gatework.perform.ask import ask
+from gatework.plan.labels import Approved, Endorsed, Untrusted
+from gatework.plan.plan import Budget
+from gatework.values.document import Document
+from gatework.values.verdict import Block, Escalate, Pass, Retry, Verdict
 
 __all__ = [
     "Approved",

@@ -31,8 +31,8 @@ from importlib.metadata import version
 from typing import IO
 from urllib.parse import urlsplit
 
+from gatework.define.secret import resolved
 from gatework.errors import ConfigError, GateworkError
-from gatework.secret import resolved
 from gatework.threads import Threads
 from gatework.tied import tied
 

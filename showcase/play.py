@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from gatework.cli import render
 from gatework.errors import DecisionError
-from gatework.ledger import Entry
+from gatework.proof.ledger import Entry
 from gatework.temporal.progress import Waiting
 from gatework.temporal.server import Server
 from showcase import reviewers

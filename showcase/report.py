@@ -14,7 +14,7 @@ from rich.text import Text
 from activities.outbox import outbox_path
 from activities.shop import money, reading
 from gatework.cli.render import one_line
-from gatework.plan import Node, Work
+from gatework.plan.plan import Node, Work
 from showcase.cases import Case, Payment, all_cases
 from showcase.screen import NARROW
 from showcase.track import Track

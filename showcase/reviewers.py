@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.errors import ContractError, DecisionError
 from gatework.temporal import Execution
 from gatework.temporal.progress import Waiting
+from gatework.values import canonical
+from gatework.values.canonical import Json
 from showcase.cases import Case
 
 SCRIPTED = "scripted-reviewer (no person)"

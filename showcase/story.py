@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from gatework.canonical import Json
 from gatework.cli.render import one_line
-from gatework.ledger import Entry
-from gatework.state import Receipt
+from gatework.proof.ledger import Entry
+from gatework.run.state import Receipt
+from gatework.values.canonical import Json
 
 LONG = 160
 """Longest line of one value, in characters."""

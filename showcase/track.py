@@ -10,11 +10,11 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework.canonical import Json
 from gatework.errors import ConfigError
-from gatework.ledger import Entry
+from gatework.proof.ledger import Entry
 from gatework.temporal import Execution, Progress, find, start
 from gatework.temporal.progress import Waiting
+from gatework.values.canonical import Json
 from showcase.cases import Case
 from workflows.refund import refund
 

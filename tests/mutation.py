@@ -26,8 +26,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAMES = (
-    *("machine", "calls", "onward", "admission", "gates", "budget", "spelling", "migration", "state", "identity"),
-    *("ways", "children", "decisions", "hands"),
+    *(f"machine/{name}" for name in ("machine", "calls", "onward", "admission", "gates", "migration", "identity")),
+    *(f"machine/{name}" for name in ("ways", "children", "decisions", "hands")),
+    *("run/budget", "run/state", "values/spelling"),
 )
 FILES = tuple(f"gatework/{name}.py" for name in NAMES)
 PARTS = (
@@ -35,7 +36,7 @@ PARTS = (
     *("machine", "machine_due", "machine_gates", "machine_edits", "machine_before", "machine_calls", "machine_effects"),
     *("machine_budget", "machine_labels", "machine_people", "identity", "budget", "spelling", "migration"),
 )
-TESTS = [f"tests/unit/test_{part}.py" for part in PARTS]
+TESTS = [str(next((ROOT / "tests/unit").glob(f"*/test_{part}.py"))) for part in PARTS]
 CPU_SECONDS = 120
 """A mutant whose tests have not come to an end by then counts as killed: it hangs. Not by the clock, since others may
 have the processors."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.cli.session import USAGE, fail, ran
-from gatework.document import Document
+from gatework.define.workflow import Workflow
 from gatework.errors import ContractError
-from gatework.workflow import Workflow
+from gatework.values import canonical
+from gatework.values.canonical import Json
+from gatework.values.document import Document
 
 
 def attached(workflow: Workflow[Any, Any], data: bytes, files: Sequence[str]) -> bytes:

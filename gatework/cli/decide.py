@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, clean, dump, say
 from gatework.cli.session import USAGE, connected, fail
 from gatework.errors import ContractError
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
-    from gatework.events import Action
+    from gatework.run.events import Action
     from gatework.temporal.operate import Client, Operated
 
 Run = Annotated[

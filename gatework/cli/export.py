@@ -21,7 +21,7 @@ from gatework.cli.project import workflows_named
 from gatework.cli.session import REFUSED, UsageError, connected, fail
 
 if TYPE_CHECKING:
-    from gatework.certificate import Certificate
+    from gatework.proof.certificate import Certificate
     from gatework.temporal.exporting import Exported
     from gatework.temporal.operate import Client
 
@@ -70,9 +70,9 @@ def export(
     It is made from the server's history and the plans of the project, without a worker. Values that are private stay
     behind, and stand in it by their digests. With --json what was written is said as JSON.
     """
-    from gatework import attest
-    from gatework.certificate import written
-    from gatework.library import Library
+    from gatework.proof.certificate import written
+    from gatework.releases.library import Library
+    from gatework.signing import attest
     from gatework.temporal.exporting import Disclosure, exported
 
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # what concerns the reader is said in a sentence
@@ -112,8 +112,8 @@ def redact(
     What would let them be guessed is taken out with them. Reasons and names that people gave stand in the receipts, and
     stay.
     """
-    from gatework.certificate import MAX_BYTES, read, standing_under, without, written
     from gatework.files import read as read_file
+    from gatework.proof.certificate import MAX_BYTES, read, standing_under, without, written
 
     if as_json and output == STDOUT:
         raise UsageError("The certificate goes to standard output, where --json would say what was written; name FILE.")

@@ -18,7 +18,7 @@ from gatework.cli.output import AsJson, clean, dump, say
 from gatework.cli.session import USAGE, UsageError, fail
 
 if TYPE_CHECKING:
-    from gatework.keys import PrivateKey, PublicKey
+    from gatework.signing.keys import PrivateKey, PublicKey
 
 PASSPHRASE = "GATEWORK_KEY_PASSPHRASE"  # noqa: S105  # a name, and no passphrase
 
@@ -46,9 +46,9 @@ def new(
 
     The private key stays in a file that only you can read, and is sent nowhere.
     """
-    from gatework.keys import PrivateKey
-    from gatework.plan import is_role
-    from gatework.roster import name_fault
+    from gatework.plan.plan import is_role
+    from gatework.signing.keys import PrivateKey
+    from gatework.signing.roster import name_fault
 
     if why := name_fault(name):
         raise UsageError(f"NAME {why}.")
@@ -85,9 +85,9 @@ def check(as_json: AsJson = False) -> None:
 
     Exits with 1 where a worker could not sign, or nobody could tell whose the signatures are.
     """
-    from gatework.keys import signature_of
-    from gatework.roster import Roster
-    from gatework.signer import VARIABLE, of_environment
+    from gatework.signing.keys import signature_of
+    from gatework.signing.roster import Roster
+    from gatework.signing.signer import VARIABLE, of_environment
 
     signer = of_environment()
     if signer is None:
@@ -121,7 +121,7 @@ def _known(listed: bool, name: str, roles: list[str], holds: bool) -> str:
 
 def private(file: Path) -> PrivateKey:
     """The private key in a file; a passphrase comes from the environment, or is asked for where somebody can answer."""
-    from gatework.keys import PrivateKey
+    from gatework.signing.keys import PrivateKey
 
     return PrivateKey.read(file.expanduser(), _asked)
 

@@ -16,7 +16,7 @@ from gatework.cli.tell import Printed
 from gatework.errors import GateworkError
 
 if TYPE_CHECKING:
-    from gatework.library import Library
+    from gatework.releases.library import Library
     from gatework.temporal.operate import Client
     from gatework.temporal.story import Story
 
@@ -63,7 +63,7 @@ def logs(
 
 def _library(code: list[str] | None) -> tuple[Library | None, str]:
     """The plans of the project; or why there are none. What was typed must be there, what was not need not."""
-    from gatework.library import Library
+    from gatework.releases.library import Library
 
     try:
         return Library(workflows_named(code or [])), ""

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gatework.canonical import Json
-    from gatework.ledger import Entry
-    from gatework.plan import Plan
+    from gatework.plan.plan import Plan
+    from gatework.proof.ledger import Entry
     from gatework.temporal.operate import Client, Listed, Operated
     from gatework.temporal.parentage import Children
     from gatework.temporal.progress import Progress, Waiting
+    from gatework.values.canonical import Json
 
 All = Annotated[
     bool, typer.Option("--all", help="Also those that run by themselves, child runs among them, and those that ended.")
@@ -193,7 +193,7 @@ def show(
 
 def _plan_of(found: Operated, progress: Progress, code: list[str] | None) -> Plan:
     """The plan that a run is held to, from the project or its lock files."""
-    from gatework.library import Library
+    from gatework.releases.library import Library
 
     known = Library(workflows_named(code or [])).find(progress.workflow, progress.plan) if progress.plan else None
     if known is None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from gatework.canonical import Json
 from gatework.cli.decide import By, Run, name_of
 from gatework.cli.output import AsJson, clean, console, dump, say
 from gatework.cli.session import REFUSED, USAGE, connected, fail
+from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
     from gatework.temporal.operate import Client, Operated

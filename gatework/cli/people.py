@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gatework.admission import one_of
-from gatework.identity import surely
-from gatework.plan import Approval, By, Call, Plan, Question, Work
-from gatework.roster import People, Person, Roster
-from gatework.workflow import Workflow
+from gatework.define.workflow import Workflow
+from gatework.machine.admission import one_of
+from gatework.machine.identity import surely
+from gatework.plan.plan import Approval, By, Call, Plan, Question, Work
+from gatework.signing.roster import People, Person, Roster
 
 if TYPE_CHECKING:
     from gatework.temporal.checks import Found

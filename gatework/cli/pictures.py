@@ -13,7 +13,7 @@ from gatework.cli.session import USAGE, fail
 
 if TYPE_CHECKING:
     from gatework.picture import Facts
-    from gatework.plan import Plan
+    from gatework.plan.plan import Plan
 
 Svg = Annotated[
     Path | None,
@@ -24,7 +24,7 @@ Svg = Annotated[
 def draw(plan: Plan, facts: Facts | None, *, mermaid: bool, svg: Path | None) -> None:
     """Print or write the picture of a plan, or of a run of it."""
     if mermaid:
-        from gatework.drawing import mermaid as drawn
+        from gatework.picture.drawing import mermaid as drawn
 
         say(drawn(plan, facts).rstrip("\n"))
     if svg is None:

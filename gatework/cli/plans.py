@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gatework import lock
-from gatework.changes import Change, changes, weakens, words
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.pictures import Svg, draw
 from gatework.cli.project import workflows_named
 from gatework.cli.session import REFUSED, USAGE, UsageError, fail
+from gatework.plan.changes import Change, changes, weakens, words
+from gatework.releases import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatework.library import Known
-    from gatework.plan import Plan
-    from gatework.workflow import Workflow
+    from gatework.define.workflow import Workflow
+    from gatework.plan.plan import Plan
+    from gatework.releases.library import Known
 
 app = typer.Typer(help="Look at plans, compare them, and release them.", no_args_is_help=True)
 
@@ -177,7 +177,7 @@ def history(
 
 
 def _standings(targets: list[str] | None) -> list[tuple[Workflow[Any, Any], lock.Standing]]:
-    from gatework.code import Codes
+    from gatework.releases.code import Codes
 
     codes = Codes()
     return [(workflow, lock.standing(workflow, codes=codes)) for workflow in workflows_named(targets or [])]
@@ -185,9 +185,9 @@ def _standings(targets: list[str] | None) -> list[tuple[Workflow[Any, Any], lock
 
 def _code(workflows: Sequence[Workflow[Any, Any]]) -> Iterator[dict[str, Any]]:
     """Where the code of each workflow is, and its digest."""
-    from gatework.code import Codes
-    from gatework.library import Library
-    from gatework.pieces import coded, pieces, places
+    from gatework.releases.code import Codes
+    from gatework.releases.library import Library
+    from gatework.releases.pieces import coded, pieces, places
 
     library, codes = Library(workflows), Codes()
     for workflow in workflows:
@@ -204,7 +204,7 @@ def _code(workflows: Sequence[Workflow[Any, Any]]) -> Iterator[dict[str, Any]]:
 
 def _unfit(workflows: Sequence[Workflow[Any, Any]]) -> dict[str, list[Known]]:
     """The released plans of each that this code can no longer run."""
-    from gatework.library import Library
+    from gatework.releases.library import Library
 
     library = Library(workflows)
     return {workflow.name: [one for one in library.plans(workflow.name) if one.unfit] for workflow in workflows}

@@ -9,12 +9,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gatework import course
-from gatework.changes import Bearing, Change, words
-from gatework.expr import Const, Ref
-from gatework.guard import TIMEOUT
-from gatework.labels import Label
-from gatework.plan import (
+from gatework.define.guard import TIMEOUT
+from gatework.plan.changes import Bearing, Change, words
+from gatework.plan.expr import Const, Ref
+from gatework.plan.labels import Label
+from gatework.plan.plan import (
     DEFAULT_BUDGET,
     Approval,
     Call,
@@ -29,6 +28,7 @@ from gatework.plan import (
     Question,
     Work,
 )
+from gatework.run import course
 
 LABELS = {Label.PLAIN: "dim", Label.UNTRUSTED: "red", Label.ENDORSED: "green", Label.APPROVED: "blue"}
 BEARINGS = {

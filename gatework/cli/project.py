@@ -13,8 +13,8 @@ from typing import Any
 
 from gatework.cli.output import clean
 from gatework.cli.session import UsageError
+from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError, GateworkError
-from gatework.workflow import Workflow
 
 PACKAGE = "workflows"
 

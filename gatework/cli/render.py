@@ -14,13 +14,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from gatework.canonical import Json
 from gatework.cli.output import clean
+from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
-    from gatework.events import Overridden
-    from gatework.ledger import Entry
-    from gatework.state import Receipt
+    from gatework.proof.ledger import Entry
+    from gatework.run.events import Overridden
+    from gatework.run.state import Receipt
     from gatework.temporal.progress import Progress, Said, Waiting
     from gatework.temporal.standing import NodeProgress
 
@@ -100,7 +100,7 @@ def standing(
 
 def overridden(overrides: Sequence[Overridden]) -> Iterator[Text]:
     """What people let past what had stopped it, a line each: what stands first in every report."""
-    from gatework.overrides import said
+    from gatework.machine.overrides import said
 
     for one in overrides:
         yield Text(f"OVERRIDDEN {one_line(said(one, one_line), 600)}", style="bold red")

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gatework import canonical
-from gatework.canonical import MAX_STORED_VALUE_BYTES, MAX_VALUE_BYTES
 from gatework.cli.attach import attached
 from gatework.cli.completion import run_ids
 from gatework.cli.output import AsJson, clean, console, dump
@@ -21,15 +19,17 @@ from gatework.cli.progress import view
 from gatework.cli.project import workflows_named
 from gatework.cli.serve import Queue
 from gatework.cli.session import REFUSED, USAGE, connected, fail
-from gatework.contract import Contract, name_of
 from gatework.errors import ContractError
-from gatework.store import VARIABLE
+from gatework.values import canonical
+from gatework.values.canonical import MAX_STORED_VALUE_BYTES, MAX_VALUE_BYTES
+from gatework.values.contract import Contract, name_of
+from gatework.values.store import VARIABLE
 
 if TYPE_CHECKING:
-    from gatework.canonical import Json
+    from gatework.define.workflow import Workflow
     from gatework.temporal.operate import Client, Operated
     from gatework.temporal.watching import Seen
-    from gatework.workflow import Workflow
+    from gatework.values.canonical import Json
 
 PANEL = "Runs"
 

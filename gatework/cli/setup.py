@@ -13,15 +13,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gatework import lock, models
+from gatework import models
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.project import root_of, workflows_named
 from gatework.cli.serve import PANEL, Queue
 from gatework.cli.session import REFUSED, ran
-from gatework.document import passes_documents
+from gatework.define.workflow import Workflow
 from gatework.errors import GateworkError
-from gatework.plan import Work
-from gatework.workflow import Workflow
+from gatework.plan.plan import Work
+from gatework.releases import lock
+from gatework.values.document import passes_documents
 
 if TYPE_CHECKING:
     from gatework.temporal.checks import Found
@@ -83,7 +84,7 @@ def _locked(workflow: Workflow[Any, Any]) -> bool:
 
 
 async def _worker(ground: Ground) -> Found | None:
-    from gatework.library import Library
+    from gatework.releases.library import Library
     from gatework.temporal import checks
 
     if ground.client is None:
@@ -92,7 +93,7 @@ async def _worker(ground: Ground) -> Found | None:
 
 
 async def _in_flight(ground: Ground) -> Found | None:
-    from gatework.library import Library
+    from gatework.releases.library import Library
     from gatework.temporal import checks
 
     if ground.client is None or not ground.workflows:

@@ -12,17 +12,17 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.cli.decide import By, Key, Note, Number, Place, Run, Yes, corrected, name_of
 from gatework.cli.keys import private
 from gatework.cli.output import clean, console, dump
 from gatework.cli.session import REFUSED, USAGE, UsageError, connected, fail
 from gatework.errors import DecisionError
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
-    from gatework.events import Action
-    from gatework.keys import PrivateKey
+    from gatework.run.events import Action
+    from gatework.signing.keys import PrivateKey
     from gatework.temporal.operate import Client, Operated
     from gatework.temporal.progress import Progress, Waiting
 
@@ -54,7 +54,7 @@ def sign(
 
     Nothing is sent. What is decided on is shown first, all of it.
     """
-    from gatework.events import Action
+    from gatework.run.events import Action
 
     if action not in get_args(Action):
         raise UsageError("ACTION is approve, reject, retry, edit, answer, override or abort.")
@@ -113,14 +113,14 @@ async def signed(
 
 def full_number(waiting: Waiting) -> str:
     """The number beside the whole of the evidence, which is shown here."""
-    from gatework.state import digits
+    from gatework.run.state import digits
 
     return digits(waiting.gate, waiting.evidence, 1)
 
 
 def _signature(action: Action, sent: Mapping[str, Json], progress: Progress, waiting: Waiting, key: PrivateKey) -> str:
-    from gatework.signing import Statement
-    from gatework.signing import sign as signature_of
+    from gatework.signing.signing import Statement
+    from gatework.signing.signing import sign as signature_of
 
     salt, value = "", ""
     if "value" in sent:

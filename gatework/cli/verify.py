@@ -11,7 +11,7 @@ from gatework.cli.output import AsJson, console, dump
 from gatework.cli.session import REFUSED, UNMET, UsageError
 
 if TYPE_CHECKING:
-    from gatework.roster import People
+    from gatework.signing.roster import People
     from gatework.verify.policy import Policy
 
 
@@ -53,7 +53,7 @@ def verify(
     meet what is demanded of it.
     """
     from gatework import files
-    from gatework.certificate import MAX_BYTES
+    from gatework.proof.certificate import MAX_BYTES
     from gatework.verify import report, whole
     from gatework.verify.policy import unmet
     from gatework.verify.refusal import Refused
@@ -80,7 +80,7 @@ def verify(
 
 
 def _people(path: Path | None) -> People | None:
-    from gatework.roster import People
+    from gatework.signing.roster import People
 
     return People.read(path) if path is not None else None
 
@@ -100,7 +100,7 @@ def _policy(path: Path | None, locks: list[Path], typed: dict[str, object]) -> P
 
 def _released(paths: list[Path]) -> frozenset[str]:
     """The digests of the plans in lock files. They are read by none of the code that trusts them."""
-    from gatework.lock import read
+    from gatework.releases.lock import read
 
     digests: set[str] = set()
     for path in paths:

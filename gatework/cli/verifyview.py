@@ -10,9 +10,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gatework.canonical import Json
 from gatework.cli.output import clean
 from gatework.cli.render import DECIDED, STYLES, known, one_line
+from gatework.values.canonical import Json
 
 Said = Mapping[str, Json]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gatework.canonical import Json
-from gatework.changes import words
-from gatework.ledger import Entry
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
-from gatework.plan import Choice, Plan
+from gatework.plan.changes import words
+from gatework.plan.plan import Choice, Plan
+from gatework.proof.ledger import Entry
+from gatework.values.canonical import Json
 
 _HEX = re.compile(r"[0-9a-f]{12,64}")
 _RUN = re.compile(r"[0-9A-Za-z-]{1,64}")

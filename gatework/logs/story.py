@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from gatework.canonical import Json
-from gatework.gates import asked_at, waits
-from gatework.ledger import Entry
 from gatework.logs.onward import identity, onward, short_digest
 from gatework.logs.vocabulary import LOUD, PASSED, LogEvent, Value
-from gatework.plan import Node, Plan, Work
-from gatework.state import Receipt
+from gatework.machine.gates import asked_at, waits
+from gatework.plan.plan import Node, Plan, Work
+from gatework.proof.ledger import Entry
+from gatework.run.state import Receipt
+from gatework.values.canonical import Json
 
 Fields = Mapping[str, Value]
 

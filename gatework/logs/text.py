@@ -8,8 +8,8 @@ import re
 import traceback
 from collections.abc import Mapping
 
+from gatework.define.signature import shown_path
 from gatework.logs.vocabulary import Value
-from gatework.signature import shown_path
 
 MAX_TEXT = 500
 """Longest text of a field in characters."""

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gatework import canonical
-from gatework.canonical import Json
-from gatework.changes import contracts
 from gatework.errors import ContractError
 from gatework.mcp.pins import Descriptor, Pins
 from gatework.mcp.schemas import SchemaError, contract_of
+from gatework.plan.changes import contracts
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from mcp_types import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from gatework.canonical import Json
 from gatework.errors import ConfigError, ToolError
 from gatework.mcp.pins import Descriptor, Pins
 from gatework.mcp.screen import Screen
+from gatework.values.canonical import Json
 
 START_SECONDS = 30.0
 """How long a server has to start and introduce itself."""

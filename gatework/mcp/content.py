@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gatework import canonical
-from gatework.canonical import Json
+from gatework.define.secret import Secret, shows
 from gatework.errors import ContractError
 from gatework.mcp.schemas import check
-from gatework.secret import Secret, shows
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult

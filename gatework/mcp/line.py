@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatework.canonical import Json
 from gatework.errors import PinError, ToolError
 from gatework.mcp import pins
 from gatework.mcp.content import Failure, Unfit, failure, value_of
 from gatework.mcp.pins import Descriptor, Pins
 from gatework.mcp.reach import Reach
 from gatework.mcp.schemas import check
+from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
     # The library takes a second to import, and only whoever calls a tool needs it.

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.errors import ConfigError, ContractError
 from gatework.mcp.schemas import SchemaError, arguments_of, contract_of
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 VERSION = 1
 MAX_PIN_BYTES = 4_000_000

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gatework.define.secret import Secret, SecretUse, masked, resolved
 from gatework.errors import PlanError
-from gatework.secret import Secret, SecretUse, masked, resolved
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.errors import ContractError
-from gatework.schema import Schema
+from gatework.values import canonical
+from gatework.values.canonical import Json
+from gatework.values.schema import Schema
 
 MAX_SCHEMA_BYTES = 65_536
 """Largest schema as it was written."""

@@ -12,20 +12,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gatework.canonical import Json
+from gatework.define.interface import Interface, of_schemas
+from gatework.define.roles import Role
+from gatework.define.secret import Secret
+from gatework.define.signature import caller, calling_module
+from gatework.define.tool import TIMEOUT, Effect, Tool
 from gatework.errors import ConfigError, NotDone, PinError, PlanError, ToolError
-from gatework.interface import Interface, of_schemas
 from gatework.mcp import pins
 from gatework.mcp.content import TEXT, Failure
 from gatework.mcp.line import Line
 from gatework.mcp.pins import Descriptor, Pins
 from gatework.mcp.reach import Reach, Wrap, reach_of
 from gatework.mcp.schemas import arguments_of, contract_of
-from gatework.roles import Role
-from gatework.secret import Secret
-from gatework.signature import caller, calling_module
-from gatework.tool import TIMEOUT, Effect, Tool
-from gatework.verdict import Block, short
+from gatework.values.canonical import Json
+from gatework.values.verdict import Block, short
 
 MAX_RESULT_BYTES = 200_000
 """Largest result of a call unless the declaration says otherwise, as canonical JSON."""

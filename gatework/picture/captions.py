@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gatework.changes import words
-from gatework.expr import Ref
-from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
+from gatework.plan.changes import words
+from gatework.plan.expr import Ref
+from gatework.plan.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
 
 if TYPE_CHECKING:
     from gatework.picture.scene import Shape

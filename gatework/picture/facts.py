@@ -9,9 +9,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
-from gatework.changes import words
-from gatework.ledger import Entry
-from gatework.plan import Choice, Node, Plan
+from gatework.plan.changes import words
+from gatework.plan.plan import Choice, Node, Plan
+from gatework.proof.ledger import Entry
 
 Status = Literal["done", "running", "waiting", "skipped", "ahead"]
 

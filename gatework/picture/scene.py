@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gatework.changes import words
-from gatework.labels import Label
 from gatework.picture.captions import lines, said_of, shape_of
 from gatework.picture.facts import Fact, Facts, came_of
-from gatework.plan import Call, Choice, Loop, Node, Part, Plan, Work
+from gatework.plan.changes import words
+from gatework.plan.labels import Label
+from gatework.plan.plan import Call, Choice, Loop, Node, Part, Plan, Work
 
 Shape = Literal["pill", "box", "records", "effect", "person", "choice", "small", "frame"]
 Kind = Literal["next", "back", "undo"]

@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape, quoteattr
 
-from gatework.labels import Label
 from gatework.picture.layout import Layout, laid_out
 from gatework.picture.scene import Arrow, Box, Frame, Scene
+from gatework.plan.labels import Label
 
 _COLOURS = {
     Label.PLAIN: ("#f3f4f6", "#6b7280"),

@@ -8,16 +8,16 @@ from datetime import timedelta
 
 from temporalio.exceptions import ActivityError
 
-from gatework import canonical, wire
 from gatework.errors import ContractError
-from gatework.events import Acted, ActedOutcome
-from gatework.library import Known
-from gatework.plan import ToolUse, Work
-from gatework.state import Act
+from gatework.plan.plan import ToolUse, Work
+from gatework.releases.library import Known
+from gatework.run.events import Acted, ActedOutcome
+from gatework.run.state import Act
 from gatework.temporal.asking import Job, done, why
 from gatework.temporal.captions import at_stage
 from gatework.temporal.payloads import data_of
-from gatework.verdict import short
+from gatework.values import canonical, wire
+from gatework.values.verdict import short
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,19 +13,18 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from gatework import acting, canonical, models, wire
-from gatework.adopted import CALLER
-from gatework.contract import Proven
+from gatework import models
+from gatework.define.adopted import CALLER
 from gatework.errors import ConfigError, ContractError, OrderError
-from gatework.events import Failed, Finished, Result
-from gatework.judging import Judges
-from gatework.library import Known, Library
 from gatework.logs import emit
 from gatework.logs.onward import short_digest
 from gatework.models.question import Model
-from gatework.perform import perform
-from gatework.signer import Attestor
-from gatework.store import Store
+from gatework.perform import acting
+from gatework.perform.judging import Judges
+from gatework.perform.perform import perform
+from gatework.releases.library import Known, Library
+from gatework.run.events import Failed, Finished, Result
+from gatework.signing.signer import Attestor
 from gatework.temporal import acting as asked_for
 from gatework.temporal import attempt as attempted
 from gatework.temporal import isolated
@@ -38,6 +37,9 @@ from gatework.temporal.payloads import application_error, data_of, raw
 from gatework.temporal.storing import has_store, most_in_value
 from gatework.temporal.threaded import threaded
 from gatework.threads import Threads
+from gatework.values import canonical, wire
+from gatework.values.contract import Proven
+from gatework.values.store import Store
 
 KEPT_THREADS = 32
 """Threads that are kept for the next guards: starting one costs as much as the rest of an attempt."""

@@ -11,12 +11,12 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from gatework import canonical, machine, wire
 from gatework.errors import ContractError, DecisionError, GateworkError
-from gatework.events import Action, Decided, Migrated
-from gatework.ledger import handed_on
-from gatework.library import Known, Library
-from gatework.state import Gate, Run, Spawn, State
+from gatework.machine import machine
+from gatework.proof.ledger import handed_on
+from gatework.releases.library import Known, Library
+from gatework.run.events import Action, Decided, Migrated
+from gatework.run.state import Gate, Run, Spawn, State
 from gatework.temporal import deciding, evidence, movement, pages, resuming
 from gatework.temporal.decisions import Sent, answered, decided, must_be_held, taken, value_named
 from gatework.temporal.panel import panel
@@ -26,6 +26,7 @@ from gatework.temporal.principal import Asked, content_of, told
 from gatework.temporal.progress import Progress, fitting, not_begun, progress
 from gatework.temporal.record import Recorded
 from gatework.temporal.updates import decision, heard, migration_update, question
+from gatework.values import canonical, wire
 
 T = TypeVar("T")
 

@@ -9,22 +9,22 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from gatework import wire
-from gatework.budget import Spent, unsound
 from gatework.errors import ContractError
-from gatework.events import Acted, Event, Failed, FailureKind, Finished, Result, Stopped, Suspended
-from gatework.judging import isolated
-from gatework.ledger import moment
-from gatework.library import Known
-from gatework.plan import Work
-from gatework.state import Run
+from gatework.perform.judging import isolated
+from gatework.plan.plan import Work
+from gatework.proof.ledger import moment
+from gatework.releases.library import Known
+from gatework.run.budget import Spent, unsound
+from gatework.run.events import Acted, Event, Failed, FailureKind, Finished, Result, Stopped, Suspended
+from gatework.run.state import Run
 from gatework.temporal.asking import Job, done, why
 from gatework.temporal.captions import at_stage
 from gatework.temporal.isolated import judged
 from gatework.temporal.messages import Task, result_in
 from gatework.temporal.payloads import data_of
 from gatework.temporal.storing import fits
-from gatework.verdict import short
+from gatework.values import wire
+from gatework.values.verdict import short
 
 
 def activity_type(runs: str) -> str:

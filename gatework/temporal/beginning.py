@@ -11,16 +11,15 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from gatework import canonical, machine, wire
-from gatework.budget import Spent, total
-from gatework.canonical import Sealed
 from gatework.errors import ContractError, DecisionError, OrderError, ResumeError
-from gatework.events import Begun
-from gatework.held import Held
-from gatework.ledger import Entry, handed_on
-from gatework.library import Known
-from gatework.plan import Pause
-from gatework.state import State
+from gatework.machine import machine
+from gatework.plan.plan import Pause
+from gatework.proof.ledger import Entry, handed_on
+from gatework.releases.library import Known
+from gatework.run.budget import Spent, total
+from gatework.run.events import Begun
+from gatework.run.held import Held
+from gatework.run.state import State
 from gatework.temporal import resuming
 from gatework.temporal.answering import Answering
 from gatework.temporal.children import Start, start_in
@@ -28,6 +27,8 @@ from gatework.temporal.payloads import application_error, data_of
 from gatework.temporal.pin import UnknownPlan, begun, begun_as_child, continued
 from gatework.temporal.salting import salt_of
 from gatework.temporal.storing import most_of_input
+from gatework.values import canonical, wire
+from gatework.values.canonical import Sealed
 
 
 @dataclass(frozen=True, kw_only=True)

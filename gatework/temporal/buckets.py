@@ -15,7 +15,7 @@ from temporalio.contrib.gcp.gcsdriver import GCSStorageDriver, GCSStorageDriverC
 from temporalio.converter import StorageDriver
 
 from gatework.errors import ConfigError, StoreError
-from gatework.store import VARIABLE, Shelf
+from gatework.values.store import VARIABLE, Shelf
 
 _LOCATION = re.compile(r"(s3|gs)://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])((?:/[A-Za-z0-9!_.*'()=-]+)*)/?", re.ASCII)
 _VALUE = re.compile(r"v0/[!-~]{0,1000}/?d/sha256/[0-9a-f]{64}", re.ASCII)

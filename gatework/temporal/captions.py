@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from gatework.plan import Call, Plan
-from gatework.state import ChildRun
-from gatework.workflow import Workflow
+from gatework.define.workflow import Workflow
+from gatework.plan.plan import Call, Plan
+from gatework.run.state import ChildRun
 
 SUMMARY_BYTES = 380
 DETAILS_BYTES = 8_000

@@ -24,11 +24,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework import notify
-from gatework.store import VARIABLE
 from gatework.temporal import search, storing
 from gatework.temporal.connection import connect
 from gatework.temporal.operate import MARKER_DIGITS, address, plan_of
 from gatework.temporal.pages import ui_of
+from gatework.values.store import VARIABLE
 
 RETENTION = timedelta(days=30)
 """How long a namespace that is made here keeps ended runs, and their ledgers with them."""

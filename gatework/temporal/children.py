@@ -26,18 +26,18 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as RunTimeoutError
 
-from gatework import canonical, wire
-from gatework.budget import Spent
 from gatework.errors import ContractError
-from gatework.events import Returned
-from gatework.held import Held
-from gatework.library import Known
-from gatework.plan import Budget, Call, Plan
-from gatework.returning import Report, broken, name_of, place_of, returned, unheard
-from gatework.state import ChildRun, Spawn
+from gatework.machine.returning import Report, broken, name_of, place_of, returned, unheard
+from gatework.plan.plan import Budget, Call, Plan
+from gatework.releases.library import Known
+from gatework.run.budget import Spent
+from gatework.run.events import Returned
+from gatework.run.held import Held
+from gatework.run.state import ChildRun, Spawn
 from gatework.temporal import captions
 from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.storing import fits
+from gatework.values import canonical, wire
 
 MOST_UNDER_WAY = 1_000
 """How many a run has under way at once, whatever its plan says: the server takes no more than 2,000."""

@@ -18,22 +18,22 @@ from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReus
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import canonical, wire
-from gatework.canonical import Json
-from gatework.contract import contract
+from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError, ConflictError, ContractError, DecisionError
-from gatework.events import Action
-from gatework.ledger import Entry
-from gatework.plan import Work
+from gatework.plan.plan import Work
+from gatework.proof.ledger import Entry
+from gatework.run.events import Action
 from gatework.temporal import captions
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.progress import NOT_BEGUN, Progress
 from gatework.temporal.storing import has_store, most_in_value
-from gatework.workflow import Workflow
+from gatework.values import canonical, wire
+from gatework.values.canonical import Json
+from gatework.values.contract import contract
 
 if TYPE_CHECKING:
-    from gatework.keys import Signer
+    from gatework.signing.keys import Signer
     from gatework.temporal.exporting import Disclosure
 
 I = TypeVar("I")  # noqa: E741  # the input
@@ -98,9 +98,9 @@ class Execution(Generic[O]):
         Raises `DecisionError` where nothing has begun, `HistoryError` where the server has forgotten some of it, or
         its plan is in no lock file.
         """
-        from gatework import attest
-        from gatework.certificate import written
-        from gatework.library import Library
+        from gatework.proof.certificate import written
+        from gatework.releases.library import Library
+        from gatework.signing import attest
         from gatework.temporal.exporting import exported
 
         found = await exported(self.handle._client, Library([self._workflow]), self.id, disclosure)

@@ -12,11 +12,11 @@ from typing import Literal
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
-from gatework.library import Known, Library
 from gatework.logs import emit
 from gatework.logs.onward import short_digest
 from gatework.logs.vocabulary import LogEvent
-from gatework.pieces import told
+from gatework.releases.library import Known, Library
+from gatework.releases.pieces import told
 from gatework.temporal import pages
 from gatework.temporal.operate import MARKER, MARKER_DIGITS, plan_of
 from gatework.temporal.search import RUNNING, quoted

@@ -11,15 +11,16 @@ from datetime import datetime
 
 from temporalio import workflow
 
-from gatework import canonical, people
 from gatework.errors import DecisionError
-from gatework.events import Decided
-from gatework.identity import VOTES, kept_off, own
-from gatework.plan import Identity
-from gatework.roster import Roster
-from gatework.signing import Signature, statement
-from gatework.state import Gate
+from gatework.machine.identity import VOTES, kept_off, own
+from gatework.plan.plan import Identity
+from gatework.run.events import Decided
+from gatework.run.state import Gate
+from gatework.signing import people
+from gatework.signing.roster import Roster
+from gatework.signing.signing import Signature, statement
 from gatework.temporal.decisions import Sent
+from gatework.values import canonical
 
 _RECORDED: tuple[Identity, ...] = ("claimed", "signed")
 """What a list of people can have confirmed. A claim that none has needs no marker: it is as it was sent."""

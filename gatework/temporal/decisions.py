@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gatework import canonical
-from gatework.admission import one_of
-from gatework.canonical import Json, Sealed
-from gatework.document import named_in
 from gatework.errors import ContractError, DecisionError
-from gatework.events import Action, Decided
-from gatework.identity import VOTES
-from gatework.ledger import Entry
-from gatework.library import Known
-from gatework.signing import salt_of
-from gatework.state import Gate, Receipt, State, digits
+from gatework.machine.admission import one_of
+from gatework.machine.identity import VOTES
+from gatework.proof.ledger import Entry
+from gatework.releases.library import Known
+from gatework.run.events import Action, Decided
+from gatework.run.state import Gate, Receipt, State, digits
+from gatework.signing.signing import salt_of
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
+from gatework.values.document import named_in
 
 MAX_NAME = 120
 MAX_NOTE = 2_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from gatework.library import Library
+from gatework.releases.library import Library
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.reference import defined
 

@@ -10,14 +10,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gatework.canonical import Json
 from gatework.errors import DecisionError
-from gatework.events import Action, Decided
-from gatework.state import Gate, State
+from gatework.run.events import Action, Decided
+from gatework.run.state import Gate, State
 from gatework.temporal.markdown import cleaned
 from gatework.temporal.panel import cut
 from gatework.temporal.progress import Progress, Said, Waiting, asked, evidence_of
-from gatework.wire import MAX_MESSAGE_BYTES
+from gatework.values.canonical import Json
+from gatework.values.wire import MAX_MESSAGE_BYTES
 
 _NUMBERED: tuple[Action, ...] = ("approve", "retry", "override")
 """The decisions that a number lets happen."""

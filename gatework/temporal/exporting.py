@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import certificate
-from gatework.certificate import Certificate, Disclosed, RunLedger, Superseded
 from gatework.errors import DecisionError
-from gatework.ledger import Entry, broken_at
-from gatework.library import Library
-from gatework.plan import Call, Plan
-from gatework.returning import name_of
+from gatework.machine.returning import name_of
+from gatework.plan.plan import Call, Plan
+from gatework.proof import certificate
+from gatework.proof.certificate import Certificate, Disclosed, RunLedger, Superseded
+from gatework.proof.ledger import Entry, broken_at
+from gatework.releases.library import Library
 from gatework.temporal.gathering import Gathering, Seen
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, legs, rebuilt
 from gatework.temporal.operate import Operated, find_run

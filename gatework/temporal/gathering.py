@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gatework.admission import private
-from gatework.canonical import Sealed
-from gatework.events import Acted, Begun, Cancelled, Decided, Event, Finished, Returned, Suspended
-from gatework.gates import arguments_of
-from gatework.held import Held
-from gatework.journal import Call, Entry
-from gatework.plan import Plan, Work
-from gatework.state import Done, State
+from gatework.machine.admission import private
+from gatework.machine.gates import arguments_of
+from gatework.plan.plan import Plan, Work
+from gatework.run.events import Acted, Begun, Cancelled, Decided, Event, Finished, Returned, Suspended
+from gatework.run.held import Held
+from gatework.run.journal import Call, Entry
+from gatework.run.state import Done, State
+from gatework.values.canonical import Sealed
 
 
 @dataclass(kw_only=True)

@@ -22,11 +22,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from gatework.errors import GateworkError
-from gatework.events import Decided, Event
-from gatework.ledger import Entry
-from gatework.library import Library
-from gatework.plan import Plan
-from gatework.state import Receipt, State
+from gatework.plan.plan import Plan
+from gatework.proof.ledger import Entry
+from gatework.releases.library import Library
+from gatework.run.events import Decided, Event
+from gatework.run.state import Receipt, State
 from gatework.temporal.beginning import Carried
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.gathering import Gathering

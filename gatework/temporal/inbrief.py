@@ -6,13 +6,13 @@ import json
 import unicodedata
 from collections.abc import Container, Iterator
 
-from gatework import titles
-from gatework.canonical import Json
-from gatework.changes import words
-from gatework.children import count
 from gatework.errors import OrderError
-from gatework.plan import Approval, Call, Choice, Node, Pause, Question
-from gatework.state import State
+from gatework.machine.children import count
+from gatework.plan import titles
+from gatework.plan.changes import words
+from gatework.plan.plan import Approval, Call, Choice, Node, Pause, Question
+from gatework.run.state import State
+from gatework.values.canonical import Json
 
 MAX_TITLE = 160
 _PART = 40

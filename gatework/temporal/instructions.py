@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gatework.plan import Identity
+from gatework.plan.plan import Identity
 from gatework.temporal.progress import Override, Waiting
 
 _UNSEEN = "the number at the end of the query `evidence`"

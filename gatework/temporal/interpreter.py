@@ -17,15 +17,15 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from gatework import canonical, machine, migration, wire
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Cancelled, Elapsed, Expired, Failed, Migrated
-from gatework.ledger import extended
-from gatework.library import Known
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
-from gatework.returning import report
-from gatework.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
+from gatework.machine import machine, migration
+from gatework.machine.returning import report
+from gatework.proof.ledger import extended
+from gatework.releases.library import Known
+from gatework.run.events import Cancelled, Elapsed, Expired, Failed, Migrated
+from gatework.run.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
 from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
@@ -37,7 +37,8 @@ from gatework.temporal.payloads import OURS, application_error, raw
 from gatework.temporal.pin import unfit
 from gatework.temporal.spawning import Spawning
 from gatework.temporal.storing import may_carry
-from gatework.verdict import short
+from gatework.values import canonical, wire
+from gatework.values.verdict import short
 
 LOOK_AGAIN = timedelta(minutes=2)
 """How soon a run whose plan a deploy cannot run looks whether the next one can."""

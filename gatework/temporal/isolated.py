@@ -9,18 +9,18 @@ from datetime import timedelta
 
 from temporalio.exceptions import ActivityError
 
-from gatework import wire
-from gatework.canonical import Sealed
 from gatework.errors import ContractError
-from gatework.events import Finished, Given
-from gatework.judging import blocked, isolated, joined
-from gatework.library import Known
-from gatework.plan import GuardUse, Work
-from gatework.state import Run
+from gatework.perform.judging import blocked, isolated, joined
+from gatework.plan.plan import GuardUse, Work
+from gatework.releases.library import Known
+from gatework.run.events import Finished, Given
+from gatework.run.state import Run
 from gatework.temporal.asking import Job, done, why
 from gatework.temporal.captions import at_stage
 from gatework.temporal.payloads import data_of
 from gatework.temporal.storing import fits
+from gatework.values import wire
+from gatework.values.canonical import Sealed
 
 
 @dataclass(frozen=True, kw_only=True)

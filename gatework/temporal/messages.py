@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gatework import canonical, wire
 from gatework.errors import ContractError
-from gatework.events import Failed, Finished, Given, Result, Stopped, Suspended
-from gatework.state import Run
+from gatework.run.events import Failed, Finished, Given, Result, Stopped, Suspended
+from gatework.run.state import Run
+from gatework.values import canonical, wire
 
 _MOST_VALUES = canonical.MAX_VALUES + 10_000
 """In a result: those of the output, and what is said of how it came about. Temporal lets no task think for 2 s."""

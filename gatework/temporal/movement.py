@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gatework import migration
-from gatework.canonical import Json
 from gatework.errors import DecisionError
-from gatework.events import Migrated
-from gatework.library import Known, Library
-from gatework.plan import Work
-from gatework.state import State
+from gatework.machine import migration
+from gatework.plan.plan import Work
+from gatework.releases.library import Known, Library
+from gatework.run.events import Migrated
+from gatework.run.state import State
 from gatework.temporal import decisions
 from gatework.temporal.pin import UnknownPlan, unfit
+from gatework.values.canonical import Json
 
 
 def asked(library: Library, known: Known, state: State, data: bytes | None) -> Migrated:
@@ -45,7 +45,7 @@ def _event(library: Library, known: Known, data: bytes | None) -> tuple[Migrated
 def preview(library: Library, known: Known, state: State, data: bytes | None) -> Json:
     """What moving a run would change, as JSON, and why it would be refused, if it would."""
     # Which many a run never needs.
-    from gatework.changes import changes
+    from gatework.plan.changes import changes
 
     to = _target(library, known.plan.name, decisions.move(data).to)
     refused = unfit(to)

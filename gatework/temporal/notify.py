@@ -18,18 +18,19 @@ from temporalio.client import Client
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, is_cancelled_exception
 
-from gatework import notify, wire
+from gatework import notify
 from gatework.errors import ContractError, GateworkError, OrderError
 from gatework.logs import emit
 from gatework.logs.onward import short_digest
 from gatework.logs.vocabulary import LOUD, LogEvent
 from gatework.notify import NotDelivered, Notice, Where
-from gatework.plan import Plan
-from gatework.state import Gate
+from gatework.plan.plan import Plan
+from gatework.run.state import Gate
 from gatework.temporal.heartbeat import beating
 from gatework.temporal.pages import page, running, ui_of, waiting
 from gatework.temporal.payloads import OURS, application_error, data_of, raw
 from gatework.temporal.search import Registered, registered
+from gatework.values import wire
 
 ACTIVITY = "gatework.notify"
 

@@ -23,17 +23,17 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import canonical
-from gatework.canonical import Json
+from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError, ContractError, DecisionError, GateworkError
-from gatework.events import Action
+from gatework.run.events import Action
 from gatework.temporal import pages, search
 from gatework.temporal.client import Execution, started
 from gatework.temporal.connection import connect, task_queue
 from gatework.temporal.payloads import OURS, data_of, not_had
 from gatework.temporal.progress import Progress, Waiting
 from gatework.temporal.storing import has_store, most_in_value
-from gatework.workflow import Workflow
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 T = TypeVar("T")
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
-from gatework import overrides
-from gatework.canonical import Json
+from gatework.machine import overrides
 from gatework.temporal.instructions import instructions
 from gatework.temporal.markdown import fenced, lines_of, on_one_line
 from gatework.temporal.progress import Progress, Said, Waiting, asked, called
 from gatework.temporal.standing import NodeProgress
+from gatework.values.canonical import Json
 
 T = TypeVar("T")
 

@@ -17,11 +17,11 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import wire
 from gatework.errors import ConfigError
-from gatework.library import Known, Library
-from gatework.plan import Plan, Work
+from gatework.plan.plan import Plan, Work
+from gatework.releases.library import Known, Library
 from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.values import wire
 
 ACTIVITY = "gatework.begin"
 

@@ -16,12 +16,13 @@ from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from gatework import notify
+from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError
-from gatework.keys import Signer
-from gatework.library import Library
 from gatework.models.question import Model
-from gatework.roster import Roster
-from gatework.signer import Attestor, of_environment
+from gatework.releases.library import Library
+from gatework.signing.keys import Signer
+from gatework.signing.roster import Roster
+from gatework.signing.signer import Attestor, of_environment
 from gatework.temporal import acting, attempt, children, isolated, resuming
 from gatework.temporal.activities import activities
 from gatework.temporal.asking import HEARTBEATS
@@ -39,7 +40,6 @@ from gatework.temporal.salting import Salting
 from gatework.temporal.search import Namespaces
 from gatework.temporal.showing import Showing
 from gatework.temporal.storing import configured, documents, external, has_store, is_plain
-from gatework.workflow import Workflow
 
 
 class GateworkPlugin(SimplePlugin):

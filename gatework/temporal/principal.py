@@ -19,12 +19,13 @@ from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.common import RawValue
 
-from gatework import people, wire
-from gatework.canonical import Json
 from gatework.errors import ConfigError, ContractError, DecisionError
-from gatework.roster import MAX_PRINCIPAL, Roster
+from gatework.signing import people
+from gatework.signing.roster import MAX_PRINCIPAL, Roster
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.restarting import was_reset
+from gatework.values import wire
+from gatework.values.canonical import Json
 
 ACTIVITY = "gatework.principal"
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from gatework import course, form
-from gatework.canonical import Json
-from gatework.events import Action, Given, OutcomeKind, Overridden
-from gatework.identity import held_off
-from gatework.ledger import Entry, length
-from gatework.plan import Approval, Identity, Plan, Question
-from gatework.state import Gate, GateKind, State, Vote
+from gatework.machine.identity import held_off
+from gatework.plan.plan import Approval, Identity, Plan, Question
+from gatework.proof.ledger import Entry, length
+from gatework.run import course
+from gatework.run.events import Action, Given, OutcomeKind, Overridden
+from gatework.run.state import Gate, GateKind, State, Vote
 from gatework.temporal.inbrief import title
 from gatework.temporal.standing import NodeProgress, NodeStatus, Undoing, node_progress, stage_of, undoing
-from gatework.verdict import Word
+from gatework.values import form
+from gatework.values.canonical import Json
+from gatework.values.verdict import Word
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,13 +19,13 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import canonical, resumption, wire
 from gatework.errors import ContractError, DecisionError, ResumeError
-from gatework.events import Resumed
-from gatework.held import Held
-from gatework.ledger import handed_on
-from gatework.library import Library
-from gatework.returning import Report, report
+from gatework.machine import resumption
+from gatework.machine.returning import Report, report
+from gatework.proof.ledger import handed_on
+from gatework.releases.library import Library
+from gatework.run.events import Resumed
+from gatework.run.held import Held
 from gatework.temporal import children
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.client import input_of
@@ -36,6 +36,7 @@ from gatework.temporal.recalling import Source, effects_of
 from gatework.temporal.restarting import ends, events_of, never_began
 from gatework.temporal.resuming import CHILD, NOT_BEGUN, Asked, Taken, activity_type, taken_back, went_on
 from gatework.temporal.storing import most_in_message
+from gatework.values import canonical, wire
 
 _ENDED: Mapping[int, str] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",

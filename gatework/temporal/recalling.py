@@ -18,17 +18,17 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import canonical, wire
-from gatework.canonical import Sealed
 from gatework.errors import ContractError
-from gatework.events import Acted, Remembered
-from gatework.state import Act
+from gatework.run.events import Acted, Remembered
+from gatework.run.state import Act
 from gatework.temporal.acting import ActTask
 from gatework.temporal.acting import activity_type as tool_type
 from gatework.temporal.asking import UNREADY, is_cancelled
 from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.restarting import ends, events_of
 from gatework.temporal.storing import most_in_message
+from gatework.values import canonical, wire
+from gatework.values.canonical import Sealed
 
 ACTIVITY = "gatework.recall"
 

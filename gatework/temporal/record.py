@@ -9,24 +9,25 @@ from typing import ClassVar
 
 from temporalio import workflow
 
-from gatework import canonical, machine
-from gatework.canonical import Json
 from gatework.errors import DecisionError
-from gatework.events import Event
-from gatework.ledger import Entry, length
-from gatework.library import Known, Library
 from gatework.logs import emit
 from gatework.logs.story import told
 from gatework.logs.vocabulary import QUIET
-from gatework.plan import Plan
-from gatework.roster import Roster
-from gatework.state import Receipt, State, Step
+from gatework.machine import machine
+from gatework.plan.plan import Plan
+from gatework.proof.ledger import Entry, length
+from gatework.releases.library import Known, Library
+from gatework.run.events import Event
+from gatework.run.state import Receipt, State, Step
+from gatework.signing.roster import Roster
 from gatework.temporal.asking import span
 from gatework.temporal.attempt import ended_at
 from gatework.temporal.messages import lineage
 from gatework.temporal.payloads import OwnPayloads
 from gatework.temporal.progress import NOT_BEGUN
 from gatework.temporal.saying import Saying
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 
 class Recorded(OwnPayloads):

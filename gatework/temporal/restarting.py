@@ -22,8 +22,6 @@ from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReus
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from gatework import canonical
-from gatework.canonical import Json
 from gatework.errors import DecisionError
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.captions import STOPPING
@@ -31,6 +29,8 @@ from gatework.temporal.client import input_of
 from gatework.temporal.operate import Operated, answered, ended_as, find_run
 from gatework.temporal.payloads import OURS, data_of, raw
 from gatework.temporal.resuming import NOT_BEGUN, REFUSED, Request, activity_type, input_of_request
+from gatework.values import canonical
+from gatework.values.canonical import Json
 
 _NOTHING = (REFUSED, f"{OURS}contract")
 """Types of the failures of runs that never began: refused what they were to resume, or their input."""

@@ -17,18 +17,19 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from gatework import canonical, resumption, wire
-from gatework.canonical import Json
 from gatework.errors import ContractError, DecisionError, ResumeError
-from gatework.events import Recalled, Remembered, Resumed
-from gatework.ledger import Entry
-from gatework.library import Known
-from gatework.plan import Work
-from gatework.state import State, Step
+from gatework.machine import resumption
+from gatework.plan.plan import Work
+from gatework.proof.ledger import Entry
+from gatework.releases.library import Known
+from gatework.run.events import Recalled, Remembered, Resumed
+from gatework.run.state import State, Step
 from gatework.temporal.asking import UNREADY
 from gatework.temporal.decisions import MAX_NAME, MAX_NOTE
 from gatework.temporal.payloads import OURS, application_error, data_of, raw, refusal
 from gatework.temporal.pin import unfit
+from gatework.values import canonical, wire
+from gatework.values.canonical import Json
 
 REFUSED = f"{OURS}{ResumeError.code}"
 """Type of the failure of a run that was to resume another and may not: nothing has happened in it."""

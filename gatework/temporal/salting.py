@@ -12,8 +12,8 @@ from temporalio.client import Interceptor, OutboundInterceptor, StartWorkflowInp
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 
+from gatework.define.workflow import Workflow
 from gatework.temporal import captions
-from gatework.workflow import Workflow
 
 _FIELD = "gatework-salt"
 

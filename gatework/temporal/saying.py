@@ -8,8 +8,8 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from gatework.plan import Plan
-from gatework.state import State
+from gatework.plan.plan import Plan
+from gatework.run.state import State
 from gatework.temporal.search import LONGEST, NAMES, OVERRIDDEN, keyword
 
 Said = tuple[str, str, str, str]

@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from gatework.errors import DecisionError
 from gatework.logs import emit
-from gatework.plan import is_role
+from gatework.plan.plan import is_role
 
 PLAN = "GateworkPlan"
 """The workflow and the first 12 digits of its plan's digest: `refund 3f9c2a71b0de`."""

@@ -12,13 +12,13 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError
 from gatework.models.question import Model
 from gatework.temporal.concerned import Concern
 from gatework.temporal.connection import connect
 from gatework.temporal.connection import task_queue as default_task_queue
 from gatework.temporal.plugin import GateworkPlugin
-from gatework.workflow import Workflow
 
 ACTIVITIES_AT_ONCE = 20
 """How many stages a worker runs side by side; a model in the process answers one after the other in any case."""

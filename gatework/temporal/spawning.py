@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from temporalio import workflow
 
-from gatework import machine
-from gatework.children import count
 from gatework.errors import OrderError
-from gatework.events import Cancelled, Returned
-from gatework.library import Known
-from gatework.plan import Call
-from gatework.returning import broken
-from gatework.state import Due, Spawn
+from gatework.machine import machine
+from gatework.machine.children import count
+from gatework.machine.returning import broken
+from gatework.plan.plan import Call
+from gatework.releases.library import Known
+from gatework.run.events import Cancelled, Returned
+from gatework.run.state import Due, Spawn
 from gatework.temporal.beginning import Beginning
 from gatework.temporal.children import Children, Parent, taken
 

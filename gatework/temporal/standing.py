@@ -6,13 +6,14 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gatework import children, course
 from gatework.errors import OrderError
-from gatework.events import OutcomeKind
-from gatework.plan import Call, Join, Loop, Node, Part, Plan, Work
-from gatework.state import State
+from gatework.machine import children
+from gatework.machine.ways import passed_over
+from gatework.plan.plan import Call, Join, Loop, Node, Part, Plan, Work
+from gatework.run import course
+from gatework.run.events import OutcomeKind
+from gatework.run.state import State
 from gatework.temporal.inbrief import result
-from gatework.ways import passed_over
 
 NodeStatus = Literal["done", "running", "waiting", "skipped", "ahead"]
 

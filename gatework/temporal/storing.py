@@ -22,9 +22,9 @@ from temporalio.converter import (
     StorageDriverStoreContext,
 )
 
-from gatework import canonical, wire
 from gatework.errors import ConfigError, StoreError
-from gatework.store import VARIABLE, Folder, Shelf, Store, folder_at, verified
+from gatework.values import canonical, wire
+from gatework.values.store import VARIABLE, Folder, Shelf, Store, folder_at, verified
 
 THRESHOLD_BYTES = 256 * 1024
 """From here on a payload goes into the store: about where that is quicker than sending it."""

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from temporalio.client import Client
 
 from gatework.errors import ConfigError
-from gatework.ledger import Entry
-from gatework.library import Library
+from gatework.proof.ledger import Entry
+from gatework.releases.library import Library
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, legs, rebuilt
 from gatework.temporal.operate import Operated, answered, find_run
 from gatework.temporal.tale import Tale, Told, iso, moment, tasks

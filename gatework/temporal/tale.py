@@ -16,7 +16,6 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 
-from gatework import canonical
 from gatework.logs.onward import identity, short_digest
 from gatework.logs.story import told
 from gatework.logs.text import safe
@@ -26,6 +25,7 @@ from gatework.temporal.asking import UNREADY
 from gatework.temporal.history import Leg, Rebuilt
 from gatework.temporal.payloads import OURS, data_of
 from gatework.temporal.restarting import was_reset
+from gatework.values import canonical
 
 Fields = Mapping[str, Value]
 Try = ActivityTaskStartedEventAttributes | PendingActivityInfo

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from gatework import canonical
-from gatework.events import Action
+from gatework.run.events import Action
 from gatework.temporal.decisions import DESCRIPTIONS, MIGRATE
 from gatework.temporal.payloads import raw
+from gatework.values import canonical
 
 Ask = TypeVar("Ask", bound=Callable[..., RawValue])
 

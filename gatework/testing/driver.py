@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gatework import children, machine, resumption
-from gatework.budget import Spent, total
-from gatework.canonical import Json, Sealed
-from gatework.events import (
+from gatework.machine import children, machine, resumption
+from gatework.machine.returning import Report, report, returned
+from gatework.plan.labels import Label
+from gatework.plan.plan import Call as Node
+from gatework.plan.plan import Identity, Plan
+from gatework.proof.ledger import Entry, extended
+from gatework.run.budget import Spent, total
+from gatework.run.events import (
     Acted,
     ActedOutcome,
     Action,
@@ -28,16 +32,12 @@ from gatework.events import (
     Returned,
     Suspended,
 )
-from gatework.journal import Call
-from gatework.journal import Entry as Answer
-from gatework.labels import Label
-from gatework.ledger import Entry, extended
-from gatework.plan import Call as Node
-from gatework.plan import Identity, Plan
-from gatework.returning import Report, report, returned
-from gatework.state import Act, ChildRun, Due, Gate, Outcome, Run, Spawn, State, Step, Wait
+from gatework.run.journal import Call
+from gatework.run.journal import Entry as Answer
+from gatework.run.state import Act, ChildRun, Due, Gate, Outcome, Run, Spawn, State, Step, Wait
 from gatework.testing import factories
-from gatework.verdict import Word
+from gatework.values.canonical import Json, Sealed
+from gatework.values.verdict import Word
 
 
 class Driver:

@@ -10,10 +10,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gatework import canonical
-from gatework.budget import Spent
-from gatework.canonical import Json, Sealed
-from gatework.events import (
+from gatework.plan.expr import Condition, Const, Ref
+from gatework.plan.labels import Label, combined
+from gatework.plan.plan import (
+    OPERATOR,
+    Approval,
+    Budget,
+    By,
+    Choice,
+    GuardUse,
+    Identity,
+    Input,
+    Limit,
+    Node,
+    Param,
+    Pause,
+    Plan,
+    ToolUse,
+    Work,
+)
+from gatework.run.budget import Spent
+from gatework.run.events import (
     Acted,
     ActedOutcome,
     Action,
@@ -31,29 +48,12 @@ from gatework.events import (
     Stopped,
     Suspended,
 )
-from gatework.expr import Condition, Const, Ref
-from gatework.held import Held
-from gatework.journal import Call, Entry
-from gatework.labels import Label, combined
-from gatework.plan import (
-    OPERATOR,
-    Approval,
-    Budget,
-    By,
-    Choice,
-    GuardUse,
-    Identity,
-    Input,
-    Limit,
-    Node,
-    Param,
-    Pause,
-    Plan,
-    ToolUse,
-    Work,
-)
-from gatework.state import Act, Gate, Run, Spawn, Wait
-from gatework.verdict import Word
+from gatework.run.held import Held
+from gatework.run.journal import Call, Entry
+from gatework.run.state import Act, Gate, Run, Spawn, Wait
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
+from gatework.values.verdict import Word
 
 START = "start"
 """What a run of a plan made here starts from."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gatework.contract import contract
 from gatework.errors import ModelError
 from gatework.models.cost import FREE, Price
 from gatework.models.question import Answer, Question, ToolCall, ToolSpec
+from gatework.values.contract import contract
 
 Reply = str | BaseModel | Mapping[str, Any] | ToolCall | Sequence[ToolCall] | ModelError
 """Text is sent as it is; a model or a mapping as its JSON; one call or several as calls; a `ModelError` is raised."""

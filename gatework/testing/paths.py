@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from gatework import canonical
-from gatework.expr import Condition, Const, Ref
-from gatework.labels import Label, combined
-from gatework.plan import (
+from gatework.plan.expr import Condition, Const, Ref
+from gatework.plan.labels import Label, combined
+from gatework.plan.plan import (
     OPERATOR,
     Arm,
     By,
@@ -31,6 +30,7 @@ from gatework.plan import (
     Work,
 )
 from gatework.testing.factories import START, Draft, Known, by_of, contract_of, param_of
+from gatework.values import canonical
 
 # -- ways, loops, questions, times -----------------------------------------------------------------
 

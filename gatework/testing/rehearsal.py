@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from gatework import canonical
-from gatework.acting import act
-from gatework.canonical import Json, Sealed
-from gatework.contract import Contract, contract
+from gatework.define.stage import Ending
+from gatework.define.workflow import Workflow
 from gatework.errors import ContractError, DecisionError, OrderError
-from gatework.events import Acted, Action, Begun, Event, Expired, Failed, FailureKind, Finished
-from gatework.held import Held
-from gatework.judging import Judges, isolated, joined
-from gatework.ledger import Entry
-from gatework.library import Known, Library
+from gatework.machine.returning import name_of
 from gatework.models.question import Model
-from gatework.perform import perform
-from gatework.plan import Approval, Call, Join, Loop, Plan, Work
-from gatework.returning import name_of
-from gatework.stage import Ending
-from gatework.state import Act, Due, Gate, Outcome, Run, State, Step, Wait
-from gatework.store import Store
+from gatework.perform.acting import act
+from gatework.perform.judging import Judges, isolated, joined
+from gatework.perform.perform import perform
+from gatework.plan.plan import Approval, Call, Join, Loop, Plan, Work
+from gatework.proof.ledger import Entry
+from gatework.releases.library import Known, Library
+from gatework.run.events import Acted, Action, Begun, Event, Expired, Failed, FailureKind, Finished
+from gatework.run.held import Held
+from gatework.run.state import Act, Due, Gate, Outcome, Run, State, Step, Wait
 from gatework.testing.driver import Driver
 from gatework.threads import Threads
-from gatework.workflow import Workflow
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
+from gatework.values.contract import Contract, contract
+from gatework.values.store import Store
 
 I = TypeVar("I")  # noqa: E741  # the input
 O = TypeVar("O")  # noqa: E741  # the output

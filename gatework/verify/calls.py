@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework.canonical import Json
-from gatework.plan import ToolUse, Work
-from gatework.shape import is_digest
-from gatework.state import Receipt
+from gatework.plan.plan import ToolUse, Work
+from gatework.proof.shape import is_digest
+from gatework.run.state import Receipt
+from gatework.values.canonical import Json
 from gatework.verify.entries import says
 from gatework.verify.onward import settled
 from gatework.verify.refusal import Refused, must

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework import canonical
-from gatework.canonical import Json, Sealed
-from gatework.plan import Call, Child, Part
-from gatework.shape import is_digest
-from gatework.state import Receipt
+from gatework.plan.plan import Call, Child, Part
+from gatework.proof.shape import is_digest
+from gatework.run.state import Receipt
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, hold_as, undoing
 from gatework.verify.refusal import must

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework.plan import Approval, Call, Plan, Question, Work
-from gatework.state import Receipt
+from gatework.plan.plan import Approval, Call, Plan, Question, Work
+from gatework.run.state import Receipt
 from gatework.verify import calls, gates, people
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, attempt, back_to, counted, hold, passed_over, undoing

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gatework import canonical, ledger
 from gatework.errors import ContractError
-from gatework.ledger import GENESIS, Entry
-from gatework.state import Receipt
+from gatework.proof import ledger
+from gatework.proof.ledger import GENESIS, Entry
+from gatework.run.state import Receipt
+from gatework.values import canonical
 from gatework.verify.refusal import Refused, must
 
 _MEMBERS = frozenset(Receipt.__dataclass_fields__) - {"kind", "node", "how"}

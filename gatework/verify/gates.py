@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework import canonical
-from gatework.canonical import Json
-from gatework.expr import Ref
-from gatework.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node, Part, Question, Work
-from gatework.plan import Call as CallNode
-from gatework.state import Receipt
+from gatework.plan.expr import Ref
+from gatework.plan.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node, Part, Question, Work
+from gatework.plan.plan import Call as CallNode
+from gatework.run.state import Receipt
+from gatework.values import canonical
+from gatework.values.canonical import Json
 from gatework.verify import calls, people
 from gatework.verify.entries import says
 from gatework.verify.onward import anew, editors, unstarted

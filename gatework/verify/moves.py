@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gatework.plan import Call, Part, Plan, Work
-from gatework.state import Receipt
+from gatework.plan.plan import Call, Part, Plan, Work
+from gatework.run.state import Receipt
 from gatework.verify.children import act, child_of
 from gatework.verify.decisions import call_again, kept_names
 from gatework.verify.entries import says

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework.plan import Call, Node, Part, Pause, Work
+from gatework.plan.plan import Call, Node, Part, Pause, Work
 from gatework.verify.state import Ask, Held, State, Undoable
 
 

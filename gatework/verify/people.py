@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gatework.plan import Approval, Call, Identity, Loop, Node, Plan, Work
+from gatework.plan.plan import Approval, Call, Identity, Loop, Node, Plan, Work
 
 LEVELS: tuple[Identity, ...] = ("none", "claimed", "authenticated", "signed")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from gatework import certificate as files
-from gatework.canonical import Json
+from gatework.proof import certificate as files
+from gatework.values.canonical import Json
 from gatework.verify.refusal import Refused
 from gatework.verify.story import Decision, Stage
 from gatework.verify.whole import Checked

@@ -7,14 +7,14 @@ import binascii
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from gatework import canonical, wire
-from gatework.canonical import Json
-from gatework.certificate import Certificate, Envelope
 from gatework.errors import ContractError
-from gatework.ledger import Entry
-from gatework.plan import Work
-from gatework.roster import Key, People
-from gatework.state import Receipt
+from gatework.plan.plan import Work
+from gatework.proof.certificate import Certificate, Envelope
+from gatework.proof.ledger import Entry
+from gatework.run.state import Receipt
+from gatework.signing.roster import Key, People
+from gatework.values import canonical, wire
+from gatework.values.canonical import Json
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import State
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gatework.events import Given
-from gatework.plan import Plan
+from gatework.plan.plan import Plan
+from gatework.run.events import Given
 
 Phase = Literal["begin", "at", "works", "calls", "sent", "ask", "gate", "end", "over"]
 """What comes next.

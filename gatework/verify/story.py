@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gatework.ledger import Entry
-from gatework.plan import Work
+from gatework.plan.plan import Work
+from gatework.proof.ledger import Entry
 from gatework.verify import gates, signatures
 from gatework.verify.signatures import Keys
 from gatework.verify.state import State

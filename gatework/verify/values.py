@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gatework import canonical
-from gatework.canonical import Json, Sealed
 from gatework.errors import ContractError
-from gatework.expr import ExprError, Ref, resolve
-from gatework.plan import Plan
-from gatework.schema import Schema
+from gatework.plan.expr import ExprError, Ref, resolve
+from gatework.plan.plan import Plan
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
+from gatework.values.schema import Schema
 from gatework.verify.refusal import Refused, must
 
 Value = tuple[Json, str]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from gatework.plan import Plan
-from gatework.state import Receipt
+from gatework.plan.plan import Plan
+from gatework.run.state import Receipt
 from gatework.verify import calls, children, decisions, gates, moves, ways, work
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, settled, undoing, unstarted

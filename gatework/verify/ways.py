@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework.expr import Condition, ExprError, holds, refs, resolve
-from gatework.plan import Approval, Choice, Join, Loop, Node, Part, Pause, Work
-from gatework.state import Receipt
+from gatework.plan.expr import Condition, ExprError, holds, refs, resolve
+from gatework.plan.plan import Approval, Choice, Join, Loop, Node, Part, Pause, Work
+from gatework.run.state import Receipt
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, back_to, by_hand, hold_as, taken_along
 from gatework.verify.refusal import must

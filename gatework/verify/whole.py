@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatework import certificate as files
-from gatework.certificate import Certificate, CertificateError, RunLedger
-from gatework.faults import faults
-from gatework.ledger import GENESIS, Entry
-from gatework.plan import Plan
-from gatework.roster import People
+from gatework.plan.faults import faults
+from gatework.plan.plan import Plan
+from gatework.proof import certificate as files
+from gatework.proof.certificate import Certificate, CertificateError, RunLedger
+from gatework.proof.ledger import GENESIS, Entry
+from gatework.signing.roster import People
 from gatework.verify import signatures, values, walk
 from gatework.verify.entries import chained
 from gatework.verify.refusal import Place, Refused, must

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gatework import canonical
-from gatework.events import Given
-from gatework.expr import Const
-from gatework.plan import GuardUse, Param, Work
-from gatework.state import Receipt
+from gatework.plan.expr import Const
+from gatework.plan.plan import GuardUse, Param, Work
+from gatework.run.events import Given
+from gatework.run.state import Receipt
+from gatework.values import canonical
 from gatework.verify.entries import says
 from gatework.verify.onward import attempt, hold
 from gatework.verify.refusal import Refused, must

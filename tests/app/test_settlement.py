@@ -12,7 +12,7 @@ from activities.policy import assess
 from activities.shop import reading
 from activities.values import Claim, Letter
 from gatework import Endorsed, Untrusted, any_of, approve, endorse, role, stage, workflow
-from gatework.state import Act
+from gatework.run.state import Act
 from gatework.testing import Rehearsal, rehearse
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from activities.outbox import Sent
 from activities.replies import Reply
-from gatework.events import Failed, Finished
 from gatework.models.question import Model
-from gatework.state import Gate, Outcome
+from gatework.run.events import Failed, Finished
+from gatework.run.state import Gate, Outcome
 from gatework.testing import Rehearsal, rehearse
 from tests.attacks.world import inquiry_mail, refund_mail
 from workflows.inquiry import inquiry

@@ -18,7 +18,7 @@ from activities import parcels
 from activities.customers import customer_of
 from gatework.models.cost import FREE
 from gatework.models.question import Answer, Question, ToolCall
-from gatework.plan import Budget, Work
+from gatework.plan.plan import Budget, Work
 from tests.attacks.drive import carelessly, claim, inquire, stopped_by
 from tests.attacks.models import Wanting
 from tests.attacks.test_grants import GOOD_CLAIM, INQUIRY, good

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gatework.cell import REFUSALS
-from gatework.plan import Plan, Work
+from gatework.perform.cell import REFUSALS
+from gatework.plan.plan import Plan, Work
 from tests.attacks.drive import carelessly, claim, inquire, refusals, stopped_by
 from tests.attacks.models import Wanting, Wish
 from tests.attacks.world import EXPECTED, World, changes, good_answer

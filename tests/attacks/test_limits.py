@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from gatework import canonical
 from gatework.errors import OrderError
-from gatework.journal import Call
-from gatework.plan import Limit, Plan, ToolUse, Work
-from gatework.state import Run
+from gatework.plan.plan import Limit, Plan, ToolUse, Work
+from gatework.run.journal import Call
+from gatework.run.state import Run
 from gatework.testing import Rehearsal, factories
+from gatework.values import canonical
 from tests.attacks.drive import DECIDES, carelessly, claim, inquire, refusals
 from tests.attacks.models import Wanting
 from tests.attacks.test_grants import GOOD_CLAIM, INQUIRY, good

@@ -37,8 +37,8 @@ from gatework import (
     tool,
     workflow,
 )
-from gatework.changes import changes, weakens
-from gatework.plan import Budget, Plan, ToolUse, Work
+from gatework.plan.changes import changes, weakens
+from gatework.plan.plan import Budget, Plan, ToolUse, Work
 from tests.attacks.world import ROOT
 from tests.unit.defining import Definitions
 from workflows.inquiry import inquiry

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from gatework import Approved, Endorsed, approve, ask_person, parallel, role, stage, workflow
-from gatework.cell import current
+from gatework.perform.cell import current
 from tests.workflow.plans import Note, Paper, file, judged, merge, world, write
 
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from gatework.state import Receipt
+from gatework.define.workflow import Workflow
+from gatework.run.state import Receipt
 from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.progress import Waiting
 from gatework.temporal.server import Server
-from gatework.workflow import Workflow
 from tests.workflow.deployment import LONG, time_skipped, until
 
 I = TypeVar("I")  # noqa: E741

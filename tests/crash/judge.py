@@ -10,11 +10,11 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from gatework import ledger
-from gatework.canonical import Json
-from gatework.ledger import Entry
-from gatework.plan import Work
+from gatework.plan.plan import Work
+from gatework.proof import ledger
+from gatework.proof.ledger import Entry
 from gatework.temporal import GateworkPlugin
+from gatework.values.canonical import Json
 from tests.crash import worker
 from tests.crash.books import Paid
 from tests.crash.scenes import Driven

@@ -33,12 +33,12 @@ from temporalio.worker import (
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
 from activities import outbox, payments, shop
-from gatework.interface import Interface
-from gatework.library import Library
+from gatework.define.interface import Interface
+from gatework.define.tool import Effect
 from gatework.models.question import Answer, Model, Question
-from gatework.plan import Plan, ToolUse, Work
+from gatework.plan.plan import Plan, ToolUse, Work
+from gatework.releases.library import Library
 from gatework.temporal.interpreter import Interpreter
-from gatework.tool import Effect
 
 Victim = Literal["worker", "server", "both"]
 

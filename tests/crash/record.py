@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gatework import lock
+from gatework.releases import lock
 from gatework.temporal import leave
 from tests.crash import campaign
 from tests.crash.campaign import Report

@@ -21,11 +21,11 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from gatework.define.workflow import Workflow
 from gatework.errors import DecisionError
 from gatework.temporal import Execution, find
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.progress import Waiting
-from gatework.workflow import Workflow
 from tests.crash import plans, worker
 from tests.crash.books import Books, Order
 from tests.crash.cluster import Cluster

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gatework.state import Receipt
+from gatework.run.state import Receipt
 from tests.crash import campaign, judge, places
 from tests.crash.campaign import Report
 from tests.crash.cluster import Cluster

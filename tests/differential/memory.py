@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gatework.canonical import Json
 from gatework.errors import DecisionError
-from gatework.events import Begun
-from gatework.held import Held
-from gatework.library import Library
-from gatework.state import Act, Gate, Outcome, Run, Spawn, Wait
+from gatework.releases.library import Library
+from gatework.run.events import Begun
+from gatework.run.held import Held
+from gatework.run.state import Act, Gate, Outcome, Run, Spawn, Wait
 from gatework.testing import Rehearsal, factories
 from gatework.testing.driver import Driver
 from gatework.testing.rehearsal import Setting
+from gatework.values.canonical import Json
 from tests.differential.script import Script, playing
 from tests.differential.told import Told, id_of, plain
 from tests.differential.writing import Written

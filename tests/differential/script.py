@@ -17,14 +17,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from gatework import Block, Escalate, IdempotencyKey, Pass, Retry, Verdict, canonical, effect
-from gatework.canonical import Json
-from gatework.cell import current
-from gatework.contract import contract
-from gatework.events import Action
-from gatework.labels import CLASSES, Label
-from gatework.plan import Plan
-from gatework.state import ALLOWED, State
+from gatework import Block, Escalate, IdempotencyKey, Pass, Retry, Verdict, effect
+from gatework.perform.cell import current
+from gatework.plan.labels import CLASSES, Label
+from gatework.plan.plan import Plan
+from gatework.run.events import Action
+from gatework.run.state import ALLOWED, State
+from gatework.values import canonical
+from gatework.values.canonical import Json
+from gatework.values.contract import contract
 
 Word = Literal["pass", "retry", "block", "escalate"]
 

@@ -12,12 +12,12 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
-from gatework import canonical
 from gatework.errors import DecisionError
 from gatework.temporal import Execution, GateworkPlugin, record
 from gatework.temporal import activities as served_activities
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.payloads import raw
+from gatework.values import canonical
 from tests.differential.memory import LINEAGE, SALT, start_of
 from tests.differential.script import Decision, Script, playing
 from tests.differential.told import Told, id_of, plain

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from gatework import acting, cell, perform
-from gatework.events import Begun
-from gatework.returning import report
+from gatework.machine.returning import report
+from gatework.perform import acting, cell, perform
+from gatework.run.events import Begun
 from gatework.testing import Driver
 from gatework.testing import driver as drivers
 from tests.differential.memory import SALT, played

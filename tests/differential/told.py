@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatework import wire
-from gatework.canonical import Json
-from gatework.ledger import Entry
+from gatework.proof.ledger import Entry
+from gatework.values import wire
+from gatework.values.canonical import Json
 
 
 @dataclass

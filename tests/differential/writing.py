@@ -13,14 +13,14 @@ from itertools import count
 from random import Random
 from typing import Any, Literal, cast
 
-from gatework.canonical import Json
-from gatework.contract import contract
-from gatework.expr import Compare, Const, Ref
-from gatework.facts import facts_of
-from gatework.faults import faults
-from gatework.guard import as_guard
-from gatework.labels import CLASSES, Label, combined
-from gatework.plan import (
+from gatework.define.guard import as_guard
+from gatework.define.stage import Ending, Stage
+from gatework.define.workflow import Workflow
+from gatework.plan.expr import Compare, Const, Ref
+from gatework.plan.facts import facts_of
+from gatework.plan.faults import faults
+from gatework.plan.labels import CLASSES, Label, combined
+from gatework.plan.plan import (
     Approval,
     Arm,
     Budget,
@@ -40,8 +40,8 @@ from gatework.plan import (
     Until,
     Work,
 )
-from gatework.stage import Ending, Stage
-from gatework.workflow import Workflow
+from gatework.values.canonical import Json
+from gatework.values.contract import contract
 from tests.differential.script import TYPES, b, enough, g, h, pay, work_of
 
 ENOUGH = Ending(as_guard(enough), TYPES["thing"])

@@ -10,9 +10,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, get_args
 
-from gatework.budget import Spent
-from gatework.canonical import Sealed
-from gatework.events import (
+from gatework.plan.expr import refs
+from gatework.plan.labels import Label
+from gatework.plan.plan import Approval, By, Plan, ToolUse, Work
+from gatework.run.budget import Spent
+from gatework.run.events import (
     Acted,
     ActedOutcome,
     Action,
@@ -27,11 +29,8 @@ from gatework.events import (
     Stopped,
     Suspended,
 )
-from gatework.expr import refs
-from gatework.journal import Call
-from gatework.labels import Label
-from gatework.plan import Approval, By, Plan, ToolUse, Work
-from gatework.state import Act, Due, Gate, Outcome, Run, State
+from gatework.run.journal import Call
+from gatework.run.state import Act, Due, Gate, Outcome, Run, State
 from gatework.testing.factories import (
     acted,
     answered,
@@ -46,7 +45,8 @@ from gatework.testing.factories import (
     stopped,
     suspended,
 )
-from gatework.verdict import Word
+from gatework.values.canonical import Sealed
+from gatework.values.verdict import Word
 
 SMALL, LARGE = 1, 500
 FAILURES: tuple[FailureKind, ...] = get_args(FailureKind)

@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from gatework.expr import Compare, Const, Ref
-from gatework.labels import Label
-from gatework.plan import Budget, Plan
+from gatework.plan.expr import Compare, Const, Ref
+from gatework.plan.labels import Label
+from gatework.plan.plan import Budget, Plan
 from gatework.testing.factories import START, Draft, Undo, approve, effect, plan_of, stage
 from gatework.testing.paths import (
     child_run,

@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import product
 from typing import get_args
 
-from gatework.budget import Spent
-from gatework.canonical import Json
-from gatework.events import (
+from gatework.plan.expr import Ref
+from gatework.plan.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
+from gatework.run.budget import Spent
+from gatework.run.events import (
     Action,
     Cancelled,
     Decided,
@@ -19,9 +20,7 @@ from gatework.events import (
     OutcomeKind,
     Returned,
 )
-from gatework.expr import Ref
-from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
-from gatework.state import ALLOWED, Act, Due, Gate, Outcome, Run, Spawn, State, Wait
+from gatework.run.state import ALLOWED, Act, Due, Gate, Outcome, Run, Spawn, State, Wait
 from gatework.testing.factories import (
     acted,
     begun,
@@ -34,7 +33,8 @@ from gatework.testing.factories import (
     sealed,
     suspended,
 )
-from gatework.verdict import Word
+from gatework.values.canonical import Json
+from gatework.values.verdict import Word
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 WORDS: tuple[Word, ...] = ("pass", "retry", "block", "escalate")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gatework.events import Cancelled, Decided, Elapsed, Event, Expired, Returned
-from gatework.expr import Compare, Const
-from gatework.labels import Label
-from gatework.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
-from gatework.state import Act, Due, Gate, Outcome, Receipt, Run, Spawn, State, Wait
+from gatework.plan.expr import Compare, Const
+from gatework.plan.labels import Label
+from gatework.plan.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
+from gatework.run.events import Cancelled, Decided, Elapsed, Event, Expired, Returned
+from gatework.run.state import Act, Due, Gate, Outcome, Receipt, Run, Spawn, State, Wait
 from tests.explorer.nested_events import passed_over, sources
 from tests.explorer.rules import Broken
 

@@ -17,11 +17,11 @@ from collections.abc import Hashable
 from dataclasses import asdict
 from itertools import islice
 
-from gatework import machine
 from gatework.errors import DecisionError, OrderError
-from gatework.events import Decided, Event
-from gatework.plan import Plan, Work
-from gatework.state import Due, Outcome, State
+from gatework.machine import machine
+from gatework.plan.plan import Plan, Work
+from gatework.run.events import Decided, Event
+from gatework.run.state import Due, Outcome, State
 from gatework.testing.factories import begun
 from tests.explorer.nested import plan_named, words
 from tests.explorer.nested_events import Menu

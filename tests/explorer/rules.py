@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework.budget import Spent
-from gatework.events import Acted, Decided, Event, Expired, Failed, Finished, Suspended
-from gatework.expr import Compare, Const
-from gatework.held import Held
-from gatework.labels import Label
-from gatework.plan import Approval, Node, Plan, ToolUse, Work
-from gatework.state import Act, Done, Due, Gate, Outcome, Receipt, Run, State
+from gatework.plan.expr import Compare, Const
+from gatework.plan.labels import Label
+from gatework.plan.plan import Approval, Node, Plan, ToolUse, Work
+from gatework.run.budget import Spent
+from gatework.run.events import Acted, Decided, Event, Expired, Failed, Finished, Suspended
+from gatework.run.held import Held
+from gatework.run.state import Act, Done, Due, Gate, Outcome, Receipt, Run, State
 from tests.explorer.events import EDITOR, happened, may, overrides, touched
 
 FINAL = ("done", "found")

@@ -19,13 +19,14 @@ from functools import cache
 from itertools import chain, islice
 from typing import Any
 
-from gatework import canonical, machine
-from gatework.budget import Spent
 from gatework.errors import DecisionError, OrderError
-from gatework.events import Decided, Event
-from gatework.journal import Call
-from gatework.plan import Plan, Work
-from gatework.state import Due, State
+from gatework.machine import machine
+from gatework.plan.plan import Plan, Work
+from gatework.run.budget import Spent
+from gatework.run.events import Decided, Event
+from gatework.run.journal import Call
+from gatework.run.state import Due, State
+from gatework.values import canonical
 from tests.explorer.events import Menu, beginnings, forged_beginnings
 from tests.explorer.rules import Broken, Rules
 from tests.explorer.shapes import KINDS, plan_named, plans

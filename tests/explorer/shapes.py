@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gatework.expr import Compare, Condition, Const, Ref
-from gatework.faults import faults
-from gatework.labels import Label
-from gatework.plan import Budget, By, Plan
+from gatework.plan.expr import Compare, Condition, Const, Ref
+from gatework.plan.faults import faults
+from gatework.plan.labels import Label
+from gatework.plan.plan import Budget, By, Plan
 from gatework.testing.factories import START, Draft, Known, approve, effect, endorse, limit, plan_of, stage, tool
 
 BUDGET = Budget(model_calls=2, tool_calls={"refund": 2})

@@ -15,11 +15,11 @@ from collections import Counter, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
-from gatework import machine
 from gatework.errors import DecisionError, OrderError
-from gatework.events import Cancelled, Elapsed, Event, Expired
-from gatework.plan import Plan
-from gatework.state import Due, Receipt, State
+from gatework.machine import machine
+from gatework.plan.plan import Plan
+from gatework.run.events import Cancelled, Elapsed, Event, Expired
+from gatework.run.state import Due, Receipt, State
 from gatework.testing.factories import begun
 from gatework.verify import walk
 from gatework.verify.refusal import Refused

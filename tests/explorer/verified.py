@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gatework.canonical import Sealed
-from gatework.plan import Plan
-from gatework.state import Receipt, State
+from gatework.plan.plan import Plan
+from gatework.run.state import Receipt, State
+from gatework.values.canonical import Sealed
 from gatework.verify import walk
 from gatework.verify.refusal import Refused
 from gatework.verify.state import State as Walked

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from gatework.canonical import Json
 from gatework.mcp.content import Failure
 from gatework.mcp.line import Line
 from gatework.mcp.pins import Pins
 from gatework.mcp.reach import Reach
 from gatework.mcp.schemas import arguments_of, contract_of
+from gatework.values.canonical import Json
 from tests.mcp.servers.install import NODE, PLACE, installed
 
 HOSTILE = Path(__file__).with_name("hostile.py")

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from gatework import PlanError, mcp, role, secret
-from gatework.acting import act
 from gatework.errors import PinError
-from gatework.events import Acted
-from gatework.journal import Call
 from gatework.mcp.compare import usable
 from gatework.mcp.pins import Descriptor, Pins
-from gatework.plan import By
-from gatework.state import Act
+from gatework.perform.acting import act
+from gatework.plan.plan import By
+from gatework.run.events import Acted
+from gatework.run.journal import Call
+from gatework.run.state import Act
 from tests.mcp.conftest import Starts
 from tests.mcp.hostile import GIVES, INJECTION, TAKES
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from gatework.define.secret import SecretUse
 from gatework.errors import ContractError, PinError, ToolError
 from gatework.mcp.content import Failure
 from gatework.mcp.stdio import INHERITED
-from gatework.secret import SecretUse
 from tests.mcp.conftest import HOSTILE, Called, Starts
 from tests.mcp.hostile import INJECTION
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from gatework.define.secret import SecretUse
 from gatework.errors import ConfigError, PinError, ToolError
 from gatework.mcp.content import Failure
 from gatework.mcp.line import Line
 from gatework.mcp.reach import Reach
-from gatework.secret import SecretUse
 from tests.mcp.conftest import HOSTILE, Called
 from tests.mcp.hostile import INJECTION
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gatework.canonical import Json
-from gatework.contract import JsonContract
 from gatework.errors import ContractError
 from gatework.mcp.schemas import SchemaError, arguments_of, check, contract_of
+from gatework.values.canonical import Json
+from gatework.values.contract import JsonContract
 
 ENTRY: dict[str, Any] = {
     "type": "object",

@@ -7,7 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from gatework.roster import People
+from gatework.signing.roster import People
 from gatework.verify.refusal import Refused
 from gatework.verify.whole import check, read
 

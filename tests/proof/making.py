@@ -11,17 +11,19 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gatework import attest, canonical, ledger
-from gatework import certificate as certificates
-from gatework.canonical import Json, Sealed
-from gatework.events import Begun
-from gatework.held import Held
-from gatework.keys import PublicKey
-from gatework.plan import By, Call, Plan, Work
+from gatework.plan.plan import By, Call, Plan, Work
+from gatework.proof import certificate as certificates
+from gatework.proof import ledger
+from gatework.run.events import Begun
+from gatework.run.held import Held
+from gatework.signing import attest
+from gatework.signing.keys import PublicKey
 from gatework.testing import factories
 from gatework.testing.driver import Driver
 from gatework.testing.factories import approve, call, effect, endorse, plan_of, stage
 from gatework.testing.paths import child_run, choose, join, loop, pause, question, until, way
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
 
 LINEAGE = "lineage"
 IN_TOTO = "application/vnd.in-toto+json"

@@ -11,12 +11,12 @@ from typing import Any
 from temporalio.client import WorkflowFailureError
 
 from gatework import Block, Escalate, Retry
-from gatework.certificate import written
-from gatework.library import Library
+from gatework.define.workflow import Workflow
+from gatework.proof.certificate import written
+from gatework.releases.library import Library
 from gatework.temporal import Execution, find
 from gatework.temporal.exporting import Disclosure, Exported, exported
 from gatework.temporal.restarting import look, resumed
-from gatework.workflow import Workflow
 from tests.proof.plans import payout, says
 from tests.workflow.deployment import Deployed, Deployments, task_after, waiting
 from tests.workflow.errands import errands

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gatework.canonical import Json
+from gatework.values.canonical import Json
 
 WORDS: Mapping[str, tuple[str, ...]] = {
     "label": ("untrusted", "plain", "endorsed", "approved"),

@@ -7,9 +7,9 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from gatework.certificate import named, read, written
-from gatework.ledger import GENESIS, broken_at
-from gatework.state import Receipt
+from gatework.proof.certificate import named, read, written
+from gatework.proof.ledger import GENESIS, broken_at
+from gatework.run.state import Receipt
 from tests.proof.record import FOLDER
 from tests.proof.runs import SCENES
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from gatework import certificate, dsse, ledger
 from gatework.errors import DecisionError
-from gatework.keys import PrivateKey
-from gatework.ledger import broken_at
-from gatework.library import Library
+from gatework.proof import certificate, ledger
+from gatework.proof.ledger import broken_at
+from gatework.releases.library import Library
+from gatework.signing import dsse
+from gatework.signing.keys import PrivateKey
 from gatework.temporal import Execution
 from gatework.temporal.exporting import Disclosure, ForgottenError, exported
 from gatework.temporal.history import HistoryError

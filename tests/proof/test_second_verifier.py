@@ -15,7 +15,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatework import canonical
+from gatework.values import canonical
 from tests.proof import making
 from tests.proof.both import SECOND, SPEC, first, second
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from gatework import canonical
-from gatework.canonical import Json
+from gatework.values import canonical
+from gatework.values.canonical import Json
 from tests.proof import making
 from tests.proof.both import first, second
 from tests.proof.tampering import Tampered, tampered

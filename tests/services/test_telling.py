@@ -20,7 +20,7 @@ from temporalio.worker import Replayer, Worker
 from gatework import Endorsed, approve, notify, role, stage, workflow
 from gatework.cli.tell import words
 from gatework.errors import ConfigError, DecisionError
-from gatework.library import Library
+from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin, find, interpreter
 from gatework.temporal import notify as telling
 from gatework.temporal.operate import find_run

@@ -13,20 +13,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gatework import wire
-from gatework.acting import act
-from gatework.budget import Spent
-from gatework.canonical import Json, Sealed
-from gatework.events import Failed, Finished, Result, Stopped, Suspended
-from gatework.expr import Ref
-from gatework.journal import Call, Entry
-from gatework.labels import Label
+from gatework.define.stage import Endorser, Stage
 from gatework.models.question import Model
-from gatework.perform import Code, perform
-from gatework.plan import DEFAULT_BUDGET, Budget, Input, Param, Plan, Work
-from gatework.stage import Endorser, Stage
-from gatework.state import Act, Run
-from gatework.store import Store
+from gatework.perform.acting import act
+from gatework.perform.perform import Code, perform
+from gatework.plan.expr import Ref
+from gatework.plan.labels import Label
+from gatework.plan.plan import DEFAULT_BUDGET, Budget, Input, Param, Plan, Work
+from gatework.run.budget import Spent
+from gatework.run.events import Failed, Finished, Result, Stopped, Suspended
+from gatework.run.journal import Call, Entry
+from gatework.run.state import Act, Run
+from gatework.values import wire
+from gatework.values.canonical import Json, Sealed
+from gatework.values.store import Store
 from tests.unit.hostile import MARK
 
 SALT = bytes(16)

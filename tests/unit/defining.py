@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gatework import PlanError, Workflow
-from gatework.signature import shown_path
+from gatework.define.signature import shown_path
 
 HEAD = """\
 from __future__ import annotations

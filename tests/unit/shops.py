@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gatework import Approved, Block, Endorsed, IdempotencyKey, Stage, Untrusted, stage
-from gatework.journal import Entry
-from gatework.plan import Budget
-from gatework.tool import Effect, Tool, effect, tool
+from gatework.define.tool import Effect, Tool, effect, tool
+from gatework.plan.plan import Budget
+from gatework.run.journal import Entry
 from tests.unit.attempts import Claim, Mail, Owed, Receipt
 
 INPUTS = {"owed": {"order": "7", "amount": 3}}

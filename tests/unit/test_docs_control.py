@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gatework.faults import faults
-from gatework.plan import Plan
+from gatework.plan.faults import faults
+from gatework.plan.plan import Plan
+from tests.unit.define.test_definitions_control import KIT
 from tests.unit.defining import Definitions
-from tests.unit.test_definitions_control import KIT
 
 MORE = """\
 @stage()

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from gatework.answers import Call, Late, answers
+from gatework.perform.answers import Call, Late, answers
 from gatework.threads import Threads
 
 

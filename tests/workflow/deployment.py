@@ -33,9 +33,9 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from gatework.define.workflow import Workflow
 from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.progress import Waiting
-from gatework.workflow import Workflow
 
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741

@@ -11,12 +11,12 @@ from typing import Any, Literal
 from temporalio.common import RawValue
 from temporalio.service import RPCError
 
-from gatework import canonical
-from gatework.canonical import Json
-from gatework.expr import Ref
-from gatework.plan import Approval, Budget, Call, Child, Input, Node, Param, Pause, Plan, Work
+from gatework.define.workflow import Workflow
+from gatework.plan.expr import Ref
+from gatework.plan.plan import Approval, Budget, Call, Child, Input, Node, Param, Pause, Plan, Work
 from gatework.temporal import Execution
-from gatework.workflow import Workflow
+from gatework.values import canonical
+from gatework.values.canonical import Json
 from tests.workflow.deployment import Deployed, payload, until
 
 ANY: Json = {"$comment": "any JSON"}

@@ -32,7 +32,7 @@ from gatework import (
     tool,
     workflow,
 )
-from gatework.cell import current
+from gatework.perform.cell import current
 
 
 class World:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gatework import lock
-from gatework.workflow import Workflow
+from gatework.define.workflow import Workflow
+from gatework.releases import lock
 
 STAGES = """
 from pydantic import BaseModel

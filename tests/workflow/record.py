@@ -18,7 +18,7 @@ from typing import Any
 from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
-from gatework import lock
+from gatework.releases import lock
 from gatework.temporal import Execution
 from tests.workflow.deployment import Deployed, Deployments, task_after, waiting
 from tests.workflow.errands import errands

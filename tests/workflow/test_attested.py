@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from temporalio.worker import Worker
 
-from gatework import Endorsed, Pass, Untrusted, Verdict, at_most, endorse, guard, ledger, stage, wire, workflow
+from gatework import Endorsed, Pass, Untrusted, Verdict, at_most, endorse, guard, stage, workflow
 from gatework.errors import ConfigError
-from gatework.keys import PrivateKey, Signer
-from gatework.signer import Service
+from gatework.proof import ledger
+from gatework.signing.keys import PrivateKey, Signer
+from gatework.signing.signer import Service
 from gatework.temporal import Execution, GateworkPlugin
+from gatework.values import wire
 from tests import attested
 from tests.workflow import plans
 from tests.workflow.deployment import Deployed, Deployments, events

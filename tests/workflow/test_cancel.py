@@ -13,7 +13,7 @@ from temporalio.exceptions import CancelledError, TerminatedError
 
 from gatework import Endorsed, Pass, Untrusted, Verdict, endorse, guard, stage, workflow
 from gatework.errors import DecisionError
-from gatework.ledger import Entry
+from gatework.proof.ledger import Entry
 from gatework.temporal import Execution
 from tests.workflow.deployment import Deployments, until, waiting
 from tests.workflow.plans import (

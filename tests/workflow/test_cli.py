@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from gatework import wire
 from gatework.temporal import GateworkPlugin, answering, find, operate, watching
 from gatework.temporal.progress import Progress
+from gatework.values import wire
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
 from tests.workflow.plans import RETRY, Note, Paper, hasty, signed, single, world

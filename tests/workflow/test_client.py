@@ -19,7 +19,7 @@ from temporalio.common import RawValue
 from gatework import Endorsed
 from gatework import workflow as plan
 from gatework.errors import ConflictError, ContractError
-from gatework.ledger import broken_at
+from gatework.proof.ledger import broken_at
 from gatework.temporal import Execution, find
 from gatework.temporal.salting import salt_of
 from tests.workflow.deployment import Deployments, count, events, kinds, payload, task_after, until

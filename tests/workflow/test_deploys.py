@@ -12,7 +12,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError
 
 from gatework.errors import ConfigError, DecisionError
-from gatework.library import Library
+from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin
 from tests.workflow.deployment import Deployed, Deployments, events, task_after, until, waiting
 from tests.workflow.project import SERVE, Project

@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
 from temporalio.worker import Replayer
 
-from gatework.ledger import broken_at
+from gatework.proof.ledger import broken_at
 from gatework.temporal import Execution, GateworkPlugin
 from tests.workflow.deployment import Deployed, Deployments, count, until, waiting
 from tests.workflow.errands import errands

@@ -15,12 +15,12 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
-from gatework import wire
-from gatework.journal import Call, key_of
-from gatework.plan import Work
-from gatework.state import Act
+from gatework.plan.plan import Work
+from gatework.run.journal import Call, key_of
+from gatework.run.state import Act
 from gatework.temporal.acting import ActTask
 from gatework.temporal.payloads import data_of, raw
+from gatework.values import wire
 from tests.workflow.deployment import Deployments
 from tests.workflow.plans import refund, world
 

@@ -23,13 +23,13 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.worker import Worker
 from typer.testing import CliRunner, Result
 
-from gatework import lock
 from gatework.cli.main import app
-from gatework.events import Failed
-from gatework.ledger import broken_at
-from gatework.library import Library
 from gatework.logs.story import told
 from gatework.logs.vocabulary import EVENTS
+from gatework.proof.ledger import broken_at
+from gatework.releases import lock
+from gatework.releases.library import Library
+from gatework.run.events import Failed
 from gatework.temporal import Execution, GateworkPlugin, start
 from gatework.temporal.attempt import ended_at
 from gatework.temporal.history import HistoryError, Leg, rebuilt

@@ -12,12 +12,10 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.worker import Worker
 
-from gatework import wire
-from gatework.budget import Spent
-from gatework.canonical import Sealed, digest
-from gatework.events import Acted, Suspended
-from gatework.journal import Call, Entry, key_of
-from gatework.plan import Work
+from gatework.plan.plan import Work
+from gatework.run.budget import Spent
+from gatework.run.events import Acted, Suspended
+from gatework.run.journal import Call, Entry, key_of
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.acting import ActTask, activity_type
 from gatework.temporal.activities import activities
@@ -25,6 +23,8 @@ from gatework.temporal.definition import workflow_class
 from gatework.temporal.messages import Task
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.pin import begin
+from gatework.values import wire
+from gatework.values.canonical import Sealed, digest
 from tests.workflow.deployment import Deployed, Deployments, events
 from tests.workflow.plans import Note, agent, agent_asked, refund_cash, world
 from tests.workflow.test_hostile_results import Liar, _served_by

@@ -9,13 +9,13 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Payload, RetryPolicy
 
-from gatework import wire
-from gatework.canonical import Sealed
-from gatework.library import Library
-from gatework.machine import new, step
+from gatework.machine.machine import new, step
+from gatework.releases.library import Library
 from gatework.temporal import Execution
 from gatework.temporal.beginning import Carried
 from gatework.testing.factories import begun_from
+from gatework.values import wire
+from gatework.values.canonical import Sealed
 from tests.workflow.deployment import Deployed, Deployments, count, end, events, outside_payloads, payload
 from tests.workflow.plans import signed, single
 from tests.workflow.test_hostile_updates import ENCODINGS, HOSTILE, MARK

@@ -15,10 +15,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from gatework import wire
-from gatework.canonical import Sealed
-from gatework.contract import contract
-from gatework.events import Failed, Finished, Given, Result
+from gatework.run.events import Failed, Finished, Given, Result
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.activities import activities
 from gatework.temporal.attempt import activity_type
@@ -26,6 +23,9 @@ from gatework.temporal.definition import workflow_class
 from gatework.temporal.messages import Task, answered
 from gatework.temporal.payloads import data_of, raw
 from gatework.temporal.pin import begin
+from gatework.values import wire
+from gatework.values.canonical import Sealed
+from gatework.values.contract import contract
 from tests.workflow.deployment import Deployed, Deployments, count, outside_payloads, payload, waiting
 from tests.workflow.plans import Note, Paper, refund_cash, single, work
 from tests.workflow.test_hostile_updates import ENCODINGS, HOSTILE, MARK

@@ -16,13 +16,14 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.common import RawValue
 from temporalio.worker import Worker
 
-from gatework import Block, Endorsed, Pass, Retry, Verdict, guard, stage, wire, workflow
+from gatework import Block, Endorsed, Pass, Retry, Verdict, guard, stage, workflow
 from gatework.errors import PlanError
-from gatework.events import Given
+from gatework.run.events import Given
 from gatework.temporal import GateworkPlugin, asking
 from gatework.temporal.isolated import GuardTask, activity_type
 from gatework.temporal.payloads import data_of, raw
 from gatework.testing import rehearse
+from gatework.values import wire
 from tests.workflow.deployment import LONG, Deployments, events, until
 from tests.workflow.plans import Note, Paper, world
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 
 from gatework import Endorsed, workflow
-from gatework.ledger import Entry, broken_at
-from gatework.library import Library
+from gatework.proof.ledger import Entry, broken_at
+from gatework.releases.library import Library
 from gatework.temporal import interpreter
 from gatework.temporal.history import Leg, legs, rebuilt
 from tests.workflow.deployment import Deployed, Deployments, count, until, waiting

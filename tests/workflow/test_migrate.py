@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gatework.errors import DecisionError
-from gatework.ledger import broken_at
+from gatework.proof.ledger import broken_at
 from gatework.temporal import Execution, interpreter
 from tests.workflow.deployment import Deployments, count, events, payload, refused, task_after, until, waiting
 from tests.workflow.project import Project

@@ -19,8 +19,8 @@ from temporalio.common import RawValue
 from temporalio.worker import Replayer
 
 from gatework.errors import DecisionError
-from gatework.plan import By
-from gatework.state import ALLOWED, Gate, Vote
+from gatework.plan.plan import By
+from gatework.run.state import ALLOWED, Gate, Vote
 from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.panel import cut, panel
 from gatework.temporal.payloads import raw

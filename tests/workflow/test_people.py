@@ -19,14 +19,16 @@ from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.worker import Replayer, Worker
 
-from gatework import Approved, Endorsed, approve, canonical, ledger, role, stage, workflow
-from gatework.canonical import Json, Sealed
+from gatework import Approved, Endorsed, approve, role, stage, workflow
 from gatework.errors import DecisionError
-from gatework.keys import PrivateKey
-from gatework.signing import Statement, sign
-from gatework.state import digits
+from gatework.proof import ledger
+from gatework.run.state import digits
+from gatework.signing.keys import PrivateKey
+from gatework.signing.signing import Statement, sign
 from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.payloads import raw
+from gatework.values import canonical
+from gatework.values.canonical import Json, Sealed
 from tests import attested
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployed, Deployments, count, kinds, refused, waiting

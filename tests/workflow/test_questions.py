@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from gatework import Endorsed, ask_person, canonical, role, stage, workflow
+from gatework import Endorsed, ask_person, role, stage, workflow
 from gatework.errors import DecisionError
+from gatework.values import canonical
 from tests.workflow.deployment import Deployments, count, end, payload, refused, until
 from tests.workflow.plans import Note, Paper, write
 

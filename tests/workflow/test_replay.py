@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from gatework import lock
+from gatework.releases import lock
 from gatework.temporal import GateworkPlugin
 from tests.workflow.record import FOLDER, PLANS, SCENES
 

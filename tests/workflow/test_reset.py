@@ -12,7 +12,7 @@ from temporalio.exceptions import CancelledError
 
 from gatework import Endorsed, Untrusted, approve, endorse, role, stage, workflow
 from gatework.errors import DecisionError
-from gatework.ledger import broken_at
+from gatework.proof.ledger import broken_at
 from gatework.temporal import Execution, find
 from tests.workflow.deployment import Deployments, count, events, kinds, task_after, until, waiting
 from tests.workflow.plans import (

@@ -25,8 +25,8 @@ from temporalio.worker import Worker
 
 from gatework import Approved, Endorsed, approve, role, stage, workflow
 from gatework.errors import ConflictError, ContractError, DecisionError, GateworkError
-from gatework.ledger import broken_at
-from gatework.library import Library
+from gatework.proof.ledger import broken_at
+from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin, find, start
 from gatework.temporal.history import Leg, rebuilt
 from gatework.temporal.operate import find_run

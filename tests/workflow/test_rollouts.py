@@ -11,9 +11,10 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from gatework import Workflow, lock
-from gatework.ledger import Entry
-from gatework.library import Library
+from gatework import Workflow
+from gatework.proof.ledger import Entry
+from gatework.releases import lock
+from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.concerned import Concern, concerns
 from tests.workflow.deployment import Deployed, Deployments, until, waiting

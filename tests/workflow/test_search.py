@@ -19,9 +19,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from gatework import Approved, Untrusted, approve, role, workflow
+from gatework.define.workflow import Workflow
 from gatework.temporal import Execution, GateworkPlugin, checks, find, operate, search
 from gatework.temporal.search import NAMES, NEEDS, PLAN, STAGE, STATUS, Registered, needing, register
-from gatework.workflow import Workflow
 from tests.conftest import server_in
 from tests.workflow.conftest import typed_at
 from tests.workflow.deployment import Deployments, count, end, events, task_after, until, waiting

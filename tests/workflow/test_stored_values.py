@@ -13,11 +13,12 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
 from temporalio.worker import Worker
 
-from gatework import Endorsed, canonical, stage, workflow
+from gatework import Endorsed, stage, workflow
 from gatework.errors import ContractError
-from gatework.library import Library
+from gatework.releases.library import Library
 from gatework.temporal import GateworkPlugin, find
 from gatework.temporal.history import Leg, legs, rebuilt
+from gatework.values import canonical
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployed, Deployments, count, events, until, waiting
 from tests.workflow.plans import Note, Paper, big, heavy, signed, single

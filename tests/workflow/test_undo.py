@@ -10,7 +10,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from gatework import Endorsed, Untrusted, approve, endorse, role, workflow
-from gatework.ledger import broken_at
+from gatework.proof.ledger import broken_at
 from gatework.temporal import Execution
 from tests.workflow.deployment import Deployments, end, until, waiting
 from tests.workflow.families import calls, child, part, started, undone

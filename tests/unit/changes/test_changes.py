@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gatework import canonical, wire
-from gatework.changes import Bearing, Change, changes, weakens
-from gatework.plan import Plan
+from gatework.plan.changes import Bearing, Change, changes, weakens
+from gatework.plan.plan import Plan
+from gatework.values import canonical, wire
 from tests.unit.defining import Definitions
 
 BODY = """

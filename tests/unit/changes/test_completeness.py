@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatework.changes import _INPUT, _PLAN, _RULES, Bearing, changes, control, inputs, tools, weakens, work
-from gatework.expr import Compare, Const, Ref
-from gatework.faults import faults
-from gatework.labels import Label
-from gatework.plan import (
+from gatework.plan.changes import _INPUT, _PLAN, _RULES, Bearing, changes, control, inputs, tools, weakens, work
+from gatework.plan.expr import Compare, Const, Ref
+from gatework.plan.faults import faults
+from gatework.plan.labels import Label
+from gatework.plan.plan import (
     Approval,
     Arm,
     Budget,
@@ -379,7 +379,7 @@ def _less(items: tuple[Any, ...], item: Any) -> tuple[Any, ...]:
 
 def _without(plan: Plan, name: str, instead: str) -> Plan:
     """The plan without a node, whose readers read another."""
-    from gatework.changes.pair import renamed
+    from gatework.plan.changes.pair import renamed
 
     nodes = tuple(renamed(node, {name: instead}) for node in plan.nodes if node.name != name)
     result = instead if plan.result == name else plan.result
@@ -400,7 +400,7 @@ def test_change_that_takes_a_guard_an_approval_a_label_or_a_limit_away_weakens(p
 
 
 def _all_renamed(plan: Plan) -> Plan:
-    from gatework.changes.pair import renamed
+    from gatework.plan.changes.pair import renamed
 
     names = {name: f"{name}_now" for name in (plan.input.name, *plan.index)}
     nodes = tuple(replace(renamed(node, names), name=names[node.name]) for node in plan.nodes)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatework.changes.bearing import Bearing
-from gatework.changes.conditions import Field, asks
-from gatework.expr import All, AnyOf, Compare, Condition, Const, ExprError, Kind, Not, Present, Ref, holds
+from gatework.plan.changes.bearing import Bearing
+from gatework.plan.changes.conditions import Field, asks
+from gatework.plan.expr import All, AnyOf, Compare, Condition, Const, ExprError, Kind, Not, Present, Ref, holds
 
 AMOUNT, LEVEL, GIFT, LIMIT, DUE = (Ref("owed", (name,)) for name in ("amount", "level", "gift", "limit", "due"))
 ALWAYS_THERE = Field(missing=False, null=False)

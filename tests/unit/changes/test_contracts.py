@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
-from gatework.canonical import Json
-from gatework.changes.bearing import Bearing
-from gatework.changes.contracts import at, differences
-from gatework.contract import contract
 from gatework.errors import ContractError
-from gatework.schema import Schema
+from gatework.plan.changes.bearing import Bearing
+from gatework.plan.changes.contracts import at, differences
+from gatework.values.canonical import Json
+from gatework.values.contract import contract
+from gatework.values.schema import Schema
 
 
 class City(BaseModel):

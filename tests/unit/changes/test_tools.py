@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from gatework.changes import Bearing, changes, words
-from gatework.expr import Const, Kind, Ref
-from gatework.plan import Budget, By, Limit, Plan, ToolUse
+from gatework.plan.changes import Bearing, changes, words
+from gatework.plan.expr import Const, Kind, Ref
+from gatework.plan.plan import Budget, By, Limit, Plan, ToolUse
 from gatework.testing.factories import approve, endorse, plan_of, stage, tool
 
 WEAKENS, STRENGTHENS, NEITHER, UNCLEAR = Bearing

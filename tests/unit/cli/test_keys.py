@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gatework.keys import PrivateKey
-from gatework.roster import People
+from gatework.signing.keys import PrivateKey
+from gatework.signing.roster import People
 from tests.workflow.terminal import Terminal
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))

@@ -12,9 +12,9 @@ import pytest
 
 from gatework import Approved, Endorsed, approve, role, stage, workflow
 from gatework.cli.people import listed
+from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError
-from gatework.keys import PrivateKey
-from gatework.workflow import Workflow
+from gatework.signing.keys import PrivateKey
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatework import canonical
+from gatework.values import canonical
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from gatework import wire
 from gatework.cli import render
 from gatework.cli.output import console
 from gatework.errors import ContractError
-from gatework.events import Given
-from gatework.state import Receipt, Vote
+from gatework.run.events import Given
+from gatework.run.state import Receipt, Vote
 from gatework.temporal.progress import Progress, Ruled, Said, Waiting
 from gatework.temporal.standing import NodeProgress
+from gatework.values import wire
 from tests.unit.logs.test_text import HOSTILE
 
 MARK = "x; touch /evil '"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import typer
 
-from gatework.certificate import written
 from gatework.cli.verify import verify
 from gatework.errors import ConfigError
-from gatework.lock import Lock, Locked
+from gatework.proof.certificate import written
+from gatework.releases.lock import Lock, Locked
+from gatework.values.wire import encode
 from gatework.verify.policy import Policy
-from gatework.wire import encode
 from tests.unit.verify.forging import FOLDER, changed, forged, kept
 
 GATEWORK = str(Path(sys.executable).with_name("gatework"))

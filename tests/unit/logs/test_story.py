@@ -11,19 +11,19 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from gatework import machine
-from gatework.canonical import Json
-from gatework.expr import Compare, Const, Ref
-from gatework.journal import Call
-from gatework.labels import Label
-from gatework.ledger import Entry, extended
 from gatework.logs.story import told
 from gatework.logs.vocabulary import EVENTS, QUIET, LogEvent
-from gatework.plan import By
-from gatework.state import Outcome, Receipt
+from gatework.machine import machine
+from gatework.plan.expr import Compare, Const, Ref
+from gatework.plan.labels import Label
+from gatework.plan.plan import By
+from gatework.proof.ledger import Entry, extended
+from gatework.run.journal import Call
+from gatework.run.state import Outcome, Receipt
 from gatework.testing import Driver
 from gatework.testing.factories import answered, approve, call, effect, failed, finished, plan_of, stage, tool
 from gatework.testing.paths import choose, join, loop, parallel, part, pause, question, until, way
+from gatework.values.canonical import Json
 from tests.explorer.events import Menu, beginnings
 from tests.explorer.shapes import plans
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from gatework.state import ALLOWED
+from gatework.run.state import ALLOWED
 from gatework.temporal.panel import MAX_BYTES, MAX_ENCODED_BYTES
 from gatework.temporal.progress import Progress, Waiting
 from gatework.temporal.standing import NodeProgress

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from gatework import wire
-from gatework.budget import Spent
 from gatework.errors import OrderError
-from gatework.labels import Label
-from gatework.ledger import extended
-from gatework.library import Known
-from gatework.plan import Budget
+from gatework.plan.labels import Label
+from gatework.plan.plan import Budget
+from gatework.proof.ledger import extended
+from gatework.releases.library import Known
+from gatework.run.budget import Spent
 from gatework.temporal.attempt import not_taken
 from gatework.temporal.beginning import Carried
 from gatework.testing import Driver
 from gatework.testing.factories import finished, plan_of, stage, tool
+from gatework.values import wire
 
 USED = Spent(model_calls=2, tokens=900, money="0.25", tool_calls={"read": 1, "another": 7}, seconds=1.5)
 PLAN = plan_of(stage("work", tools=[tool("read", kind="tool")], attempts=3), start=Label.ENDORSED)

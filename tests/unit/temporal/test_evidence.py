@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 
 from gatework.errors import DecisionError
-from gatework.events import Decided
-from gatework.state import Gate, Vote
+from gatework.run.events import Decided
+from gatework.run.state import Gate, Vote
 from gatework.temporal.evidence import UNSEEN, answer, must_be_seen, numbered
 from gatework.temporal.markdown import cleaned
 from gatework.temporal.panel import cut, panel
 from gatework.temporal.progress import Progress, Ruled, Said, progress
 from gatework.testing import Driver
 from gatework.testing.factories import approve, plan_of, stage
-from gatework.wire import MAX_MESSAGE_BYTES
+from gatework.values.wire import MAX_MESSAGE_BYTES
 from tests.unit.temporal.panels import HOSTILE, VALUES
 
 PLAN = plan_of(stage("owed"), stage("letter", "owed"), approve("agreed", "letter", show=["owed"]))

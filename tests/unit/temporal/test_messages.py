@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from gatework import wire
-from gatework.budget import Spent
 from gatework.errors import ContractError
-from gatework.events import Failed, Finished, Given, Result, Stopped, Suspended
-from gatework.journal import Call
-from gatework.state import Run
+from gatework.run.budget import Spent
+from gatework.run.events import Failed, Finished, Given, Result, Stopped, Suspended
+from gatework.run.journal import Call
+from gatework.run.state import Run
 from gatework.temporal.messages import Task, answered, lineage, result_in
 from gatework.testing.factories import sealed
+from gatework.values import wire
 
 A, B = "a" * 64, "b" * 64
 OUTPUT = sealed({"text": "a"})

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from gatework.state import ALLOWED, Vote
+from gatework.run.state import ALLOWED, Vote
 from gatework.temporal.markdown import cleaned
 from gatework.temporal.panel import cut, panel
 from gatework.temporal.progress import Progress, Ruled, Said

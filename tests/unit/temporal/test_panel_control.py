@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from gatework import canonical
-from gatework.labels import Label
-from gatework.plan import By, Plan, Question
-from gatework.state import ALLOWED
+from gatework.plan.labels import Label
+from gatework.plan.plan import By, Plan, Question
+from gatework.run.state import ALLOWED
 from gatework.temporal.panel import panel
 from gatework.temporal.progress import Progress, progress
 from gatework.temporal.standing import ChildRuns, NodeProgress, Undoing
 from gatework.testing import Driver
 from gatework.testing.factories import START, approve, call, effect, plan_of, stage
 from gatework.testing.paths import choose, each, join, loop, pause, question, until, way
+from gatework.values import canonical
 from tests.unit.temporal.page import Page, honest
 from tests.unit.temporal.panels import HOSTILE, fits, progress_of, waiting
 

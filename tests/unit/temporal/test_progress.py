@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 import gatework
 from gatework import Block, Endorsed, IdempotencyKey, effect, role, workflow
-from gatework.expr import Compare, Const, Ref
-from gatework.labels import Label
-from gatework.plan import By
-from gatework.state import Vote
+from gatework.plan.expr import Compare, Const, Ref
+from gatework.plan.labels import Label
+from gatework.plan.plan import By
+from gatework.run.state import Vote
 from gatework.temporal.inbrief import MAX_TITLE
 from gatework.temporal.progress import Progress, Ruled, Waiting, fitting, progress
 from gatework.testing import Driver, rehearse

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from gatework.canonical import Sealed
-from gatework.certificate import Certificate, Disclosed, RunLedger, named, written
-from gatework.plan import Plan
+from gatework.plan.plan import Plan
+from gatework.proof.certificate import Certificate, Disclosed, RunLedger, named, written
 from gatework.testing.driver import Driver
+from gatework.values.canonical import Sealed
 
 
 def certificate_of(run: Driver, *plans: Plan, disclose: bool = True) -> Certificate:

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gatework.certificate import Certificate, RunLedger
-from gatework.certificate import read as read_file
-from gatework.ledger import Entry
-from gatework.state import Receipt
+from gatework.proof.certificate import Certificate, RunLedger
+from gatework.proof.certificate import read as read_file
+from gatework.proof.ledger import Entry
+from gatework.run.state import Receipt
 
 FOLDER = Path(__file__).parents[2] / "proof/certificates"
 

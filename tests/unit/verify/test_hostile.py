@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gatework import canonical
-from gatework.certificate import written
 from gatework.errors import ContractError
+from gatework.proof.certificate import written
+from gatework.values import canonical
 from gatework.verify import report, whole
 from gatework.verify.refusal import Refused
 from tests.unit.verify.forging import FOLDER, kept

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from gatework import attest, ledger
-from gatework.certificate import Certificate
-from gatework.keys import PrivateKey
-from gatework.ledger import Entry
-from gatework.roster import People
-from gatework.signing import Statement
+from gatework.proof import ledger
+from gatework.proof.certificate import Certificate
+from gatework.proof.ledger import Entry
+from gatework.signing import attest
+from gatework.signing.keys import PrivateKey
+from gatework.signing.roster import People
+from gatework.signing.signing import Statement
 from gatework.verify import report, whole
 from gatework.verify.policy import Policy, unmet
 from gatework.verify.refusal import Refused

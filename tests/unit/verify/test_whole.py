@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gatework.canonical import Sealed
-from gatework.certificate import Certificate, written
-from gatework.events import Given
-from gatework.labels import Label
-from gatework.plan import Work
-from gatework.state import Receipt
+from gatework.plan.labels import Label
+from gatework.plan.plan import Work
+from gatework.proof.certificate import Certificate, written
+from gatework.run.events import Given
+from gatework.run.state import Receipt
+from gatework.values.canonical import Sealed
 from gatework.verify import whole
 from gatework.verify.refusal import Refused
 from tests.unit.verify.forging import FOLDER, Change, changed, dropped, first, forged, kept, rechained, twice

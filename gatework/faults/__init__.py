@@ -1,7 +1,0 @@
-"""What must hold of every plan, whether it was traced from a function or read from a lock file."""
-
-from gatework.faults.numbers import budget_fault
-from gatework.faults.structure import Fault, structure_faults
-from gatework.faults.whole import faults
-
-__all__ = ["Fault", "budget_fault", "faults", "structure_faults"]

@@ -1,0 +1,1 @@
+"""The order itself: pure functions from a plan, a state and an event to the next state."""

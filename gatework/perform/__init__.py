@@ -1,0 +1,1 @@
+"""One attempt of a node: its work inside its cell, its calls, its guards."""

@@ -1,0 +1,1 @@
+"""What a run knows, takes and leaves: its state, its events, its receipts."""

@@ -1,0 +1,1 @@
+"""Values: canonical JSON, contracts, documents, and where their content lies."""
