@@ -281,7 +281,7 @@ class Place:
         untouched = "|".join(Path(file).stem for file in FILES)
         compiling = ["-m", "compileall", "-q", "-x", rf"/({untouched})\.py$", "gatework", "tests/explorer"]
         subprocess.run([sys.executable, *compiling], cwd=folder, check=True, env={**os.environ})
-        self._run(["-c", f"import gatework.machine as m; assert m.__file__.startswith({str(folder)!r}), m.__file__"])
+        self._run(["-c", f"import gatework.machine.machine as m; assert m.__file__.startswith({str(folder)!r}), m.__file__"])
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
         limited = ["-c", _LIMITED, str(CPU_SECONDS), sys.executable, *arguments]

@@ -32,7 +32,8 @@ def checked(roster: Roster | None, signature: str, statement: Statement, role: s
     """What is known of whoever decides: by the signature they sent, else by the name they typed, and by the list.
 
     `statement` holds what the worker knows of gate and evidence and what it read of the decision, never what the sender
-    says that they signed (`signing.statement`). `at` is the workflow's time. To be asked of new decisions alone; at a replay the run's own marker says what was found. Raises `DecisionError` in one sentence.
+    says that they signed (`signing.statement`). `at` is the workflow's time. To be asked of new decisions alone; at a
+    replay the run's own marker says what was found. Raises `DecisionError` in one sentence.
     """
     if signature:
         return _signed(roster, signature, statement, role, at)

@@ -28,8 +28,8 @@ from typing import *
 from pydantic import *
 
 from gatework import *
-from gatework import plan as plans
-from gatework.labels import Label
+from gatework.plan import plan as plans
+from gatework.plan.labels import Label
 from tests.unit import parts
 from tests.unit.parts import *
 

@@ -202,8 +202,8 @@ LAUNDERED = {
 }
 
 AROUND = """\
-from gatework import trace
-from gatework.expr import Ref
+from gatework.define import trace
+from gatework.plan.expr import Ref
 
 class Fake(Endorsed):
     pass

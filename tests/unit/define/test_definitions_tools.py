@@ -159,7 +159,7 @@ TOOLS = {
     "made of a lambda": ("tool(lambda: 3)  # here", "no usable name", "def"),
     "an effect that gives outside text": (
         "@effect(once='order')  # here\nasync def act(key: IdempotencyKey, order: str) -> str: ...\n"
-        "from gatework.tool import Effect\nEffect(act.interface, once='order', untrusted=True)",
+        "from gatework.define.tool import Effect\nEffect(act.interface, once='order', untrusted=True)",
         "gives back outside text", "tool of its own",
     ),
     "an effect with two keys": (
@@ -179,8 +179,8 @@ def test_tool_that_breaks_a_rule_is_refused(case: str, defining: Definitions) ->
 # -- tools of other programs -----------------------------------------------------------------------
 
 FOREIGN = """\
-from gatework.interface import of_schemas
-from gatework.tool import Tool, Effect
+from gatework.define.interface import of_schemas
+from gatework.define.tool import Tool, Effect
 
 async def call(arguments: Any) -> Any:
     return {"text": arguments["path"]}

@@ -107,13 +107,13 @@ DECLARED = {
         "    note = remember(mail)\n    return endorse(note, by=by)\n# here", "no usable name|no plain function", "def"
     ),
     "an effect that reads outside text": (
-        "from gatework.tool import Effect\nEffect(refund_order.interface, once='order', untrusted=True)\n# here",
+        "from gatework.define.tool import Effect\nEffect(refund_order.interface, once='order', untrusted=True)\n# here",
         "gives back outside text", "tool of its own",
     ),
     "a stage that is a tool": ("@stage(tools=[browse])  # here\nasync def work(text: str) -> Note: ...",
         "given a tool that is none", "@tool"),
     "a subclass that says that it has no marks": (
-        "from gatework.tool import Tool\nclass Clean(Tool):\n    untrusted = False\n"
+        "from gatework.define.tool import Tool\nclass Clean(Tool):\n    untrusted = False\n"
         "@stage(tools=[Clean(web.interface, untrusted=True)])  # here\n"
         "async def work(owed: Endorsed[Owed]) -> Endorsed[Note]: ...",
         "holds web, which gives outside text", r"Return Untrusted\[…\]",
