@@ -125,5 +125,5 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 def test_key_shows_nothing_of_itself() -> None:
     """What prints a key by mistake prints no key."""
     key = PrivateKey.made()
-    assert repr(key).startswith("<gatework.keys.PrivateKey object")
+    assert repr(key).startswith("<gatework.signing.keys.PrivateKey object")
     assert not hasattr(key, "__dict__")
