@@ -13,6 +13,7 @@ import ast
 import copy
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -278,10 +279,11 @@ class Place:
         shutil.copy(ROOT / "pyproject.toml", folder)
         # No bytecode of a mutant must ever be taken for that of the next.
         self.environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        untouched = "|".join(Path(file).stem for file in FILES)
-        compiling = ["-m", "compileall", "-q", "-x", rf"/({untouched})\.py$", "gatework", "tests/explorer"]
+        untouched = "|".join(re.escape(file.removesuffix(".py")) for file in FILES)
+        compiling = ["-m", "compileall", "-q", "-x", rf"({untouched})\.py$", "gatework", "tests/explorer"]
         subprocess.run([sys.executable, *compiling], cwd=folder, check=True, env={**os.environ})
-        self._run(["-c", f"import gatework.machine.machine as m; assert m.__file__.startswith({str(folder)!r}), m.__file__"])
+        here = f"import gatework.machine as m; assert m.__file__.startswith({str(folder)!r}), m.__file__"
+        self._run(["-c", here])
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
         limited = ["-c", _LIMITED, str(CPU_SECONDS), sys.executable, *arguments]
