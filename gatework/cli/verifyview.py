@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -33,6 +34,7 @@ def report_view(said: Said) -> RenderableType:
     parts += _section("work", [_stage(one, several) for one in said["stages"] if not one["leg"]])
     parts += _section("approved", [*(_decision(one, several) for one in said["approvals"]), *_by_rule(said, several)])
     parts += _section("decided besides", [_decision(one, several) for one in _besides(said)])
+    parts += _section("spent", [*_spent(said, several)])
     parts += _section("effects", [_effect(one, several) for one in said["effects"]])
     parts += _section("child runs", [_child(one) for one in said["children"]])
     parts += _section("moved or resumed", [_move(one) for one in said["moves"]])
@@ -149,6 +151,45 @@ def _by_rule(said: Said, several: bool) -> Iterator[list[RenderableType]]:
     for one in said["by_rule"]:
         why = Text(one_line(one["reason"], 160))
         yield [Text(*_CONSISTENT), Text(_node(one, several)), Text("the plan", style="dim"), why, Text()]
+
+
+def _spent(said: Said, several: bool) -> Iterator[list[RenderableType]]:
+    """What the run spent, with its child runs, and each stage that asked a model, or called a tool."""
+    for run in said["spent"][:1]:
+        # Which tools were called stands at the stages, unless the run as a whole may call them so often.
+        limited = run["budget"].get("tool_calls", {})
+        tools = {name: many for name, many in run["spent"].get("tool_calls", {}).items() if name in limited}
+        whole = {**run["spent"], "tool_calls": tools}
+        yield [Text(*_CONSISTENT), Text("the run"), Text(_amounts(whole, run["budget"], ""))]
+    for run in said["spent"]:
+        for one in run["nodes"]:
+            if one["budget"] and one["spent"].keys() - {"seconds"}:
+                name = _node({"run": run["run"], "node": one["node"]}, several)
+                yield [Text(*_CONSISTENT), Text(name), Text(_amounts(one["spent"], one["budget"], " for each start"))]
+
+
+def _amounts(spent: Said, budget: Said, renewed: str) -> str:
+    """`3 of 4 model calls, $0.02 of $0.25, 2 of 3 calls of fetch, 1.2 s`. `renewed`: where a budget is given again."""
+    tools, most = spent.get("tool_calls", {}), budget.get("tool_calls", {})
+    pairs = [
+        (spent.get("model_calls"), budget.get("model_calls"), "", " model call"),
+        (spent.get("tokens"), budget.get("tokens"), "", " token"),
+        (spent.get("money"), budget.get("money"), "$", ""),
+        *((many, most.get(tool), "", f" call of {clean(tool, 60)}") for tool, many in tools.items()),
+        (spent.get("seconds"), budget.get("seconds"), "", " s"),
+    ]
+    return ", ".join(_amount(spent, most, mark, what, renewed) for spent, most, mark, what in pairs if spent)
+
+
+def _amount(spent: Json, most: Json, mark: str, what: str, renewed: str) -> str:
+    def words(number: Json) -> str:
+        return mark + (clean(number, 50) if isinstance(number, str) else f"{number:,}")
+
+    what = what.replace(" call", " calls").replace(" token", " tokens") if spent != 1 or most is not None else what
+    if most is None:
+        return f"{words(spent)}{what}"
+    beyond = Decimal(str(spent)) > Decimal(str(most))
+    return f"{words(spent)} of {words(most)}{what}" + (renewed or " (beyond it)" if beyond else "")
 
 
 def _effect(one: Said, several: bool) -> list[RenderableType]:

@@ -196,6 +196,13 @@ def check_let_run(node: Work, run: Run, before: tuple[Given, ...]) -> None:
         raise OrderError(f"A guard did not let {node.name} run on these inputs, and it ran.")
 
 
+def check_within(node: Work, allowed: Budget, spent: Spent) -> None:
+    """Raise `OrderError` where an attempt made more calls than it was allowed; what they cost, nobody knows before."""
+    calls = allowed.model_calls is not None and spent.model_calls > allowed.model_calls
+    if calls or any(many > allowed.tool_calls.get(tool, many) for tool, many in spent.tool_calls.items()):
+        raise OrderError(f"{node.name} says that it made more calls than its budget has.")
+
+
 def charged(state: State, node: Work | Call, spent: Spent) -> State:
     """The state with what an attempt, or a child run, spent. Raises `OrderError` where that cannot have been spent."""
     if unsound(spent) or (isinstance(node, Work) and any(node.tool(name) is None for name in spent.tool_calls)):

@@ -40,6 +40,7 @@ from gatework.machine.admission import (
     check_evidence,
     check_let_run,
     check_order,
+    check_within,
     code_of,
     proof_of,
     said_by,
@@ -201,6 +202,7 @@ def _finish(plan: Plan, state: State, event: Finished) -> Step:
     size = run.allowance.output_bytes
     if run.edited is None and size is not None and len(event.output.opened()) > size:
         raise OrderError(f"The output of {node.name} is larger than the {size} bytes of its budget.")
+    check_within(node, run.allowance, event.spent)
     check_let_run(node, run, event.before)
     check_evidence(node, event)
     said = said_by(node, node.guards, event.verdicts, event.output.digest, "output")
@@ -330,6 +332,7 @@ def _suspend(plan: Plan, state: State, event: Suspended) -> Step:
         raise OrderError(f"{node.name} does not work where a person gave its value.")
     check_let_run(node, run, event.before)
     step = calls.suspend(plan, state, node, event)
+    check_within(node, run.allowance, event.spent)
     return replace(step, state=charged(step.state, node, event.spent))
 
 

@@ -61,7 +61,10 @@ def attempt(state: State, *, fresh: bool = False, let_again: str = "", again: As
     node = state.plan.steps[state.at]
     assert isinstance(node, Work)
     state = counted(replace(anew(state), phase="at", let_again=let_again, again=again))
-    return replace(state, limit=state.attempts[node.name] + node.attempts - 1) if fresh else state
+    if not fresh:
+        return state
+    account = replace(state.account, renewed=state.account.of(node.name))
+    return replace(state, limit=state.attempts[node.name] + node.attempts - 1, account=account)
 
 
 def unstarted(state: State) -> State:

@@ -20,6 +20,8 @@ Code = Literal[
     "identity",
     "quorum",
     "effects",
+    "limits",
+    "budget",
     "rule",
     "contract",
     "signature",

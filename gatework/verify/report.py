@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from gatework.proof import certificate as files
 from gatework.values.canonical import Json
+from gatework.verify.budgets import budget_data, budget_of
 from gatework.verify.refusal import Refused
 from gatework.verify.story import Decision, Stage
 from gatework.verify.whole import Checked
@@ -64,6 +65,7 @@ def report(checked: Checked, unmet: Sequence[str] = (), demands: int = 0) -> dic
         "by_rule": [{"run": run + 1, "node": node, "reason": why} for run, node, why in story.rules],
         "decisions": [_decision(one) for one in decisions],
         "stages": [_stage(one) for one in story.stages.values()],
+        "spent": list(_spent(checked)),
         "effects": [{**asdict(one), "run": one.run + 1} for one in story.effects.values()],
         "children": [{**asdict(one), "run": one.run + 1, "child": one.child + 1} for one in checked.children],
         "superseded": [
@@ -108,6 +110,24 @@ def _stage(one: Stage) -> dict[str, Json]:
     return {**asdict(one), "run": one.run + 1, "proven": proven}
 
 
+def _spent(checked: Checked) -> Iterator[dict[str, Json]]:
+    """What each run spent, and each of its nodes, with what its plan let it."""
+    for number, run in enumerate(checked.runs, start=1):
+        state = run.state
+        spent = {name: one for name, one in state.account.nodes.items() if name in state.plan.index}
+        if not state.account.whole.data:
+            continue
+        yield {
+            "run": number,
+            "spent": state.account.whole.data,
+            "budget": budget_data(state.plan.budget),
+            "nodes": [
+                {"node": name, "spent": one.data, "budget": budget_data(budget_of(state.plan.node(name)))}
+                for name, one in spent.items()
+            ],
+        }
+
+
 def _sentence(checked: Checked, unmet: Sequence[str], demands: int) -> str:
     runs, entries = len(checked.runs), sum(1 for _ in checked.certificate.entries)
     what = f"{_many(entries, 'entry', 'entries')} of {_many(runs, 'run')}"
@@ -124,9 +144,9 @@ def _many(number: int, one: str, more: str = "") -> str:
 
 
 def _of(some: int, every: int, what: str) -> str:
-    """How many of all: `the attempt`, `all 3 attempts`, `2 of 3 attempts`."""
+    """How many of all: `the attempt`, `both attempts`, `all 3 attempts`, `2 of 3 attempts`."""
     if some == every:
-        return f"the {what}" if every == 1 else f"all {every} {what}s"
+        return {1: f"the {what}", 2: f"both {what}s"}.get(every, f"all {every} {what}s")
     return f"{some} of {every} {what}s"
 
 
@@ -138,7 +158,7 @@ def _rests_on(checked: Checked) -> Iterator[str]:
     signed = sum(stage.attempts - stage.unsigned for stage in story.stages.values())
     if unsigned:
         many = _of(unsigned, unsigned + signed, "attempt")
-        yield f"What {many} gave, and that their guards looked at it: the word of the workers, unsigned."
+        yield f"What {many} gave and spent, and that their guards looked at it: the word of the workers, unsigned."
     claims = [one for one in story.decisions if not one.signer]
     if claims:
         many = _of(len(claims), len(story.decisions), "decision")
@@ -156,6 +176,8 @@ def _not_checked(checked: Checked) -> Iterator[str]:
         yield f"{_many(named - disclosed, 'value')} of {named} withheld or erased: named by digest alone"
     for what, times in checked.known.not_checked.items():
         yield f"{what} ({times})"
+    if any(one.there and checked.runs[one.run].state.plan.budget for one in checked.children):
+        yield "how much of the budget of the run that called them child runs were given"
     missing = [one for one in checked.children if one.outcome and not one.there]
     if missing:
         yield f"{_many(len(missing), 'child run')} whose ledger is not in the file"

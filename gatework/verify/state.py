@@ -8,6 +8,7 @@ from typing import Literal
 
 from gatework.plan.plan import Plan
 from gatework.run.events import Given
+from gatework.verify.account import Account
 
 Phase = Literal["begin", "at", "works", "calls", "sent", "ask", "gate", "end", "over"]
 """What comes next.
@@ -166,3 +167,4 @@ class State:
     gates: int = 0
     gate: Gate | None = None
     outcome: str = ""
+    account: Account = field(default_factory=Account)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from gatework.plan.plan import Plan
 from gatework.run.state import Receipt
-from gatework.verify import calls, children, decisions, gates, moves, ways, work
+from gatework.verify import budgets, calls, children, decisions, gates, limits, moves, ways, work
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, settled, undoing, unstarted
 from gatework.verify.refusal import must
@@ -30,7 +30,10 @@ def step(known: Disclosed, state: State, receipt: Receipt) -> State:
     """The state after a receipt. Raises `Refused` where no rule admits it there."""
     must(state.phase != "over" or receipt.kind == "resumed", "order", "The run had ended before this.")
     must((state.phase == "begin") is (receipt.kind == "begun"), "order", "A run begins with its inputs, and once.")
-    return _RULES[receipt.kind](known, state, receipt)
+    after = _RULES[receipt.kind](known, budgets.charged(state, receipt), receipt)
+    limits.keep(known, state, receipt)
+    budgets.keep(known, state, receipt)
+    return after
 
 
 # -- beginning and end -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from gatework.proof.certificate import Certificate, CertificateError, RunLedger
 from gatework.proof.ledger import GENESIS, Entry
 from gatework.signing.roster import People
 from gatework.verify import signatures, values, walk
+from gatework.verify.account import spent_in
 from gatework.verify.entries import chained
 from gatework.verify.refusal import Place, Refused, must
 from gatework.verify.state import State
@@ -212,9 +213,16 @@ def _must_be(child: Run, returned: Entry, called: Entry | None) -> None:
     receipt, entries = returned.receipt, child.ledger.entries
     must(receipt.how.get("ledger") == entries[-1].digest, "child", "A child run ended with another entry than is said.")
     last = entries[-1].receipt
-    ended = last.kind == "ended" and last.action == receipt.action
-    must(ended, "child", "A child run ended otherwise than is said.")
-    must(last.output == receipt.output, "child", "A child run gave another value than is said.")
+    if last.kind == "ended" and last.action == receipt.action:
+        must(last.output == receipt.output, "child", "A child run gave another value than is said.")
+        account = child.state.account
+        same = (account.whole - account.taken_over - spent_in(receipt.how)).data == {}
+        must(same, "child", "A child run spent something else than is said.")
+    else:
+        # Its value broke the contract of the plan that called it; or the server ended it, and it could say no more.
+        lost = receipt.action == "failed" and last.action == "completed"
+        lost = lost or (receipt.action in ("failed", "cancelled") and last.kind != "ended")
+        must(lost, "child", "A child run ended otherwise than is said.")
     if called is None:  # it was started before what was cut off here, and is held to its own ledger alone
         return
     how = called.receipt.how

@@ -30,10 +30,8 @@ from tests.explorer.verified import Pair, Verifier
 
 OPEN = {
     "asked failed": "a person is asked in place of an attempt that may not run, or child runs that may not start",
-    "asked exhausted": "a person is asked where a budget has nothing left: receipts do not add up what is spent",
+    "asked exhausted": "a person is asked where a budget has nothing left: no receipt says what a child run was given",
     "called": "when another child run starts: a budget may hold it back",
-    "suspended": "a call outside the limits of its grant, or beyond the budget: arguments are not looked at",
-    "output": "an output larger than its budget",
     "ended failed": "a run in which nobody is asked ends in place of such a question",
     "undoing failed": "the same, where something is to be undone",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from gatework.machine.gates import arguments_of
 from gatework.plan.plan import Plan
 from gatework.run.state import Receipt, State
 from gatework.values.canonical import Sealed
@@ -45,6 +46,8 @@ class Verifier:
         for sealed in (after.edited, after.gate.candidate if after.gate else None):
             if sealed is not None:
                 self._disclose(sealed)
+        for call in after.pending:
+            self._disclose(arguments_of(self.open.plans[after.plan], after, call))
         with_values, without = before
         for receipt in receipts:
             try:

@@ -225,10 +225,18 @@ def test_worker_may_have_called_more_often_than_the_journal_shows() -> None:
     """Another try of the same attempt may have, before it died."""
     driver = Driver(planned()).begin().suspend(entries=[called("one", "read")], spent=Spent(tool_calls={"read": 3}))
     assert driver.run.allowance.tool_calls == {"fetch": 2, "read": 0}
-    # What its cell should not have let it call has been called; no more is left.
+
+
+def test_result_with_more_calls_than_were_allowed_is_not_taken() -> None:
+    """Its cell should not have let it; what it called has been called all the same, and is charged."""
     more = [called("one", "read", number=number) for number in range(4)]
-    driver = Driver(planned()).begin().suspend(fetch(), entries=more).ended()
-    assert driver.run.allowance.tool_calls == {"fetch": 1, "read": 0}
+    driver = Driver(planned()).begin()
+    with pytest.raises(OrderError, match="made more calls than its budget has"):
+        driver.suspend(fetch(), entries=more)
+    with pytest.raises(OrderError, match="made more calls than its budget has"):
+        driver.finish("x", spent=Spent(model_calls=5))
+    driver.fail("refused", spent=Spent(tool_calls={"read": 4}))
+    assert driver.run.allowance.tool_calls == {"fetch": 2, "read": 0}
 
 
 # -- what a worker is not believed -----------------------------------------------------------------
