@@ -1,8 +1,8 @@
-"""Telling people that a run waits for them: the message, its signature, and its delivery by a command or over HTTP.
+"""Telling people that a run waits for them: a message signed, and delivered by a command or over HTTP.
 
 Where messages go only the worker knows: GATEWORK_NOTIFY is a command, which gets the message on its standard input, or
 an https address, to which it is posted, signed after https://www.standardwebhooks.com with GATEWORK_NOTIFY_SECRET.
-A message holds no value of the run, and no error here holds anything of the command, the address or its answer.
+No error here holds anything of the command, the address or its answer.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import asyncio
 import base64
 import binascii
 import functools
-import hashlib
 import hmac
 import ipaddress
-import json
 import os
 import re
 import shlex
@@ -47,8 +45,6 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_
 """The variables that a command gets of the worker's environment, beside those whose names begin with `NOTIFY_`."""
 OWN = "NOTIFY_"
 
-MAX_NOTICE_BYTES = 10_000
-
 _MAX_REST_BYTES = 65_536
 _REST_SECONDS = 1.0
 """How much of the rest of an answer is read, so that the server is not cut off while it writes, and for how long."""
@@ -60,47 +56,6 @@ class NotDelivered(GateworkError):
     """A message that nobody took; it may be sent again."""
 
     code = "notify"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """Who is needed at a gate, and for what: names of the plan and times, and no value of the run."""
-
-    plan: str
-    """Its digest."""
-    gate: int
-    asks: str
-    """As `Gate.kind`."""
-    stage: str
-    position: int
-    """Of the stage in the plan, from 1."""
-    stages: int
-    """How many the plan has."""
-    role: str
-    quorum: int
-    identity: str
-    """How surely it must be known who approves."""
-    handed_on: bool
-    """Whether those who were asked first did not answer in time."""
-    opened: str
-    """UTC, ISO 8601."""
-    expires: str
-    tool: str = ""
-    """The tool whose call is asked about."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Where:
-    """The run that waits, and its pages in the Temporal UI, which are empty where it is not known where that is."""
-
-    namespace: str
-    workflow: str
-    run: str
-    """Temporal's workflow id."""
-    run_id: str
-    page: str
-    waiting: str
-    """The page that lists what waits for the role; all that runs, where the server cannot tell that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,60 +162,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-# -- what is said ----------------------------------------------------------------------------------
-
-OPENED, TEST = "gate.opened", "test"
-"""Types of messages."""
-
-_ASKS = {
-    "approval": "to approve {stage}",
-    "call": "to let {stage} call {tool}",
-    "escalated": "to look at {stage}, which a guard escalated",
-    "blocked": "since {stage} is blocked",
-    "exhausted": "since {stage} has used up its attempts",
-    "failed": "since {stage} has failed",
-    "unknown": "since the effect of {stage} is in doubt",
-}
-
-
-def message_id(namespace: str, run: str, run_id: str, gate: int) -> str:
-    """What names the message about a gate of a run: the same for each try."""
-    said = json.dumps(["gatework.notice/1", namespace, run, run_id, gate]).encode()
-    return f"msg_{hashlib.sha256(said).hexdigest()[:32]}"
-
-
-def message(notice: Notice, where: Where, *, id: str, kind: str = OPENED) -> bytes:
-    """The message as JSON in ASCII: no text in it moves or hides another."""
-    asked = _ASKS.get(notice.asks, "at {stage}").format(stage=notice.stage, tool=notice.tool or "a tool")
-    many = f"{notice.quorum} of {notice.role} are" if notice.quorum > 1 else f"{notice.role} is"
-    text = f"{where.workflow}: {many} needed {asked} (stage {notice.position} of {notice.stages})."
-    said = {
-        "type": kind,
-        "id": id,
-        "timestamp": notice.opened,
-        "text": "A test of Gatework: nobody is needed." if kind == TEST else text,
-        "data": {
-            "namespace": where.namespace,
-            "workflow": where.workflow,
-            "run": where.run,
-            "run_id": where.run_id,
-            "plan": notice.plan,
-            "gate": notice.gate,
-            "asks": notice.asks,
-            "stage": notice.stage,
-            "position": notice.position,
-            "stages": notice.stages,
-            "tool": notice.tool,
-            "role": notice.role,
-            "quorum": notice.quorum,
-            "identity": notice.identity,
-            "handed_on": notice.handed_on,
-            "expires": notice.expires,
-            "page": where.page,
-            "waiting": where.waiting,
-        },
-    }
-    return json.dumps(said, separators=(",", ":")).encode("ascii")
+# -- how it gets there -----------------------------------------------------------------------------
 
 
 def signed(keys: tuple[bytes, ...], id: str, at: int, body: bytes) -> Mapping[str, str]:
@@ -269,9 +171,6 @@ def signed(keys: tuple[bytes, ...], id: str, at: int, body: bytes) -> Mapping[st
     marks = [base64.b64encode(hmac.digest(key, content, "sha256")).decode() for key in keys]
     headers = {"webhook-id": id, "webhook-timestamp": str(at)}
     return headers | ({"webhook-signature": " ".join(f"v1,{mark}" for mark in marks)} if marks else {})
-
-
-# -- how it gets there -----------------------------------------------------------------------------
 
 
 async def deliver(to: Hook, id: str, body: bytes, at: int, *, heard: IO[bytes] | None = None) -> None:
@@ -396,4 +295,4 @@ class _Exchange:
         self._connection.close()
 
 
-__all__ = ["Address", "Command", "Hook", "NotDelivered", "Notice", "Where", "configured", "deliver", "hook", "message"]
+__all__ = ["Address", "Command", "Hook", "NotDelivered", "configured", "deliver", "hook", "signed"]

@@ -28,14 +28,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 NAMES = (
     *(f"machine/{name}" for name in ("machine", "calls", "onward", "admission", "gates", "migration", "identity")),
-    *(f"machine/{name}" for name in ("ways", "children", "decisions", "hands")),
+    *(f"machine/{name}" for name in ("ways", "children", "decisions", "hands", "overrides")),
     *("run/budget", "run/state", "values/spelling"),
 )
 FILES = tuple(f"gatework/{name}.py" for name in NAMES)
 PARTS = (
     *("machine_ways", "machine_loops", "machine_children", "machine_undo", "machine_questions"),
     *("machine", "machine_due", "machine_gates", "machine_edits", "machine_before", "machine_calls", "machine_effects"),
-    *("machine_budget", "machine_labels", "machine_people", "identity", "budget", "spelling", "migration"),
+    *("machine_budget", "machine_labels", "machine_people", "machine_overrides"),
+    *("identity", "budget", "spelling", "migration"),
 )
 TESTS = [str(path.relative_to(ROOT)) for part in PARTS for path in ROOT.glob(f"tests/unit/*/test_{part}.py")]
 CPU_SECONDS = 120
@@ -55,7 +56,7 @@ SEARCHES = (
 
 EQUIVALENT: dict[tuple[str, str], str] = {
     (
-        'state = replace(anew(state), at=at, gate=None, feedback=(), let_in="", edited=None, editor=())',
+        'state = changed(anew(state), at=at, gate=None, feedback=(), let_in="", let_in_by=(), edited=None, editor=())',
         "without editor=",
     ): "who gave a value is looked at only where there is one",
     (

@@ -87,6 +87,9 @@ def runs(
             screen.print("No such run.")
         return
     screen.print(_table(found, screen))
+    if any(run.overridden is None for run in found):
+        unsaid = "The server was not told of all of these whether anything was overridden; `gatework show` says it."
+        console(stderr=True).print(unsaid, style="dim", soft_wrap=True)
     if page and screen.is_terminal:
         screen.print(Text(f"In the UI: {page}", style="dim"), soft_wrap=True)
 
@@ -160,7 +163,14 @@ def show(
     found, progress, ledger, values, children = connected(command)
     if mermaid or svg is not None:
         plan = _plan_of(found, progress, code)
-        facts = facts_of(plan, ledger, progress.statuses, run=found.id, outcome=progress.status)
+        facts = facts_of(
+            plan,
+            ledger,
+            progress.statuses,
+            run=found.id,
+            outcome=progress.status,
+            overrides=progress.overrides,
+        )
         draw(plan, facts, mermaid=mermaid, svg=svg)
         return
     if as_json:

@@ -74,7 +74,8 @@ def notify(
 
 async def _sent(to: Hook, heard: IO[bytes]) -> str:
     """Send one message as a worker would; its id. Raises `NotDelivered`."""
-    from gatework.notify import TEST, Notice, Where, deliver, message
+    from gatework.notice import TEST, Notice, Where, message
+    from gatework.notify import deliver
 
     now = datetime.now(UTC)
     id = f"msg_test_{os.urandom(12).hex()}"

@@ -72,6 +72,7 @@ def fields(seen: Seen) -> dict[str, Any]:
             del waiting[values]
     stages = [{name: value for name, value in node.items() if name != "result"} for node in progress.get("nodes", ())]
     found |= {"plan": progress.get("plan", ""), "stages": stages, "waiting": waiting}
+    found["overrides"] = progress.get("overrides", ())
     return found
 
 
@@ -95,6 +96,8 @@ def changes(before: Seen | None, now: Seen) -> Iterator[Text]:
     if now.silent != (before.silent if before else ""):
         said = SILENT[now.silent] if now.silent else "answered again"
         yield Text(f"… {said}", style="yellow")
+    known = len(before.progress.overrides) if before and before.progress else 0
+    yield from render.overridden(now.progress.overrides[known:] if now.progress else ())
     old = {node.name: node for node in before.progress.nodes} if before and before.progress else {}
     for node in now.progress.nodes if now.progress else ():
         earlier = old.get(node.name)
@@ -171,7 +174,7 @@ class Picture(View):
                 Text(render.middle(clean(run.id), max(self._screen.width // 3, 16))),
                 Text(clean(run.workflow)),
                 _done(run),
-                _at(run),
+                _marked(run),
             )
         more = len(runs) - room
         return Group(table, Text(f"and {more} more", style="dim")) if more > 0 else table
@@ -202,6 +205,15 @@ def _one(seen: Seen) -> RenderableType:
 def _done(run: Seen) -> Text:
     nodes = run.progress.nodes if run.progress else ()
     return Text(f"{sum(node.status == 'done' for node in nodes)}/{len(nodes)}" if nodes else "", style="dim")
+
+
+def _marked(run: Seen) -> RenderableType:
+    """Where a run is, behind what is first in every report: that something was overridden in it."""
+    if not (run.progress and run.progress.overrides):
+        return _at(run)
+    row = Table.grid(padding=(0, 1))
+    row.add_row(Text("OVERRIDDEN", style="bold red"), _at(run))
+    return row
 
 
 def _at(run: Seen) -> RenderableType:

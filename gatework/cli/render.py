@@ -117,10 +117,11 @@ def ending(status: str, reason: str = "") -> Text:
 
 
 def _state(node: NodeProgress) -> Text:
-    said = [node.status, *(["by a person"] if node.by_hand else [])]
+    said = [node.status, *(["by a person"] if node.by_hand and not node.overridden else [])]
     said += [f"{node.attempts} attempts"] if node.attempts > 1 else []
     said += [f"to call {clean(node.calling, 60)}"] if node.calling else []
-    return Text(", ".join(said), style=STYLES[node.status])
+    state = Text(", ".join(said), style=STYLES[node.status])
+    return state.append(", overridden", style="bold red") if node.overridden else state
 
 
 def incidents(ledger: Sequence[Entry], values: Mapping[str, Json]) -> RenderableType:

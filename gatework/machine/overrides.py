@@ -50,14 +50,14 @@ def override(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Rece
         identity=_least(votes),
         reason=event.note,
     )
-    state = replace(state, gate=None, overrides=(*state.overrides, overridden))
+    state = replace(state, overrides=(*state.overrides, overridden))
     if lets == "inputs":
         let_in = inputs_digest(admitted(plan, node, state))
         state = replace(state, let_in=let_in, let_in_by=by)
         return start(plan, state, node, state.feedback, (replace(receipt, inputs=let_in),), fresh=True)
     if lets == "value":
         # What somebody wrote before, or was let in, has no part in this.
-        state = replace(state, edited=None, editor=(), let_in="", let_in_by=())
+        state = replace(state, edited=None, let_in_by=())
         if node.effects:
             # What a person writes for an effect says that it has happened.
             written = Done(node=node.name, tool="", arguments="", outcome="done")
@@ -105,8 +105,7 @@ def _least(votes: tuple[Vote, ...]) -> Identity:
 
 def said(one: Overridden, shown: Callable[[str, int], str]) -> str:
     """An override in a sentence, as every report has it; `shown` makes a text fit."""
-    by = " and ".join(shown(name, 60) for name in one.by)
-    guards = " and ".join(shown(guard, 60) for guard in one.guards)
+    by, guards = _listed(one.by, shown), _listed(one.guards, shown)
     past = f"past {guards}" if guards else "past what stopped it"
     what = {
         "output": f"its output was let on {past}",
@@ -114,3 +113,13 @@ def said(one: Overridden, shown: Callable[[str, int], str]) -> str:
         "value": f"it was skipped {past}, and given a value by hand",
     }[one.lets]
     return f"{shown(one.node, 60)}: {what}, by {by} ({one.identity}): {shown(one.reason, 300)}"
+
+
+_MOST_NAMED = 3
+
+
+def _listed(names: tuple[str, ...], shown: Callable[[str, int], str]) -> str:
+    """Names in a sentence that fits on a line, however many there are."""
+    kept = names if len(names) <= _MOST_NAMED else names[: _MOST_NAMED - 1]
+    left = [f"{len(names) - len(kept)} more"] if len(names) > len(kept) else []
+    return " and ".join([*(shown(name, 60) for name in kept), *left])

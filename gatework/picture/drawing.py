@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from gatework.picture.captions import said_of
-from gatework.picture.facts import Facts, came_of
+from gatework.picture.facts import OVERRIDDEN_COLOUR, Facts, came_of
 from gatework.plan.changes import words
 from gatework.plan.expr import Ref
 from gatework.plan.labels import Label
@@ -61,6 +61,8 @@ class _Flowchart:
         yield f"  %% plan {plan.digest}"
         title = f"A run of {_text(plan.name)}" if self._facts else f"The plan of {_text(plan.name)}"
         yield f"  accTitle: {title}"
+        if self._facts and self._facts.loud:
+            yield f'  loud(["{_text(self._facts.loud)}"]):::overridden'
         for start in plan.inputs:
             yield _node(ids[start.name], "input", start.label, [_text(start.name), f"{start.label} input"])
         yield from self._nodes()
@@ -76,11 +78,15 @@ class _Flowchart:
         if passed := [ids[name] for name in self._passed()]:
             yield "  classDef passed opacity:0.4"
             yield f"  class {','.join(passed)} passed"
+        if self._facts and self._facts.loud:
+            yield f"  classDef overridden stroke:{OVERRIDDEN_COLOUR},stroke-width:4px"
+            here = [ids[name] for name in self._facts.overridden if name in ids]
+            yield from (f"  class {','.join(here)} overridden" for _ in here[:1])
 
     def _passed(self) -> Iterator[str]:
         """What a run has not come to, or has passed over."""
         for name, fact in self._facts.nodes.items() if self._facts else ():
-            if fact.status in ("skipped", "ahead") and name in self._ids:
+            if fact.status in ("skipped", "ahead") and not fact.overridden and name in self._ids:
                 yield name
 
     def _nodes(self) -> Iterator[str]:

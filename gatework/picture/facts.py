@@ -12,8 +12,14 @@ from typing import Literal
 from gatework.plan.changes import words
 from gatework.plan.plan import Choice, Node, Plan
 from gatework.proof.ledger import Entry
+from gatework.run.events import Overridden
 
 Status = Literal["done", "running", "waiting", "skipped", "ahead"]
+
+OVERRIDDEN = "▸ OVERRIDDEN"
+OVERRIDDEN_COLOUR = "#a21caf"
+"""That of no label."""
+_MOST_OVERRIDDEN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,10 @@ class Fact:
     """How child runs ended → how many."""
     by: str = ""
     """Who approved or answered."""
+    overridden: bool = False
+    """Whether people let it past what had stopped it, or something in a child run of it."""
+    over: tuple[str, ...] = ()
+    """Who did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +53,41 @@ class Facts:
     outcome: str
     """`running`, `waiting`, or how it ended."""
     nodes: Mapping[str, Fact]
+    overridden: tuple[str, ...]
+    """The nodes that people let past what had stopped them: also those that this plan does not have any more."""
+
+    @property
+    def loud(self) -> str:
+        """What was overridden, in words; empty where nothing was. It stands before all else."""
+        more = len(self.overridden) - _MOST_OVERRIDDEN
+        shown = [words.name(name) for name in self.overridden[:_MOST_OVERRIDDEN]]
+        return f"OVERRIDDEN: {words.listed([*shown, *([f'{more} more'] if more > 0 else [])])}" if shown else ""
 
 
-def facts_of(plan: Plan, ledger: Sequence[Entry], statuses: Mapping[str, Status], *, run: str, outcome: str) -> Facts:
-    """What a ledger says of each node of a plan. `statuses`: where each stands, as the run itself says."""
-    told = _Told(ledger)
+def facts_of(
+    plan: Plan,
+    ledger: Sequence[Entry],
+    statuses: Mapping[str, Status],
+    *,
+    run: str,
+    outcome: str,
+    overrides: Sequence[Overridden],
+) -> Facts:
+    """What a ledger says of each node of a plan. `statuses`, `overrides`: where each stands, and what people let on,
+    as the run itself says.
+    """
+    told = _Told(ledger, overrides)
     nodes = {node.name: told.fact(node, statuses.get(node.name, "ahead")) for node in plan.steps}
-    return Facts(run=run, outcome=outcome, nodes=nodes)
+    return Facts(run=run, outcome=outcome, nodes=nodes, overridden=tuple(dict.fromkeys(one.place for one in overrides)))
 
 
 class _Told:
     """The receipts of a ledger, by the node that they are about."""
 
-    def __init__(self, ledger: Sequence[Entry]) -> None:
+    def __init__(self, ledger: Sequence[Entry], overrides: Sequence[Overridden]) -> None:
+        self._over: dict[str, dict[str, None]] = defaultdict(dict)
+        for one in overrides:
+            self._over[one.place] |= dict.fromkeys(one.by)
         self._attempts: Counter[str] = Counter()
         self._rounds: dict[str, int] = {}
         self._ways: dict[str, int] = {}
@@ -99,6 +131,8 @@ class _Told:
             waited=self._waited[name] / 1000,
             children=Counter(self._ended[name].values()) if name in self._ended else {},
             by=self._by.get(name, ""),
+            overridden=name in self._over,
+            over=tuple(self._over.get(name, ())),
         )
 
 
@@ -111,6 +145,9 @@ def _between(before: str, after: str) -> float:
 
 def came_of(fact: Fact) -> Iterator[str]:
     """What came of a node, a line each."""
+    if fact.overridden:
+        by = " and ".join(words.plain(name, 40) for name in fact.over if name)
+        yield f"{OVERRIDDEN}{f' by {by}' if by else ''}"
     if fact.status in ("ahead", "skipped"):
         return
     said = []

@@ -70,6 +70,8 @@ class Scene:
     """Around everything; it is not drawn itself."""
     arrows: tuple[Arrow, ...]
     run: bool = False
+    loud: str = ""
+    """Of a run: what people let past what had stopped it, in words. It stands before all else."""
 
 
 def scene_of(plan: Plan, facts: Facts | None = None) -> Scene:
@@ -89,6 +91,7 @@ def scene_of(plan: Plan, facts: Facts | None = None) -> Scene:
         frame=drawn.root,
         arrows=tuple(drawn.arrows),
         run=facts is not None,
+        loud=facts.loud if facts else "",
     )
 
 

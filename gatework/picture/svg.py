@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape, quoteattr
 
+from gatework.picture.facts import OVERRIDDEN, OVERRIDDEN_COLOUR
 from gatework.picture.layout import Layout, laid_out
 from gatework.picture.scene import Arrow, Box, Frame, Scene
 from gatework.plan.labels import Label
@@ -25,6 +26,8 @@ _STEP = 15.0
 _EDGE = 24.0
 _HEAD = 64.0
 _FOOT = 34.0
+_LOUD = 22.0
+"""The line of what was overridden."""
 
 
 def svg(scene: Scene) -> str:
@@ -79,24 +82,27 @@ def _frames(frame: Frame) -> Iterator[Frame]:
 
 
 def _written(scene: Scene, layout: Layout, sizes: Mapping[str, tuple[float, float]]) -> Iterator[str]:
-    head = max(_wide(scene.title, 20), _wide(scene.subtitle, _TEXT))
+    head = max(_wide(scene.title, 20), _wide(scene.subtitle, _TEXT), _wide(scene.loud, _TITLE) * 1.06)
     width = max(layout.width, head, 660.0) + 2 * _EDGE
-    height = layout.height + _HEAD + _FOOT + _EDGE
+    top, foot = (_LOUD, _FOOT + _LOUD) if scene.loud else (0.0, _FOOT)
+    height = layout.height + top + _HEAD + foot + _EDGE
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'height="{height:.0f}" role="img" font-family={quoteattr(_FONT)}>'
     )
     yield f"<title>{_safe(scene.title)}</title>"
-    yield f"<desc>{_safe(scene.subtitle)}</desc>"
+    yield f"<desc>{_safe(' · '.join(filter(None, (scene.loud, scene.subtitle))))}</desc>"
     yield (
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         f'orient="auto-start-reverse"><path d="M0,0 L8,4 L0,8 z" fill="{_LINE}"/></marker></defs>'
     )
     yield f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>'
-    yield _text(_EDGE, 32, scene.title, 20, weight=700)
-    yield _text(_EDGE, 50, scene.subtitle, _TEXT, fill=_FAINT)
+    if scene.loud:
+        yield _text(_EDGE, 26, scene.loud, _TITLE, fill=OVERRIDDEN_COLOUR, weight=700)
+    yield _text(_EDGE, top + 32, scene.title, 20, weight=700)
+    yield _text(_EDGE, top + 50, scene.subtitle, _TEXT, fill=_FAINT)
     left = (width - layout.width) / 2
-    yield f'<g transform="translate({left:.1f},{_HEAD:.1f})">'
+    yield f'<g transform="translate({left:.1f},{top + _HEAD:.1f})">'
     for frame in _frames(scene.frame):
         if frame.id in layout.frames:
             yield from _frame(frame, layout.frames[frame.id])
@@ -105,7 +111,7 @@ def _written(scene: Scene, layout: Layout, sizes: Mapping[str, tuple[float, floa
     for box in scene.boxes:
         yield from _box(box, layout.centers[box.id], sizes[box.id])
     yield "</g>"
-    yield from _legend(height - _FOOT + 6)
+    yield from _legend(height - foot + 6, loud=bool(scene.loud))
     yield "</svg>"
 
 
@@ -140,8 +146,10 @@ def _box(box: Box, center: tuple[float, float], size: tuple[float, float]) -> It
     left, top = x - wide / 2, y - high / 2
     fill, edge = _COLOURS[box.label]
     status = box.fact.status if box.fact else ""
-    faded = ' opacity="0.38"' if status in ("skipped", "ahead") else ""
-    thick = 2.6 if status in ("running", "waiting") else 1.3
+    loud = box.fact is not None and box.fact.overridden
+    faded = ' opacity="0.38"' if status in ("skipped", "ahead") and not loud else ""
+    thick = 3.4 if loud else 2.6 if status in ("running", "waiting") else 1.3
+    edge = OVERRIDDEN_COLOUR if loud else edge
     paint = f'fill="{fill}" stroke="{edge}" stroke-width="{thick}"'
     yield f"<g{faded}>"
     yield from _outline(box, left, top, wide, high, paint, edge)
@@ -153,7 +161,8 @@ def _box(box: Box, center: tuple[float, float], size: tuple[float, float]) -> It
     )
     for row, line in enumerate(box.lines, start=1):
         weight = 600 if line.startswith("▸") else 400
-        yield _text(x, first + row * _STEP, line, _TEXT, fill=_FAINT, anchor="middle", weight=weight)
+        ink = OVERRIDDEN_COLOUR if loud and line.startswith(OVERRIDDEN) else _FAINT
+        yield _text(x, first + row * _STEP, line, _TEXT, fill=ink, anchor="middle", weight=weight)
     yield "</g>"
 
 
@@ -188,9 +197,15 @@ def _hexagon(left: float, top: float, right: float, low: float, cut: float) -> s
     return " ".join(map(_at, corners))
 
 
-def _legend(y: float) -> Iterator[str]:
+def _legend(y: float, *, loud: bool) -> Iterator[str]:
     """What the colours and shapes mean."""
     x = _EDGE
+    if loud:
+        paint = f'fill="none" stroke="{OVERRIDDEN_COLOUR}" stroke-width="3"'
+        yield f'<rect x="{x:.0f}" y="{y - 9:.0f}" width="12" height="12" rx="3" {paint}/>'
+        said = "OVERRIDDEN: people let it past what had stopped it"
+        yield _text(x + 18, y + 1, said, _NOTE, fill=OVERRIDDEN_COLOUR, weight=600)
+        y += _LOUD
     for label in (Label.UNTRUSTED, Label.ENDORSED, Label.APPROVED, Label.PLAIN):
         fill, edge = _COLOURS[label]
         yield f'<rect x="{x:.0f}" y="{y - 9:.0f}" width="12" height="12" rx="3" fill="{fill}" stroke="{edge}"/>'

@@ -278,6 +278,11 @@ class Overridden:
     """How surely it is known who they are, at the least."""
     reason: str
 
+    @property
+    def place(self) -> str:
+        """The node of the run that tells of it: of what was overridden in a child run, the one that started it."""
+        return self.node.partition(" ")[0].partition("/")[0]
+
 
 OutcomeKind = Literal["completed", "rejected", "aborted", "expired", "cancelled", "failed", "undone"]
 """How a run ends. `failed`: its work did, and nobody is asked in it. `undone`: it had completed, and was taken back."""

@@ -23,7 +23,8 @@ from gatework.errors import ContractError, GateworkError, OrderError
 from gatework.logs import emit
 from gatework.logs.onward import short_digest
 from gatework.logs.vocabulary import LOUD, LogEvent
-from gatework.notify import NotDelivered, Notice, Where
+from gatework.notice import MAX_NOTICE_BYTES, May, Notice, Overrider, Where, message, message_id
+from gatework.notify import Hook, NotDelivered
 from gatework.plan.plan import Plan
 from gatework.run.state import Gate
 from gatework.temporal.heartbeat import beating
@@ -51,6 +52,7 @@ IN_VAIN = "no try came to anything in time"
 
 def notice_of(plan: Plan, gate: Gate, opened: datetime, expires: datetime) -> Notice:
     """What people are told of a gate: names of the plan, and no value of the run."""
+    over = gate.override
     return Notice(
         plan=plan.digest,
         gate=gate.id,
@@ -65,6 +67,7 @@ def notice_of(plan: Plan, gate: Gate, opened: datetime, expires: datetime) -> No
         opened=opened.isoformat(timespec="seconds"),
         expires=expires.isoformat(timespec="seconds"),
         tool=gate.call.tool if gate.call else "",
+        override=Overrider(role=over.role, quorum=over.quorum, identity=over.identity) if over else None,
     )
 
 
@@ -103,7 +106,8 @@ class Telling:
         workflow.patched(marker)
         self._open = workflow.start_activity(
             ACTIVITY,
-            raw(wire.encode(notice)),
+            # What is left out nobody needs to know of: a worker from before the field takes the message.
+            raw(wire.brief(notice)),
             result_type=RawValue,
             # Given up just before the gate expires, so that it is told apart from being called back.
             schedule_to_close_timeout=max(left - timedelta(seconds=1), timedelta(seconds=1)),
@@ -111,7 +115,7 @@ class Telling:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RetryPolicy(initial_interval=FIRST_PAUSE, maximum_interval=LONGEST_PAUSE),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"tell {notice.role}",
+            summary=f"tell {notice.told}",
         )
         self._open.add_done_callback(functools.partial(self._ended, notice, about))
 
@@ -144,7 +148,7 @@ def _given_up(notice: Notice, error: BaseException | None) -> LogEvent:
     """That nobody was told. Loud, unless nobody had to be."""
     needless = error is None or is_cancelled_exception(error)
     reason = NEEDLESS if needless else IN_VAIN
-    fields: emit.Fields = {"stage": notice.stage, "gate": notice.gate, "role": notice.role, "reason": reason}
+    fields: emit.Fields = {"stage": notice.stage, "gate": notice.gate, "role": notice.told, "reason": reason}
     return LogEvent.of("notice.given_up", fields, level=0 if needless else LOUD)
 
 
@@ -164,11 +168,10 @@ class Notices:
         if not (info.workflow_type and info.workflow_id and info.workflow_run_id):
             raise application_error(OrderError("People are told only by a run."))
         try:
-            message = data_of(task) or b""
-            notice: Notice = wire.decode(Notice, message, what="notice", max_bytes=notify.MAX_NOTICE_BYTES)
+            sent = data_of(task) or b""
+            notice: Notice = wire.decode(Notice, sent, what="notice", max_bytes=MAX_NOTICE_BYTES)
         except ContractError as error:
             raise application_error(error) from None
-        id = notify.message_id(info.namespace, info.workflow_id, info.workflow_run_id, notice.gate)
         about: emit.Fields = {
             "run": info.workflow_id,
             "run_id": info.workflow_run_id,
@@ -176,8 +179,8 @@ class Notices:
             "plan": short_digest(notice.plan),
             "stage": notice.stage,
             "gate": notice.gate,
-            "role": notice.role,
-            "notice": id,
+            "role": notice.told,
+            "notice": message_id(info.namespace, info.workflow_id, info.workflow_run_id, notice.gate),
             "try": info.attempt,
         }
         with emit.bound(about):
@@ -186,12 +189,12 @@ class Notices:
             self._under_way += 1
             try:
                 with beating(info):
-                    await _delivered(info, notice, id)
+                    await _delivered(info, notice)
             finally:
                 self._under_way -= 1
 
 
-async def _delivered(info: activity.Info, notice: Notice, id: str) -> None:
+async def _delivered(info: activity.Info, notice: Notice) -> None:
     try:
         hook = notify.hook()
         if hook is None:
@@ -206,11 +209,26 @@ async def _delivered(info: activity.Info, notice: Notice, id: str) -> None:
             page=page(ui, info.namespace, info.workflow_id or "", info.workflow_run_id or ""),
             waiting=await _listed(client, ui, notice.role),
         )
-        await notify.deliver(hook, id, notify.message(notice, where, id=id), int(time.time()))
     except GateworkError as error:
         emit.say("notice.failed", {"reason": error.message})
         raise _again(error.message) from None
-    emit.say("notice.delivered")
+    # Side by side: each has the time of a try, and whoever is told twice knows the message by its id.
+    came = await asyncio.gather(*[_to(hook, notice, where, role, may) for role, may in notice.roles])
+    if failed := next(filter(None, came), ""):
+        raise _again(failed)
+
+
+async def _to(hook: Hook, notice: Notice, where: Where, role: str, may: May) -> str:
+    """Tell those of one role; why that failed, or nothing."""
+    id = message_id(where.namespace, where.run, where.run_id, notice.gate, may)
+    about: emit.Fields = {"role": role, "notice": id}
+    try:
+        await notify.deliver(hook, id, message(notice, where, id=id, may=may), int(time.time()))
+    except GateworkError as error:
+        emit.say("notice.failed", {**about, "reason": error.message})
+        return error.message
+    emit.say("notice.delivered", about)
+    return ""
 
 
 async def _listed(client: Client, ui: str, role: str) -> str:

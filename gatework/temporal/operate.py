@@ -87,8 +87,9 @@ class Listed:
     """The role that a person must have who is needed; also where no worker answers, if the server was told."""
     parent: str = ""
     """The id of the run that started it; empty for one that none did."""
-    overridden: bool = False
-    """Whether people let something in it past what had stopped it, as far as is known without asking a worker."""
+    overridden: bool | None = False
+    """Whether people let something in it past what had stopped it. None where only the run itself could say: it has
+    ended, or no worker answers, and the server was told nothing of it."""
 
 
 _ENDED = re.compile(rf"{re.escape(OURS)}(rejected|aborted|expired)")
@@ -221,13 +222,13 @@ async def waiting_page(client: Client, role: str = "") -> str:
 
 async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
     """A run as a line of a list; None for one that is not ours, or is only a part of one."""
-    waiting, plan, needs, overridden = None, plan_of(run), "", False
+    waiting, plan, needs, overridden = None, plan_of(run), "", _overridden(run)
     status, reason = await ended_as(client, run)
     if status == "running":
         try:
             state = await answered(Operated(client.get_workflow_handle(run.id, run_id=run.run_id), run).state())
             status, waiting, plan = state.status, state.waiting, state.plan[:MARKER_DIGITS]
-            needs, overridden = waiting.role if waiting else "", bool(state.overrides)
+            needs, overridden = waiting.role if waiting else "", overridden or bool(state.overrides)
         except (WorkflowQueryFailedError, DecisionError):
             return None
         except (ConfigError, ContractError, RPCError):  # nobody answers, or in words of another version
@@ -246,9 +247,16 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
         waiting=waiting,
         needs=needs,
         parent=run.parent_id or "",
-        overridden=overridden
-        or str(next(iter(run.search_attributes.get(search.STAGE, ())), "")).startswith(search.OVERRIDDEN),
+        overridden=overridden,
     )
+
+
+def _overridden(run: WorkflowExecution) -> bool | None:
+    """Whether anything was overridden in a run, as far as the server was told."""
+    if search.STATUS not in run.search_attributes:
+        return None
+    stage = next(iter(map(str, run.search_attributes.get(search.STAGE, ()))), "")
+    return stage.startswith(search.OVERRIDDEN)
 
 
 def plan_of(run: WorkflowExecution) -> str:

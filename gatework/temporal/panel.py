@@ -170,10 +170,14 @@ class _Page:
     def _overridden(self) -> Iterator[str]:
         """What people let past what had stopped it: before all else."""
         several = self._progress.overrides
-        for one in several[-_MOST_OVERRIDES:]:
-            yield f"**OVERRIDDEN** {overrides.said(one, lambda text, most: self._beside(text, most))}"
-        if len(several) > _MOST_OVERRIDES:
-            yield f"**OVERRIDDEN** {len(several) - _MOST_OVERRIDES} more before; `gatework show` has all."
+        most = _MOST_OVERRIDES if self._size.beside >= 40 else 1
+        for one in several[-most:]:
+            yield f"**OVERRIDDEN** {overrides.said(one, self._of_override)}"
+        if len(several) > most:
+            yield f"**OVERRIDDEN** {len(several) - most} more before; `gatework show` has all."
+
+    def _of_override(self, text: str, longest: int) -> str:
+        return _shortened(text, min(longest, max(self._size.beside, 20)))
 
     def _standing(self) -> str:
         progress = self._progress
@@ -410,7 +414,7 @@ def _is_cell(path: Iterable[str], text: str) -> bool:
 
 
 def _state(node: NodeProgress) -> str:
-    by_hand = ", by a person" if node.by_hand else ""
+    by_hand = ", overridden" if node.overridden else ", by a person" if node.by_hand else ""
     round = f", round {node.round}" if node.round > 1 else ""
     return f"{node.status}{by_hand}{round}" + (f", {_name(node.calling)}" if node.calling else "")
 

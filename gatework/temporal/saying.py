@@ -23,8 +23,9 @@ def said(plan: Plan, state: State) -> Said:
     stage = gate.node if gate else ""
     if outcome and outcome.kind != "completed":
         stage = outcome.node or plan.steps[min(state.at, len(plan.steps) - 1)].name
-    if not stage and state.overrides:
-        stage = f"{OVERRIDDEN}{state.overrides[-1].node}"
+    if state.overrides:
+        # First, also where the run waits or has not ended well: what is cut off at the end is the other.
+        stage = f"{OVERRIDDEN}{state.overrides[-1].node}{f'; {stage}' if stage else ''}"
     digest = f" {plan.digest[:12]}"
     return plan.name[: LONGEST - len(digest)] + digest, status, keyword(stage), keyword(gate.role if gate else "")
 

@@ -27,8 +27,8 @@ PLAN = "GateworkPlan"
 STATUS = "GateworkStatus"
 """As the run itself says: `running`, `waiting`, `completed`, `rejected`, `aborted`, `expired`, `cancelled`."""
 STAGE = "GateworkStage"
-"""The stage at which a person is needed, or at which the run ended other than well; else the last one that people
-overrode, behind `OVERRIDDEN`; else absent."""
+"""The stage at which a person is needed, or at which the run ended other than well; else absent. Where people overrode
+something, the last stage that they did stands before it, behind `OVERRIDDEN`: `overridden: picked; pay`."""
 OVERRIDDEN = "overridden: "
 NEEDS = "GateworkNeeds"
 """The role that a person must have who is needed; absent where nobody is. A run that was terminated, or that ran out

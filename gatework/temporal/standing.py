@@ -30,6 +30,8 @@ class NodeProgress:
     attempts: int
     label: str
     by_hand: bool = False
+    overridden: bool = False
+    """Whether people let it past what had stopped it, or something in a child run of it; also where they did once."""
     calling: str = ""
     """The tool whose call it waits for."""
     result: str = ""
@@ -85,6 +87,7 @@ def node_progress(
         attempts=state.attempts.get(node.name, 0),
         label=plan.label(node.name),
         by_hand=node.name in state.values and state.values[node.name].by_hand,
+        overridden=any(one.place == node.name for one in state.overrides),
         calling=state.pending[0].tool if state.pending and position == state.at else "",
         result=result(state, node, by_rule),
         depth=depth.get(node.name, 0),

@@ -84,6 +84,8 @@ async def tasks(leg: Leg, converter: DataConverter) -> Mapping[int, Tried]:
 def _tried(task: dict[str, Any], at: str) -> Tried:
     if "expires" in task:
         stage, gate, role = task["stage"], task["gate"], task["role"]
+        if (over := task.get("override")) and over["role"] != role:
+            role = f"{role} and {over['role']}"
         if not (isinstance(stage, str) and isinstance(gate, int) and isinstance(role, str)):
             raise TypeError
         return Tried(place={"stage": stage, "gate": gate, "role": role}, at=at, notice=True)

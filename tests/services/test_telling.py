@@ -17,9 +17,10 @@ from google.protobuf.json_format import MessageToJson
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.worker import Replayer, Worker
 
-from gatework import Endorsed, approve, notify, role, stage, workflow
+from gatework import Block, Endorsed, Verdict, approve, notify, role, stage, workflow
 from gatework.cli.tell import words
 from gatework.errors import ConfigError, DecisionError
+from gatework.notice import Notice
 from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin, find, interpreter
 from gatework.temporal import notify as telling
@@ -171,7 +172,8 @@ async def test_nothing_of_hook_and_run_is_where_it_must_not_be(
         for event in await events(run)
         if event.activity_task_scheduled_event_attributes.activity_type.name == telling.ACTIVITY
     ]
-    assert set(json.loads(asked_for.input.payloads[0].data)) == set(notify.Notice.__dataclass_fields__)
+    fields = set(Notice.__dataclass_fields__) - {"tool", "override"}  # there is none
+    assert set(json.loads(asked_for.input.payloads[0].data)) == fields
     assert VALUE not in json.dumps(pager.got())
 
 
@@ -203,6 +205,50 @@ async def test_those_to_whom_a_gate_is_handed_on_are_told(
     first, second = await got(pager, "204", 2)
     assert [(m["data"]["role"], m["data"]["handed_on"]) for m in (first, second)] == [("boss", False), ("deputy", True)]
     assert second["data"]["identity"] == "claimed"
+
+
+def no(paper: Paper) -> Verdict:
+    return Block("No.")
+
+
+@stage(no, override=role("head", identity="claimed"))
+async def pick(note: Endorsed[Note]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=note.value.text))
+
+
+@workflow
+def overruled(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """A stage that is blocked, and that head may override."""
+    return pick(note)
+
+
+async def test_who_may_override_is_told_as_well_as_the_operator(
+    deployments: Deployments, pager: Pager, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by a message of their own, of one activity; both until both were delivered, and the log says to whom."""
+    monkeypatch.setenv(notify.HOOK, pager.at("flaky-1"))
+    deployed = await deployments.serve(overruled)
+    run, asked = await deployed.gate(overruled, Note(text=VALUE))
+
+    async def both() -> bool:
+        return [event for event, _ in notices(heard, run)].count("notice.delivered") >= 2
+
+    await until(both, "two messages are delivered")
+    await run.override("It is fine", number=asked.number, by="Hana")
+    assert (await run.result()).text == VALUE
+    told = {message["id"]: message["data"] for message in pager.messages("flaky-1")}
+    assert {(data["role"], data["may"], data["identity"]) for data in told.values()} == {
+        ("operator", "answer", "none"),
+        ("head", "override", "claimed"),
+    }
+    assert {data["override"]["role"] for data in told.values()} == {"head"}
+    delivered = {(r.role, r.notice) for r in heard.of(run) if r.event == "notice.delivered"}
+    assert delivered == {(data["role"], id) for id, data in told.items()}
+    assert (await kinds(run)).count("ACTIVITY_TASK_SCHEDULED") == 2  # the stage, and this
+    teller = Teller(client=deployed.client, library=Library([overruled]))
+    story = await teller.story(await find_run(deployed.client, run.id))
+    [said] = [words(told.event) for told in story.events if told.event.name == "notice.delivered"]
+    assert said == "operator and head told"
 
 
 # -- at least once -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from standardwebhooks import Webhook
 
 from gatework import notify
 from gatework.errors import ConfigError
-from gatework.notify import Address, Command, Notice, Where, hook, message, message_id, signed
+from gatework.notice import Notice, Overrider, Where, message, message_id
+from gatework.notify import Address, Command, hook, signed
+from gatework.values import wire
 
 SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 NOTICE = Notice(
@@ -65,14 +68,56 @@ def test_message_says_who_is_needed_for_what_until_when_and_where() -> None:
             "stages": 8,
             "tool": "",
             "role": "finance",
+            "may": "answer",
             "quorum": 2,
             "identity": "claimed",
+            "override": None,
             "handed_on": True,
             "expires": "2026-01-02T12:00:00+00:00",
             "page": "http://ui/r-1",
             "waiting": "http://ui/all",
         },
     }
+
+
+def over(**changes: Any) -> Notice:
+    """A stage that is blocked, and that somebody may override."""
+    who = Overrider(**{"role": "head", "quorum": 1, "identity": "signed", **changes})
+    return replace(NOTICE, asks="blocked", role="operator", quorum=1, identity="none", override=who)
+
+
+@pytest.mark.parametrize(
+    ("asks", "stopped"),
+    [
+        ("blocked", "which is blocked"),
+        ("exhausted", "which has used up its attempts"),
+        ("failed", "which has failed"),
+        ("unknown", "whose effect is in doubt"),
+    ],
+)
+def test_who_may_override_is_told_too_of_what_they_may_do(asks: str, stopped: str) -> None:
+    """By a message of their own, to their role, with an id of its own; that of the operator names them."""
+    notice = replace(over(quorum=2), asks=asks)
+    assert list(notice.roles) == [("operator", "answer"), ("head", "override")]
+    assert notice.told == "operator and head"
+    mine = json.loads(message(notice, WHERE, id="msg_1"))
+    assert mine["text"].endswith(" (stage 6 of 8); 2 of head may override it.")
+    theirs = json.loads(message(notice, WHERE, id="msg_2", may="override"))
+    assert theirs["text"] == f"refund: 2 of head may override agreed, {stopped} (stage 6 of 8)."
+    override = {"role": "head", "quorum": 2, "identity": "signed"}
+    assert mine["data"] == {**theirs["data"], "role": "operator", "may": "answer", "quorum": 1, "identity": "none"}
+    assert theirs["data"] | {**override, "may": "override", "override": override} == theirs["data"]
+
+
+def test_operator_who_may_override_is_told_once() -> None:
+    """One message says both."""
+    notice = over(role="operator")
+    assert (list(notice.roles), notice.told) == ([("operator", "answer")], "operator")
+    assert json.loads(message(notice, WHERE, id="msg_1"))["text"] == (
+        "refund: operator is needed since agreed is blocked (stage 6 of 8); operator may override it."
+    )
+    assert wire.decode(Notice, wire.brief(notice), what="notice") == notice
+    assert b"override" not in wire.brief(replace(notice, override=None))
 
 
 @given(text=st.text(), run=st.text())
@@ -89,6 +134,7 @@ def test_id_is_the_same_for_each_try_and_another_for_any_other_gate() -> None:
     """Of another run, another run id (as after a reset) or another gate; and no part can pass for two."""
     gates = (("n", "a", "b", 1), ("n", "a", "b", 2), ("n", "a", "c", 1), ("n", "ab", "", 1), ("na", "", "b", 1))
     ids = [message_id(*gate) for gate in gates]
+    ids.append(message_id("n", "a", "b", 1, "override"))
     assert len(set(ids)) == len(ids)
     assert message_id("n", "a", "b", 1) == ids[0]
     assert all(id.startswith("msg_") and id.isascii() and "." not in id for id in ids)

@@ -40,7 +40,9 @@ async def test_child_runs_are_found_by_their_parent(deployments: Deployments) ->
     state = await run.state()
     assert parse_qs(urlsplit(state.children_link).query)["query"] == [children(run.id)]
     assert "found has 2 child runs: 1 done, 1 under way." in panel(state)
-    facts = picture.facts_of(outer.plan, await run.ledger(), state.statuses, run=run.id, outcome=state.status)
+    facts = picture.facts_of(
+        outer.plan, await run.ledger(), state.statuses, run=run.id, outcome=state.status, overrides=state.overrides
+    )
     assert facts.nodes["found"].children == {"completed": 1}
     await two.approve(asked.number)
     await result(run)

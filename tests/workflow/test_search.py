@@ -7,6 +7,7 @@ import json
 import logging
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
-from gatework import Approved, Untrusted, approve, role, workflow
+from gatework import Approved, Block, Endorsed, Untrusted, Verdict, approve, role, stage, workflow
 from gatework.define.workflow import Workflow
 from gatework.temporal import Execution, GateworkPlugin, checks, find, operate, search
+from gatework.temporal.progress import Waiting
 from gatework.temporal.search import NAMES, NEEDS, PLAN, STAGE, STATUS, Registered, needing, register
 from tests.conftest import server_in
 from tests.workflow.conftest import typed_at
-from tests.workflow.deployment import Deployments, count, end, events, task_after, until, waiting
-from tests.workflow.plans import Note, chain, gate_first, hasty, signed, single, twice
+from tests.workflow.deployment import Deployed, Deployments, count, end, events, task_after, until, waiting
+from tests.workflow.plans import Note, Paper, chain, file, gate_first, hasty, signed, single, twice
 from tests.workflow.project import Project
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
@@ -138,6 +140,94 @@ async def test_end_other_than_well_is_told_with_its_stage(found: Deployments, en
         await run.result()
     assert await attributes(run) == _of(plan, **{STATUS: ending, STAGE: "agreed"})
     assert await count(run, "WORKFLOW_TASK_FAILED") == 0
+
+
+def no(paper: Paper) -> Verdict:
+    return Block("No.")
+
+
+@stage(no, override=role("head", identity="claimed"))
+async def pick(note: Endorsed[Note]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=note.value.text))
+
+
+@workflow
+def overruled(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """A stage that head may override, and an approval."""
+    picked = pick(note)
+    agreed = approve(picked, by=role("boss"))
+    return file(agreed)
+
+
+async def overridden(deployed: Deployed) -> tuple[Execution[Any], Waiting]:
+    """A run in which a stage was overridden, and that waits at the approval behind it."""
+    run, blocked = await deployed.gate(overruled, Note(text="a"))
+    await run.override("It is fine", number=blocked.number, by="Hana")
+    return run, await waiting(run)
+
+
+ENDINGS = ("completed", "rejected", "aborted", "cancelled", "terminated")
+
+
+async def ended_so(run: Execution[Any], asked: Waiting, how: str) -> None:
+    match how:
+        case "completed":
+            await run.approve(asked.number)
+        case "rejected" | "aborted":
+            await (run.reject("No.") if how == "rejected" else run.abort("No."))
+        case _:
+            await (run.handle.cancel() if how == "cancelled" else run.handle.terminate())
+    with suppress(WorkflowFailureError):
+        await run.result()
+
+
+async def test_run_with_an_override_is_marked_for_good_however_it_ends(found: Deployments) -> None:
+    """By a value that begins so while it waits, and at every end; the lists say it of each, and first."""
+    deployed = await found.serve(overruled)
+    for how in ENDINGS:
+        run, asked = await overridden(deployed)
+        waits = _of(overruled, **{STATUS: "waiting", STAGE: "overridden: picked; agreed", NEEDS: "boss"})
+        assert await attributes(run) == waits
+        await ended_so(run, asked, how)
+        end = {STATUS: how, STAGE: f"overridden: picked{'' if how == 'completed' else '; agreed'}"}
+        assert await attributes(run) == (waits if how == "terminated" else _of(overruled, **end))
+        query = f"{STAGE} STARTS_WITH 'overridden'"
+        await listed(deployed.client, run, f"{query} AND ExecutionStatus != 'Running'")
+    typed = typed_at(found)
+    shown = await typed("runs", "--all")
+    assert shown.stdout.count("OVERRIDDEN") == len(ENDINGS), shown.stdout
+    assert shown.stderr == ""
+    told = json.loads((await typed("runs", "--all", "--json")).stdout)
+    assert [run["overridden"] for run in told] == [True] * len(ENDINGS)
+
+
+async def test_override_is_told_where_no_attribute_is_registered(bare: Deployments) -> None:
+    """A worker tells of runs that have not ended; of others it is said that nobody knows."""
+    deployed = await bare.serve(overruled)
+    run, asked = await overridden(deployed)
+    typed = typed_at(bare)
+    shown = await typed("runs")
+    assert "OVERRIDDEN boss: approve" in " ".join(shown.stdout.split())
+    assert shown.stderr == ""
+    await ended_so(run, asked, "rejected")
+
+    async def gone() -> bool:
+        return run.id not in await ids(deployed.client, "ExecutionStatus = 'Running'")
+
+    await until(gone, "it is listed as ended", seconds=20)
+    shown = await typed("runs", "--all")
+    assert "OVERRIDDEN" not in shown.stdout
+    assert "was not told of all of these whether anything was overridden; `gatework show` says it" in shown.stderr
+    [told] = json.loads((await typed("runs", "--all", "--json")).stdout)
+    assert told["overridden"] is None
+    for command in ("show", "watch"):
+        shown = await typed(command, run.id)
+        first = " ".join(shown.stdout.splitlines()[0].split()).removeprefix(
+            shown.stdout[:9] if command == "watch" else ""
+        )
+        assert first == "OVERRIDDEN picked: its output was let on past no, by Hana (claimed): It is fine"
+    seen = json.loads((await typed("watch", run.id, "--json")).stdout.splitlines()[-1])
+    assert [one["node"] for one in seen["overrides"]] == ["picked"]
 
 
 async def test_run_that_was_terminated_is_not_found_by_the_link(found: Deployments) -> None:

@@ -12,7 +12,7 @@ import pytest
 from gatework.cli import render
 from gatework.cli.output import console
 from gatework.errors import ContractError
-from gatework.run.events import Given
+from gatework.run.events import Given, Overridden
 from gatework.run.state import Receipt, Vote
 from gatework.temporal.progress import Progress, Ruled, Said, Waiting
 from gatework.temporal.standing import NodeProgress
@@ -54,6 +54,9 @@ def waits(text: str) -> Progress:
         head=text,
         note=text,
         automatic=(Ruled(node=text, rule=text),),
+        overrides=(
+            Overridden(node=text, gate=1, lets="value", guards=(text,), by=(text,), identity="claimed", reason=text),
+        ),
         link=text,
     )
 

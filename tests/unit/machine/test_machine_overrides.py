@@ -16,9 +16,9 @@ from gatework.plan.labels import Label
 from gatework.plan.plan import By, Identity, Node, Work
 from gatework.run.events import Overridden, Resumed
 from gatework.run.held import Held
-from gatework.run.state import Run, State
+from gatework.run.state import Done, Run, State
 from gatework.testing import Driver
-from gatework.testing.factories import approve, call, effect, endorse, expired, plan_of, sealed, stage
+from gatework.testing.factories import approve, call, decided, effect, endorse, expired, plan_of, sealed, stage
 from gatework.testing.paths import child_run, loop, parallel, part, until
 from gatework.values import wire
 
@@ -67,6 +67,7 @@ def test_override_lets_an_output_past_its_guards(verdict: Literal["block", "retr
     on = sealed("odd").digest
     reason = driver.ledger[1].receipt.verdicts[0].reason
     assert receipt.how == {"guards": [{"guard": "true", "on": on, "verdict": verdict, "reason": reason}]}
+    assert driver.state.gate is None
 
 
 def test_override_with_a_value_skips_the_stage() -> None:
@@ -79,6 +80,28 @@ def test_override_with_a_value_skips_the_stage() -> None:
     assert driver.ledger[-1].receipt.how == {"guards": [], "skipped": True}
     assert driver.ledger[-1].receipt.output == sealed("ours").digest
     assert driver.state.overrides[0].lets == "value"
+    assert not driver.state.acts  # it holds no effect, of which that would say that it has happened
+
+
+def test_override_is_recorded_with_what_shows_who_it_was() -> None:
+    """The signature, or the server's word, stays beside the verdicts and the count of votes."""
+    driver = blocked(quorum=2)
+    for number, name in enumerate(("Hana", "Hugo"), start=1):
+        driver.take(replace(decided(driver.gate, "override", note=WHY, by=name), proof={"key": name}))
+        how = driver.ledger[-1].receipt.how
+        assert (how["key"], how["approvals"], how["quorum"], len(how)) == (name, number, 2, 4)
+
+
+def test_override_with_a_value_is_of_whoever_overrode_alone() -> None:
+    """What somebody wrote before, or was let in, has no part in it."""
+    driver = blocked().decide("edit", value=sealed("mine"), by="Ann").finish("mine", "block", "pass")
+    driver.decide("override", note=WHY, by="Hana", value=sealed("ours"))
+    assert driver.state.values["owed"].editor == ("Hana",)
+    plan = plan_of(stage("owed", before=["known"], guards=["true"], override=head()))
+    driver = Driver(plan).begin().stop("block").decide("override", note=WHY, by="Hana").finish("a", "block")
+    driver.decide("override", note="Twice", by="Hugo", value=sealed("ours"))
+    assert driver.state.values["owed"].editor == ("Hugo",)
+    assert [one.reason for one in driver.state.overrides] == [WHY, "Twice"]
 
 
 def test_override_lets_inputs_in_that_a_guard_blocked() -> None:
@@ -187,7 +210,7 @@ def test_override_of_an_effect_in_doubt_never_sends_it_again() -> None:
     assert driver.gate.kind == "unknown"
     refused(driver, "gave nothing that could be let on", note=WHY)
     driver.decide("override", note=WHY, value=sealed("paid"))
-    assert driver.state.acts["by hand: pay"].happened
+    assert driver.state.acts["by hand: pay"] == Done(node="pay", tool="", arguments="", outcome="done")
     assert next(iter(driver.state.acts.values())).outcome == "unknown"
     assert isinstance(driver.due, Run)
     assert driver.due.node == "letter"
@@ -259,7 +282,11 @@ def test_what_can_be_approved_is_not_overridden(kind: str) -> None:
 @pytest.mark.parametrize("note", ["", "  \n"])
 def test_override_without_a_reason_is_refused(note: str) -> None:
     """The reason is what every report shows."""
-    refused(blocked(), "Say why", note=note)
+    refused(
+        blocked(),
+        "^Say why: an override is recorded with its reason, and every report of the run shows it.$",
+        note=note,
+    )
 
 
 @pytest.mark.parametrize("number", ["", "1000"])
@@ -305,6 +332,17 @@ def test_override_needs_a_name_as_sure_as_an_approval_that_may_rest_on_it() -> N
 def test_value_that_is_not_what_its_digest_says_is_refused() -> None:
     """A value counts as it was sealed."""
     refused(blocked(), "Send the value as JSON", note=WHY, value=replace(sealed("a"), digest="0" * 64))
+
+
+def test_skipping_a_stage_on_which_an_effect_rests_is_refused() -> None:
+    """In a later round of a loop it would replace what was acted on, as an edit would."""
+    draft = stage("draft", "text", like="text", override=head())
+    plan = plan_of(
+        loop("text", "start"), draft, effect("pay", "draft"), until("good", "text", "draft"), start=Label.ENDORSED
+    )
+    driver = Driver(plan).begin().finish("x").suspend(call("pay")).ended("done").finish("paid").finish(None, "retry")
+    driver.fail("block")
+    refused(driver, "The effect of pay depends on draft; it cannot be edited", note=WHY, value=sealed("other"))
 
 
 # -- child runs ------------------------------------------------------------------------------------
@@ -401,4 +439,13 @@ def test_override_is_said_in_a_sentence(lets: Any, sentence: str) -> None:
         node="owed", gate=1, lets=lets, guards=("true", "kind"), by=("Hana", "Hugo"), identity="signed", reason="Known"
     )
     assert said(one, lambda text, most: text[:most]) == sentence
-    assert "past what stopped it" in said(replace(one, guards=()), lambda text, most: text)
+    assert f"{sentence.partition(' past ')[0]} past what stopped it, " in said(
+        replace(one, guards=()), lambda text, most: text
+    )
+
+
+def test_override_is_said_in_a_line_whatever_it_holds() -> None:
+    """Each text is cut where it stands, and of many names a few are told."""
+    long = Overridden(node="n", gate=1, lets="output", guards=("g",) * 4, by=("b",) * 3, identity="claimed", reason="r")
+    told = said(long, lambda text, most: f"{text}{most}")
+    assert told == "n60: its output was let on past g60 and g60 and 2 more, by b60 and b60 and b60 (claimed): r300"

@@ -15,6 +15,7 @@ from gatework.picture.drawing import mermaid
 from gatework.plan.expr import AnyOf, Compare, Const, Ref
 from gatework.plan.labels import Label
 from gatework.plan.plan import Approval, By, Call, Choice, Node, Plan, Work
+from gatework.run.events import Overridden
 from gatework.temporal.progress import progress
 from gatework.testing import Driver
 from gatework.testing.factories import approve, call, effect, endorse, plan_of, stage
@@ -58,6 +59,9 @@ GRAMMAR = [
     rf"  classDef {KIND} fill:#[0-9a-f]{{6}},stroke:#[0-9a-f]{{6}},color:#[0-9a-f]{{6}}",
     r"  classDef effect stroke-width:4px",
     r"  class n\d+(?:,n\d+)* effect",
+    rf'  loud\(\["OVERRIDDEN{SAFE}+"\]\):::overridden',
+    r"  classDef overridden stroke:#[0-9a-f]{6},stroke-width:4px",
+    r"  class n\d+(?:,n\d+)* overridden",
 ]
 LINE = re.compile("|".join(f"(?:{line})" for line in GRAMMAR))
 
@@ -146,13 +150,14 @@ def test_picture_of_a_run_fades_what_was_passed_over() -> None:
     """What came of each node stands in it."""
     driver = Driver(PLAN).begin().finish({"amount": 1}).finish({"amount": "1"}).suspend(call("paid")).ended()
     state = progress(PLAN, driver.state, driver.ledger)
-    facts = facts_of(PLAN, driver.ledger, state.statuses, run="r-1", outcome=state.status)
+    facts = facts_of(PLAN, driver.ledger, state.statuses, run="r-1", outcome=state.status, overrides=state.overrides)
     drawn = mermaid(PLAN, facts)
     for line in drawn.splitlines():
         assert LINE.fullmatch(line), line
     assert "accTitle: A run of refund" in drawn
     assert "class n5 passed" in drawn
     assert "under way" in drawn
+    assert "overridden" not in drawn.lower()
 
 
 def named(name: str) -> Plan:
@@ -199,6 +204,24 @@ HOSTILE = [
     "\u202e\x1b[2J\u2028",
     "end",
 ]
+
+
+@pytest.mark.parametrize("by", ["Ana", *HOSTILE])
+def test_picture_of_a_run_marks_what_was_overridden(by: str) -> None:
+    """By a word at the node and before all others, and by a line of its own colour; also where it was passed over."""
+    one = Overridden(node="owed", gate=1, lets="value", guards=(), by=(by,), identity="claimed", reason=by)
+    inner = replace(one, node="note/3 inner")
+    state = progress(PLAN, Driver(PLAN).begin().state)
+    facts = facts_of(PLAN, (), state.statuses, run="r-1", outcome="running", overrides=(one, inner))
+    drawn = mermaid(PLAN, facts).splitlines()
+    assert all(LINE.fullmatch(line) for line in drawn)
+    assert drawn[4] == '  loud(["OVERRIDDEN： owed and note"]):::overridden'
+    assert "  class n2,n5 overridden" in drawn
+    assert "  class n3,n4 passed" in drawn
+    [box] = [line for line in drawn if line.startswith("  n2[")]
+    assert "OVERRIDDEN by" in box
+    if by == "Ana":
+        assert "<br/>#9656; OVERRIDDEN by Ana" in box
 
 
 @pytest.mark.parametrize("name", HOSTILE)

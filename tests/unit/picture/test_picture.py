@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,7 +18,8 @@ from gatework.cli.pictures import draw
 from gatework.cli.session import Failure
 from gatework.errors import ConfigError
 from gatework.picture import layout
-from gatework.plan.plan import Plan
+from gatework.picture.facts import OVERRIDDEN_COLOUR
+from gatework.plan.plan import By, Plan
 from gatework.temporal.progress import progress
 from gatework.testing import Driver
 from gatework.testing.factories import START, plan_of, stage
@@ -141,7 +143,9 @@ def test_picture_of_more_than_anybody_can_read_is_refused() -> None:
 
 def facts_of(driver: Driver) -> picture.Facts:
     state = progress(driver.plan, driver.state, driver.ledger)
-    return picture.facts_of(driver.plan, driver.ledger, state.statuses, run="text-1", outcome=state.status)
+    return picture.facts_of(
+        driver.plan, driver.ledger, state.statuses, run="text-1", outcome=state.status, overrides=state.overrides
+    )
 
 
 def test_picture_of_a_run_says_what_was_taken_how_often_and_how_long() -> None:
@@ -166,12 +170,47 @@ def test_picture_of_a_run_says_what_was_taken_how_often_and_how_long() -> None:
     assert "a" in "".join(faded[0].itertext())
 
 
+def test_picture_of_a_run_marks_what_was_overridden() -> None:
+    """First of all, at the node by word and colour, and in the legend; a run without has none of it."""
+    plan = plan_of(stage("owed", guards=["known"], override=By(role="head")), stage("letter", "owed"))
+    driver = Driver(plan).begin().finish("odd", "block").decide("override", note="We know", by="Hana")
+    facts = facts_of(driver)
+    assert facts.overridden == ("owed",)
+    root = drawn(plan, facts)
+    desc = root.find(f"{SVG}desc")
+    assert desc is not None
+    assert (desc.text or "").startswith("OVERRIDDEN: owed · run text-1")
+    said = texts(root)
+    assert said[0] == "OVERRIDDEN: owed"
+    assert said.count("▸ OVERRIDDEN by Hana") == 1
+    assert said[-6] == "OVERRIDDEN: people let it past what had stopped it"
+    loud = [each for each in root.iter() if OVERRIDDEN_COLOUR in (each.get("stroke"), each.get("fill"))]
+    assert [each.tag.removeprefix(SVG) for each in loud] == ["text", "rect", "text", "rect", "text"]
+    # It is not faded where it stands in a way that was not taken, or lies ahead once more.
+    again = dataclasses.replace(facts.nodes["owed"], status="skipped")
+    root = drawn(plan, dataclasses.replace(facts, nodes={**facts.nodes, "owed": again}))
+    faded = [g for g in root.iter(f"{SVG}g") if g.get("opacity")]
+    assert not any("owed" in "".join(g.itertext()) for g in faded)
+    assert texts(root).count("▸ OVERRIDDEN by Hana") == 1
+    quiet = drawn(plan, facts_of(Driver(plan).begin().finish("odd", "block")))
+    assert not [each for each in quiet.iter() if OVERRIDDEN_COLOUR in each.attrib.values()]
+
+
+def test_nodes_that_were_overridden_are_named_up_to_a_handful() -> None:
+    """The first words of a picture stay a line."""
+    nodes = tuple(f"s{number}" for number in range(8))
+    facts = picture.Facts(run="r", outcome="completed", nodes={}, overridden=nodes)
+    assert facts.loud == "OVERRIDDEN: s0, s1, s2, s3, s4 and 3 more"
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_words_of_a_run_are_only_text(text: str) -> None:
     """The run's id, and the name of whoever answered."""
     driver = Driver(LOOPED).begin().finish({"kind": "left"}).finish().finish().answer(1, by=text)
     facts = facts_of(driver)
-    root = drawn(LOOPED, picture.Facts(run=text, outcome=text, nodes=facts.nodes))
+    nodes = {**facts.nodes, "a": dataclasses.replace(facts.nodes["a"], overridden=True, over=(text,))}
+    facts = dataclasses.replace(facts, nodes=nodes, overridden=("a",))
+    root = drawn(LOOPED, dataclasses.replace(facts, run=text, outcome=text, overridden=(text,)))
     assert len(list(root.iter(f"{SVG}g"))) == len(list(drawn(LOOPED, facts).iter(f"{SVG}g")))
 
 

@@ -15,7 +15,7 @@ from tests.unit.temporal.panels import LINK, numbered
 TAGS = {"h3", "p", "strong", "code", "pre", "ul", "li", "blockquote", "a", "table", "thead", "tbody", "tr", "th", "td"}
 """All that a panel is made of."""
 STRONG = re.compile(
-    r"More Actions → Send an Update|\d of \d|[a-z_][a-z_0-9]{0,39}(\(\))?…?"
+    r"OVERRIDDEN|More Actions → Send an Update|\d of \d|[a-z_][a-z_0-9]{0,39}(\(\))?…?"
     r"|Not all of the evidence fits here: under Queries, run evidence .*|These are not all of the arguments\."
 )
 

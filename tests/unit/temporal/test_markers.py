@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gatework.notify import Notice
+from gatework.notice import Notice
 from gatework.temporal import beginning, interpreter, notify
 from gatework.temporal.beginning import Carried
 from gatework.temporal.interpreter import Interpreter

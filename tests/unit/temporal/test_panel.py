@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from gatework.run.events import Overridden
 from gatework.run.state import ALLOWED, Vote
 from gatework.temporal.markdown import cleaned
 from gatework.temporal.panel import cut, panel
@@ -66,6 +68,10 @@ def test_hostile_text_beside_the_values_is_only_text(text: str) -> None:
     )
     progress = progress_of(waits, note=text, automatic=(Ruled(node="early", rule=text),), result=text)
     read_honest(progress)
+    one = Overridden(
+        node="owed", gate=1, lets="output", guards=("fits",) * 30, by=(text, text), identity="claimed", reason=text
+    )
+    read_honest(replace(progress, overrides=(one,) * 5))
 
 
 @settings(max_examples=120, deadline=None)

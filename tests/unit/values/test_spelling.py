@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from gatework.values.canonical import MAX_DEPTH
 from gatework.values.contract import contract
 from gatework.values.spelling import DECIMAL, spelled
 
@@ -87,6 +88,22 @@ def test_schema_that_refers_to_itself_ends() -> None:
     assert spelled(turning, {"amount": "1.0"}) == {"amount": "1.0"}
     nested = {"type": "object", "properties": {"in": {"$ref": "#"}, "n": {"type": "string", "pattern": DECIMAL}}}
     assert spelled(nested, {"in": {"in": {"n": "1.0"}}}) == {"in": {"in": {"n": "1"}}}
+
+
+@pytest.mark.parametrize("choice", ["anyOf", "oneOf"])
+def test_choice_of_which_one_is_meant_says_what_a_text_is(choice: str) -> None:
+    """However the contract of a tool from elsewhere writes it."""
+    decimal = {"type": "string", "pattern": DECIMAL}
+    assert spelled({choice: [decimal, {"type": "null"}]}, "1.0") == "1"
+    assert spelled({choice: [decimal, {"type": "string"}]}, "1.0") == "1.0"
+
+
+@pytest.mark.parametrize(("refs", "found"), [(4 * MAX_DEPTH - 1, "1"), (4 * MAX_DEPTH, "1.0")])
+def test_references_are_followed_four_times_as_deep_as_json_goes(refs: int, found: str) -> None:
+    """And not one further."""
+    chain = {f"r{n}": {"$ref": f"#/$defs/r{n + 1}"} for n in range(1, refs)}
+    schema = {"$ref": "#/$defs/r1", "$defs": {**chain, f"r{refs}": {"type": "string", "pattern": DECIMAL}}}
+    assert spelled(schema, "1.0") == found
 
 
 @pytest.mark.parametrize("text", ["1e99999999999999999999", "-1e-99999999999999999999", "1" * 5_000])
