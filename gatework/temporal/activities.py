@@ -29,11 +29,11 @@ from gatework.temporal import acting as asked_for
 from gatework.temporal import attempt as attempted
 from gatework.temporal import isolated
 from gatework.temporal.acting import ActTask
-from gatework.temporal.asking import TRIES, UNREADY
+from gatework.temporal.asking import TRIES
 from gatework.temporal.heartbeat import beating
 from gatework.temporal.isolated import GuardTask
 from gatework.temporal.messages import Task, answered
-from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.temporal.payloads import UNREADY, application_error, data_of, raw
 from gatework.temporal.storing import has_store, most_in_value
 from gatework.temporal.threaded import threaded
 from gatework.threads import Threads

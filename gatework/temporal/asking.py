@@ -12,16 +12,10 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
-from gatework.temporal.payloads import NOT_HAD, OURS, OwnPayloads, raw
+from gatework.temporal.payloads import NOT_HAD, OURS, UNREADY, OwnPayloads, raw
 
 GRACE = timedelta(seconds=15)
 """What an activity gets beyond its own timeout before Temporal gives it up."""
-
-HEARTBEAT_TIMEOUT = timedelta(seconds=20)
-"""How soon a dead worker is noticed, unless `GateworkPlugin(heartbeat_timeout=…)` says otherwise."""
-
-HEARTBEATS = 5
-"""How often in that time a running activity shows that its worker lives."""
 
 TRIES = 4
 """How often an activity is run whose code broke or whose worker died. An effect is sent once."""
@@ -30,9 +24,6 @@ PATIENCE = timedelta(seconds=30)
 """How long what has a task queue of its own lies there before the run says so, at first; then twice as long."""
 
 MOST_PATIENCE = timedelta(days=1)
-
-UNREADY = f"{OURS}unready"
-"""Type of the failure with which a worker gives back work on a plan that it does not have."""
 
 _LONGEST = timedelta(days=3650)
 """Temporal takes no time without end."""

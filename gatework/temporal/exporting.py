@@ -20,10 +20,10 @@ from gatework.proof import certificate
 from gatework.proof.certificate import Certificate, Disclosed, RunLedger, Superseded
 from gatework.proof.ledger import Entry, broken_at
 from gatework.releases.library import Library
+from gatework.temporal.executions import listed, was_reset
 from gatework.temporal.gathering import Gathering, Seen
 from gatework.temporal.history import HistoryError, Leg, Rebuilt, legs, rebuilt
 from gatework.temporal.operate import Operated, find_run
-from gatework.temporal.restarting import listed, was_reset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from temporalio import activity
 
-from gatework.temporal.asking import HEARTBEAT_TIMEOUT, HEARTBEATS
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+"""How soon a dead worker is noticed, unless `GateworkPlugin(heartbeat_timeout=…)` says otherwise."""
+
+HEARTBEATS = 5
+"""How often in that time a running activity shows that its worker lives."""
 
 
 @contextmanager

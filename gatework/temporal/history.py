@@ -31,10 +31,12 @@ from gatework.temporal.beginning import Carried
 from gatework.temporal.definition import workflow_class
 from gatework.temporal.gathering import Gathering
 from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.payloads import NOT_HAD, data_converter, data_of
-from gatework.temporal.restarting import never_began
-from gatework.temporal.resuming import request_in
+from gatework.temporal.payloads import NOT_HAD, OURS, data_converter, data_of
+from gatework.temporal.resuming import REFUSED, activity_type, request_in
 from gatework.temporal.storing import reading
+
+_NOTHING = (REFUSED, f"{OURS}contract")
+"""Types of the failures of runs that never began: refused what they were to resume, or their input."""
 
 
 class HistoryError(GateworkError):
@@ -252,3 +254,19 @@ def _recording(found: Rebuilt, values: Gathering | None) -> type[Interpreter]:
 def _silent() -> Runtime:
     """A runtime of its own: what the replay has to say of a history that does not fit is said by us."""
     return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
+def never_began(events: Sequence[HistoryEvent]) -> bool:
+    """Whether a run ended before anything was done in it: nobody took it, or it was refused what it was to resume."""
+    failure = events[-1].workflow_execution_failed_event_attributes.failure
+    if failure.application_failure_info.type in _NOTHING:
+        return True
+    kinds = {event.event_type for event in events}
+    if EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED not in kinds:
+        return True
+    type_ = activity_type(events[0].workflow_execution_started_event_attributes.workflow_type.name)
+    looks = {
+        event.event_id for event in events if event.activity_task_scheduled_event_attributes.activity_type.name == type_
+    }
+    took = any(event.activity_task_completed_event_attributes.scheduled_event_id in looks for event in events)
+    return bool(looks) and not took

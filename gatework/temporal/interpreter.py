@@ -28,10 +28,11 @@ from gatework.run.events import Cancelled, Elapsed, Expired, Failed, Migrated
 from gatework.run.state import Act, Due, Gate, Outcome, Run, Spawn, Wait
 from gatework.temporal import movement, recalling, resuming
 from gatework.temporal.acting import acted, ended
-from gatework.temporal.asking import HEARTBEAT_TIMEOUT, span
+from gatework.temporal.asking import span
 from gatework.temporal.attempt import not_taken, performed
 from gatework.temporal.beginning import Pausing
 from gatework.temporal.captions import at_stage
+from gatework.temporal.heartbeat import HEARTBEAT_TIMEOUT
 from gatework.temporal.notify import Telling, notice_of
 from gatework.temporal.payloads import OURS, application_error, raw
 from gatework.temporal.pin import unfit

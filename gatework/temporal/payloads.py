@@ -23,6 +23,9 @@ from gatework.errors import ConfigError, ContractError, GateworkError, StoreErro
 OURS = "gatework."
 """Prefix of the types of our failures."""
 
+UNREADY = f"{OURS}unready"
+"""Type of the failure with which a worker gives back work on a plan that it does not have."""
+
 NOT_HAD = "gatework.store"
 """Type of a failure to have a value from the store, or to put one there, which may be after something was done."""
 

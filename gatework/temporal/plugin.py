@@ -25,9 +25,9 @@ from gatework.signing.roster import Roster
 from gatework.signing.signer import Attestor, of_environment
 from gatework.temporal import acting, attempt, children, isolated, resuming
 from gatework.temporal.activities import activities
-from gatework.temporal.asking import HEARTBEATS
 from gatework.temporal.concerned import Concern, concerns, log
 from gatework.temporal.definition import workflow_class
+from gatework.temporal.heartbeat import HEARTBEATS
 from gatework.temporal.interpreter import Interpreter
 from gatework.temporal.notify import ACTIVITY as NOTIFY
 from gatework.temporal.notify import Notices

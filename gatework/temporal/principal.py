@@ -22,8 +22,8 @@ from temporalio.common import RawValue
 from gatework.errors import ConfigError, ContractError, DecisionError
 from gatework.signing import people
 from gatework.signing.roster import MAX_PRINCIPAL, Roster
+from gatework.temporal.executions import was_reset
 from gatework.temporal.payloads import data_of, raw
-from gatework.temporal.restarting import was_reset
 from gatework.values import wire
 from gatework.values.canonical import Json
 

@@ -27,13 +27,12 @@ from gatework.releases.library import Library
 from gatework.run.events import Resumed
 from gatework.run.held import Held
 from gatework.temporal import children
-from gatework.temporal.asking import UNREADY
 from gatework.temporal.client import input_of
-from gatework.temporal.history import HistoryError, Leg, Rebuilt, rebuilt
+from gatework.temporal.executions import ends, events_of
+from gatework.temporal.history import HistoryError, Leg, Rebuilt, never_began, rebuilt
 from gatework.temporal.messages import lineage
-from gatework.temporal.payloads import application_error, data_of, raw
+from gatework.temporal.payloads import UNREADY, application_error, data_of, raw
 from gatework.temporal.recalling import Source, effects_of
-from gatework.temporal.restarting import ends, events_of, never_began
 from gatework.temporal.resuming import CHILD, NOT_BEGUN, Asked, Taken, activity_type, taken_back, went_on
 from gatework.temporal.storing import most_in_message
 from gatework.values import canonical, wire

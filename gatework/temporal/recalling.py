@@ -23,9 +23,9 @@ from gatework.run.events import Acted, Remembered
 from gatework.run.state import Act
 from gatework.temporal.acting import ActTask
 from gatework.temporal.acting import activity_type as tool_type
-from gatework.temporal.asking import UNREADY, is_cancelled
-from gatework.temporal.payloads import OURS, data_of, raw
-from gatework.temporal.restarting import ends, events_of
+from gatework.temporal.asking import is_cancelled
+from gatework.temporal.executions import ends, events_of
+from gatework.temporal.payloads import OURS, UNREADY, data_of, raw
 from gatework.temporal.storing import most_in_message
 from gatework.values import canonical, wire
 from gatework.values.canonical import Sealed

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -19,87 +15,24 @@ from temporalio.client import (
     WorkflowQueryFailedError,
 )
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework.errors import DecisionError
-from gatework.temporal.asking import UNREADY
 from gatework.temporal.captions import STOPPING
 from gatework.temporal.client import input_of
+from gatework.temporal.executions import events_of, listed
+from gatework.temporal.history import never_began
 from gatework.temporal.operate import Operated, answered, ended_as, find_run
-from gatework.temporal.payloads import OURS, data_of, raw
-from gatework.temporal.resuming import NOT_BEGUN, REFUSED, Request, activity_type, input_of_request
+from gatework.temporal.payloads import data_of, raw
+from gatework.temporal.resuming import NOT_BEGUN, Request, input_of_request
 from gatework.values import canonical
 from gatework.values.canonical import Json
 
-_NOTHING = (REFUSED, f"{OURS}contract")
-"""Types of the failures of runs that never began: refused what they were to resume, or their input."""
-
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@ -]*")
-
-LIST_SECONDS = 20.0
-"""How long the server's list of runs may be behind what has happened."""
 
 BEGIN_SECONDS = 60.0
 """How long the new run may take to look at the old one."""
-
-
-async def listed(client: Client, id: str) -> AsyncIterator[tuple[str, datetime | None]]:
-    """The runs of an id as the server lists them, and when each ended; None for one that is open."""
-    # An id is anybody's text. The query holds its plain beginning, and the rest is compared here.
-    plain = id[
-        : next((at for at, c in enumerate(id) if not (c.isascii() and (c.isalnum() or c in "-_.:/@ "))), len(id))
-    ]
-    query = f"WorkflowId = '{id}'" if plain == id else f"WorkflowId STARTS_WITH '{plain}'" if plain else ""
-    async for run in client.list_workflows(query):
-        if run.id == id:
-            yield run.run_id, None if run.status is WorkflowExecutionStatus.RUNNING else run.close_time
-
-
-async def ends(client: Client, id: str, mine: str) -> Mapping[str, datetime]:
-    """When each other run of an id ended, once the server's list has the run that asks, and no other is open.
-
-    Raises `ApplicationError`, to be tried again, where the list stays behind.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LIST_SECONDS):
-            while True:
-                found = {run: ended async for run, ended in listed(client, id)}
-                ended = {run: at for run, at in found.items() if at is not None and run != mine}
-                if mine in found and len(ended) == len(found) - 1:
-                    return ended
-                await asyncio.sleep(0.2)
-    raise ApplicationError("The server's list of runs is behind what happens; try again.", type=UNREADY)
-
-
-async def events_of(client: Client, id: str, run_id: str) -> Sequence[HistoryEvent]:
-    """The history of a run."""
-    return (await client.get_workflow_handle(id, run_id=run_id).fetch_history()).events
-
-
-def was_reset(event: HistoryEvent) -> bool:
-    """Whether an event is the cut at which a run was reset: what is before it was copied from another run."""
-    return (
-        event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-        and event.workflow_task_failed_event_attributes.cause
-        == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
-    )
-
-
-def never_began(events: Sequence[HistoryEvent]) -> bool:
-    """Whether a run ended before anything was done in it: nobody took it, or it was refused what it was to resume."""
-    failure = events[-1].workflow_execution_failed_event_attributes.failure
-    if failure.application_failure_info.type in _NOTHING:
-        return True
-    kinds = {event.event_type for event in events}
-    if EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED not in kinds:
-        return True
-    type_ = activity_type(events[0].workflow_execution_started_event_attributes.workflow_type.name)
-    looks = {
-        event.event_id for event in events if event.activity_task_scheduled_event_attributes.activity_type.name == type_
-    }
-    took = any(event.activity_task_completed_event_attributes.scheduled_event_id in looks for event in events)
-    return bool(looks) and not took
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,9 +24,8 @@ from gatework.proof.ledger import Entry
 from gatework.releases.library import Known
 from gatework.run.events import Recalled, Remembered, Resumed
 from gatework.run.state import State, Step
-from gatework.temporal.asking import UNREADY
 from gatework.temporal.decisions import MAX_NAME, MAX_NOTE
-from gatework.temporal.payloads import OURS, application_error, data_of, raw, refusal
+from gatework.temporal.payloads import OURS, UNREADY, application_error, data_of, raw, refusal
 from gatework.temporal.pin import unfit
 from gatework.values import canonical, wire
 from gatework.values.canonical import Json

@@ -21,10 +21,9 @@ from gatework.logs.story import told
 from gatework.logs.text import safe
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
 from gatework.temporal import notify, pin, recalling, resuming
-from gatework.temporal.asking import UNREADY
+from gatework.temporal.executions import was_reset
 from gatework.temporal.history import Leg, Rebuilt
-from gatework.temporal.payloads import OURS, data_of
-from gatework.temporal.restarting import was_reset
+from gatework.temporal.payloads import OURS, UNREADY, data_of
 from gatework.values import canonical
 
 Fields = Mapping[str, Value]
