@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  # written so that an older Python
     sys.exit("Gatework needs Python 3.11 or newer, and this is another: run `make demo`, which finds one.")
 
 try:
-    from gatework.temporal.connection import leave
+    from gatework.temporal.transport.connection import leave
     from showcase.main import main
 except ModuleNotFoundError as missing:
     sys.exit(f"The package {missing.name} is not installed for {sys.executable}: run `make demo`, which sets up .venv.")

@@ -34,7 +34,7 @@ from temporalio.common import RawValue
 from temporalio.worker import Worker
 
 from gatework.temporal import GateworkPlugin
-from gatework.temporal.history import legs
+from gatework.temporal.client.history import legs
 from gatework.temporal.server import dev_server
 
 LENGTHS = (10, 100, 1000)

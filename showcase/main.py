@@ -24,8 +24,8 @@ from activities.shop import create_shop, shop_path
 from gatework.errors import ConfigError, GateworkError
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.child import Child, running
-from gatework.temporal.connection import DEFAULT_ADDRESS
 from gatework.temporal.server import Server, dev_server
+from gatework.temporal.transport.connection import DEFAULT_ADDRESS
 from showcase import report
 from showcase.cases import Case, chosen
 from showcase.play import Play

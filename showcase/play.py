@@ -14,7 +14,7 @@ from temporalio.client import Client
 from gatework.cli import render
 from gatework.errors import DecisionError
 from gatework.proof.ledger import Entry
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
 from gatework.temporal.server import Server
 from showcase import reviewers
 from showcase.cases import Case

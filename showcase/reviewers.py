@@ -11,7 +11,7 @@ from typing import Any
 
 from gatework.errors import ContractError, DecisionError
 from gatework.temporal import Execution
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
 from gatework.values import canonical
 from gatework.values.canonical import Json
 from showcase.cases import Case

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from gatework.errors import ConfigError
 from gatework.proof.ledger import Entry
 from gatework.temporal import Execution, Progress, find, start
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
 from gatework.values.canonical import Json
 from showcase.cases import Case
 from workflows.refund import refund

@@ -85,6 +85,6 @@ def _put(value: dict[str, Json], names: Sequence[str], document: Json, many: boo
 
 
 def _stored(path: str) -> Json:
-    from gatework.temporal.storing import documents
+    from gatework.temporal.transport.storing import documents
 
     return ran(documents().put(Path(path))).model_dump()

@@ -12,7 +12,7 @@ def run_ids(incomplete: str) -> Sequence[str]:
     """The ids of runs that begin with what is typed, newest first; none where no server answers."""
     import asyncio
 
-    from gatework.temporal.operate import ids_beginning, operating
+    from gatework.temporal.client.operate import ids_beginning, operating
 
     async def found() -> Sequence[str]:
         async with asyncio.timeout(SECONDS), operating() as client:

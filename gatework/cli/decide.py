@@ -19,7 +19,7 @@ from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
     from gatework.run.events import Action
-    from gatework.temporal.operate import Client, Operated
+    from gatework.temporal.client.operate import Client, Operated
 
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, or the beginning of it.", autocompletion=run_ids)
@@ -151,7 +151,7 @@ def _send(run: str, action: Action, fields: Mapping[str, Json], key: Path | None
 
     async def command(client: Client) -> tuple[Operated, str]:
         from gatework.cli.sign import signed
-        from gatework.temporal.operate import answered, find_run
+        from gatework.temporal.client.operate import answered, find_run
 
         found = await find_run(client, run)
         sent = fields if private_key is None else await signed(found, action, fields, private_key, yes=yes)

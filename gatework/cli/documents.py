@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Files in the store that GATEWORK_S
 @app.command()
 def put(file: Annotated[Path, typer.Argument(metavar="FILE", help="The file.")]) -> None:
     """Store a file, and print the document that names it, as JSON."""
-    from gatework.temporal.storing import documents
+    from gatework.temporal.transport.storing import documents
 
     dump(ran(documents().put(file)).model_dump())
 
@@ -37,7 +37,7 @@ def get(
     ] = None,
 ) -> None:
     """Write out content, once it is known to be what it was."""
-    from gatework.temporal.storing import documents
+    from gatework.temporal.transport.storing import documents
 
     with ran(documents().fetch(_digest(sha256))) as content:
         if out is None:
@@ -56,7 +56,7 @@ def erase(sha256: Digest, as_json: AsJson = False) -> None:
 
     Exit code 1 where it was not there.
     """
-    from gatework.temporal.storing import documents
+    from gatework.temporal.transport.storing import documents
 
     erased = ran(documents().erase(_digest(sha256)))
     if as_json:

@@ -22,8 +22,8 @@ from gatework.cli.session import REFUSED, UsageError, connected, fail
 
 if TYPE_CHECKING:
     from gatework.proof.certificate import Certificate
-    from gatework.temporal.exporting import Exported
-    from gatework.temporal.operate import Client
+    from gatework.temporal.client.exporting import Exported
+    from gatework.temporal.client.operate import Client
 
 PANEL = "Proof"
 
@@ -73,7 +73,7 @@ def export(
     from gatework.proof.certificate import written
     from gatework.releases.library import Library
     from gatework.signing import attest
-    from gatework.temporal.exporting import Disclosure, exported
+    from gatework.temporal.client.exporting import Disclosure, exported
 
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # what concerns the reader is said in a sentence
     if as_json and output == STDOUT:
@@ -85,7 +85,7 @@ def export(
     disclosure = Disclosure(values=not digests_only, also=also or (), never=never or ())
 
     async def command(client: Client) -> tuple[str, Exported]:
-        from gatework.temporal.operate import find_run
+        from gatework.temporal.client.operate import find_run
 
         found = await find_run(client, run)
         return found.id, await exported(client, library, found, disclosure)

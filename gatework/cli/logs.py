@@ -17,8 +17,8 @@ from gatework.errors import GateworkError
 
 if TYPE_CHECKING:
     from gatework.releases.library import Library
-    from gatework.temporal.operate import Client
-    from gatework.temporal.story import Story
+    from gatework.temporal.client.operate import Client
+    from gatework.temporal.client.story import Story
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,8 +45,8 @@ def logs(
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # what concerns the reader is said in a sentence
 
     async def command(client: Client) -> None:
-        from gatework.temporal.operate import find_run
-        from gatework.temporal.story import Teller
+        from gatework.temporal.client.operate import find_run
+        from gatework.temporal.client.story import Teller
 
         found = await find_run(client, run)
         library, missing = _library(code)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from gatework.plan.plan import Plan
     from gatework.proof.ledger import Entry
-    from gatework.temporal.operate import Client, Listed, Operated
-    from gatework.temporal.parentage import Children
-    from gatework.temporal.progress import Progress, Waiting
+    from gatework.temporal.client.operate import Client, Listed, Operated
+    from gatework.temporal.client.parentage import Children
+    from gatework.temporal.page.progress import Progress, Waiting
     from gatework.values.canonical import Json
 
 All = Annotated[
@@ -63,7 +63,7 @@ def runs(
     waiting = bool(role) or not (all_ or plan)
 
     async def command(client: Client) -> tuple[Sequence[Listed], bool, str]:
-        from gatework.temporal import operate
+        from gatework.temporal.client import operate
 
         found, more = await operate.runs(
             client, ended=all_, waiting=waiting, role=role, workflow=workflow, plan=plan, limit=limit
@@ -152,8 +152,8 @@ def show(
     """
 
     async def command(client: Client) -> tuple[Operated, Progress, Sequence[Entry], Mapping[str, Json], Children]:
-        from gatework.temporal.operate import answered, find_run, progress_of, whole
-        from gatework.temporal.parentage import children_of
+        from gatework.temporal.client.operate import answered, find_run, progress_of, whole
+        from gatework.temporal.client.parentage import children_of
 
         found = await find_run(client, run)
         progress = await answered(whole(found, await progress_of(found)))

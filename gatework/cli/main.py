@@ -30,7 +30,7 @@ from gatework.cli import (
 )
 from gatework.cli.output import say
 from gatework.cli.session import ended
-from gatework.temporal.connection import PIPE_CLOSED, leave
+from gatework.temporal.transport.connection import PIPE_CLOSED, leave
 
 
 class _Commands(TyperGroup):

@@ -14,7 +14,7 @@ from gatework.cli.session import REFUSED, USAGE, connected, fail
 from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
-    from gatework.temporal.operate import Client, Operated
+    from gatework.temporal.client.operate import Client, Operated
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def migrate(
     """
 
     async def looked(client: Client) -> Json:
-        from gatework.temporal.operate import answered, find_run
+        from gatework.temporal.client.operate import answered, find_run
 
         return dict(await answered((await find_run(client, run)).move(to)))
 
@@ -61,7 +61,7 @@ def migrate(
             raise fail("Nothing was moved.", REFUSED)
 
     async def sent(client: Client) -> tuple[Operated, str]:
-        from gatework.temporal.operate import answered, find_run
+        from gatework.temporal.client.operate import answered, find_run
 
         found = await find_run(client, run)
         # By its whole digest: the plan that was shown, whatever was deployed meanwhile.

@@ -13,7 +13,7 @@ from gatework.plan.plan import Approval, By, Call, Plan, Question, Work
 from gatework.signing.roster import People, Person, Roster
 
 if TYPE_CHECKING:
-    from gatework.temporal.checks import Found
+    from gatework.temporal.worker.checks import Found
 
 SOON = timedelta(days=30)
 """How long before a key ends a word is said of it."""
@@ -21,7 +21,7 @@ SOON = timedelta(days=30)
 
 def listed(workflows: Sequence[Workflow[Any, Any]], now: datetime) -> Found:
     """Whether the list of people has whom the plans ask. Raises `ConfigError` where it is none."""
-    from gatework.temporal.checks import Found
+    from gatework.temporal.worker.checks import Found
 
     roster = Roster.of_environment()
     asked = {by for workflow in workflows for by in _asked(workflow.plan)}

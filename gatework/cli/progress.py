@@ -20,8 +20,8 @@ from gatework.cli import render
 from gatework.cli.output import clean, console, dump
 
 if TYPE_CHECKING:
-    from gatework.temporal.standing import NodeProgress
-    from gatework.temporal.watching import Seen
+    from gatework.temporal.client.watching import Seen
+    from gatework.temporal.page.standing import NodeProgress
 
 SILENT = {
     "worker": "no worker answers; `gatework worker` starts one",

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gatework.proof.ledger import Entry
     from gatework.run.events import Overridden
     from gatework.run.state import Receipt
-    from gatework.temporal.progress import Progress, Said, Waiting
-    from gatework.temporal.standing import NodeProgress
+    from gatework.temporal.page.progress import Progress, Said, Waiting
+    from gatework.temporal.page.standing import NodeProgress
 
 MARKS = {"done": "✔", "running": "▶", "waiting": "?", "skipped": " ", "ahead": "·"}
 STYLES = {
@@ -71,7 +71,7 @@ def middle(text: str, width: int) -> str:
 
 def asked(waiting: Waiting) -> str:
     """What a run asks, in a few words."""
-    from gatework.temporal.progress import asked
+    from gatework.temporal.page.progress import asked
 
     return f"{asked(waiting)}{'?' if waiting.kind == 'approval' else ''}"
 

@@ -15,8 +15,8 @@ from gatework.cli.session import REFUSED, USAGE, connected, fail
 from gatework.values.canonical import Json
 
 if TYPE_CHECKING:
-    from gatework.temporal.operate import Client, Operated
-    from gatework.temporal.restarting import Ended
+    from gatework.temporal.client.operate import Client, Operated
+    from gatework.temporal.client.restarting import Ended
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def resume(
     """
 
     async def looked(client: Client) -> tuple[Ended, dict[str, Json]]:
-        from gatework.temporal.restarting import look
+        from gatework.temporal.client.restarting import look
 
         found = await look(client, run, place)
         head = {"id": found.run.id, "run_id": found.run.described.run_id, "status": found.status}
@@ -64,9 +64,9 @@ def resume(
             raise fail("Nothing was resumed.", REFUSED)
 
     async def started(client: Client) -> tuple[Operated, str, str]:
-        from gatework.temporal.operate import progress_of
-        from gatework.temporal.pages import page, ui_of
-        from gatework.temporal.restarting import look, resumed
+        from gatework.temporal.client.operate import progress_of
+        from gatework.temporal.client.restarting import look, resumed
+        from gatework.temporal.transport.pages import page, ui_of
 
         # Looked at anew: whatever has happened meanwhile.
         now = await look(client, told["id"], place)

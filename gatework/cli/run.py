@@ -27,8 +27,8 @@ from gatework.values.store import VARIABLE
 
 if TYPE_CHECKING:
     from gatework.define.workflow import Workflow
-    from gatework.temporal.operate import Client, Operated
-    from gatework.temporal.watching import Seen
+    from gatework.temporal.client.operate import Client, Operated
+    from gatework.temporal.client.watching import Seen
     from gatework.values.canonical import Json
 
 PANEL = "Runs"
@@ -117,8 +117,8 @@ def _shape(contract: Contract[Any]) -> str:
 async def _run(
     client: Client, workflow: Workflow[Any, Any], data: bytes, *, id: str, queue: str, wait: bool, as_json: bool
 ) -> bool:
-    from gatework.temporal.operate import start_run
-    from gatework.temporal.pages import page, ui_of
+    from gatework.temporal.client.operate import start_run
+    from gatework.temporal.transport.pages import page, ui_of
 
     run, started = await start_run(client, workflow, data, id=id, queue=queue)
     run_id = run.described.run_id
@@ -148,7 +148,7 @@ async def _run(
 
 async def _watched(client: Client, run: Operated, *, quiet: bool) -> Seen:
     """Show a run on standard error until it has ended, unless nothing is to be shown; what is known then."""
-    from gatework.temporal.watching import watched
+    from gatework.temporal.client.watching import watched
 
     last: Seen | None = None
     with nullcontext() if quiet else view(as_json=False, one=True, stderr=True) as shown:
@@ -177,8 +177,8 @@ def watch(
     """
 
     async def one(client: Client) -> str:
-        from gatework.temporal.operate import find_run
-        from gatework.temporal.watching import watched
+        from gatework.temporal.client.operate import find_run
+        from gatework.temporal.client.watching import watched
 
         status = ""
         found = await find_run(client, run)
@@ -189,7 +189,7 @@ def watch(
         return status
 
     async def every(client: Client) -> str:
-        from gatework.temporal.watching import watched_all
+        from gatework.temporal.client.watching import watched_all
 
         with view(as_json=as_json, one=False) as shown:
             async with aclosing(watched_all(client)) as moments:

@@ -16,8 +16,8 @@ from gatework.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatework.temporal.concerned import Concern
-    from gatework.temporal.operate import Client
+    from gatework.temporal.client.operate import Client
+    from gatework.temporal.worker.concerned import Concern
 
 PANEL = "Develop and serve"
 FOLDER = ".gatework"
@@ -84,8 +84,8 @@ def worker(
     Without --queue also the task queues that stages name by `on=`; with it, that queue alone.
     Ctrl-C or SIGTERM ends it once the stages that run have ended; Ctrl-C again stops them.
     """
-    from gatework.temporal.logs import configure_logs
-    from gatework.temporal.serving import serve
+    from gatework.temporal.worker.logs import configure_logs
+    from gatework.temporal.worker.serving import serve
 
     configure_logs()
     workflows = workflows_named(targets or [])

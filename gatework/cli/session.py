@@ -15,10 +15,10 @@ import typer
 
 from gatework.cli.output import clean
 from gatework.errors import ConfigError, GateworkError
-from gatework.temporal.connection import PIPE_CLOSED
+from gatework.temporal.transport.connection import PIPE_CLOSED
 
 if TYPE_CHECKING:
-    from gatework.temporal.operate import Client
+    from gatework.temporal.client.operate import Client
 T = TypeVar("T")
 
 REFUSED = 1
@@ -73,7 +73,7 @@ def explained() -> Generator[None]:
 def connected(command: Callable[[Client], Awaitable[T]]) -> T:
     """Run a command that needs the server."""
     # Loaded here, so that `--help` and the commands on plans do not wait for it.
-    from gatework.temporal.operate import operating
+    from gatework.temporal.client.operate import operating
 
     async def session() -> T:
         async with operating() as client:

@@ -25,8 +25,8 @@ from gatework.releases import lock
 from gatework.values.document import passes_documents
 
 if TYPE_CHECKING:
-    from gatework.temporal.checks import Found
-    from gatework.temporal.operate import Client
+    from gatework.temporal.client.operate import Client
+    from gatework.temporal.worker.checks import Found
 
 MARKS = {"ok": ("✔", "green"), "done": ("✚", "green"), "note": ("!", "yellow"), "missing": ("✖", "red"),
          "skipped": ("–", "dim")}  # fmt: skip
@@ -47,26 +47,26 @@ Check = Callable[[Ground], "Awaitable[Found | None]"]
 
 
 async def _server(ground: Ground) -> Found | None:
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     ground.client, found = await checks.server()
     return found
 
 
 async def _namespace(ground: Ground) -> Found | None:
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     return await checks.namespace(ground.client, ground.retention) if ground.client else None
 
 
 async def _search(ground: Ground) -> Found | None:
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     return await checks.search_attributes(ground.client) if ground.client else None
 
 
 async def _plans(ground: Ground) -> Found | None:
-    from gatework.temporal.checks import Found
+    from gatework.temporal.worker.checks import Found
 
     if root_of(Path.cwd()) is None:
         return None
@@ -85,7 +85,7 @@ def _locked(workflow: Workflow[Any, Any]) -> bool:
 
 async def _worker(ground: Ground) -> Found | None:
     from gatework.releases.library import Library
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     if ground.client is None:
         return None
@@ -94,7 +94,7 @@ async def _worker(ground: Ground) -> Found | None:
 
 async def _in_flight(ground: Ground) -> Found | None:
     from gatework.releases.library import Library
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     if ground.client is None or not ground.workflows:
         return None
@@ -104,7 +104,7 @@ async def _in_flight(ground: Ground) -> Found | None:
 
 
 async def _model(ground: Ground) -> Found | None:
-    from gatework.temporal.checks import Found
+    from gatework.temporal.worker.checks import Found
 
     asked = any(isinstance(node, Work) and node.budget for workflow in ground.workflows for node in workflow.plan.nodes)
     try:
@@ -122,13 +122,13 @@ async def _people(ground: Ground) -> Found | None:
 
 
 async def _notify(ground: Ground) -> Found | None:
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     return await checks.hook(ground.client)
 
 
 async def _store(ground: Ground) -> Found | None:
-    from gatework.temporal import checks
+    from gatework.temporal.worker import checks
 
     passing = [workflow.name for workflow in ground.workflows if passes_documents(workflow.plan.contracts)]
     return await checks.store(passing)
@@ -166,7 +166,7 @@ def setup(
 
     Exit code 1 where something needed is missing. It can be run as often as one likes.
     """
-    from gatework.temporal.connection import task_queue
+    from gatework.temporal.transport.connection import task_queue
 
     ground = Ground(queue or task_queue(), timedelta(days=retention) if retention else None)
     found = ran(_shown(ground, as_json=as_json))
@@ -195,7 +195,7 @@ async def _shown(ground: Ground, *, as_json: bool) -> Sequence[dict[str, str]]:
 
 
 async def _looked(ground: Ground) -> AsyncGenerator[tuple[str, str, str, str]]:
-    from gatework.temporal.operate import explained
+    from gatework.temporal.client.operate import explained
 
     for name, check in CHECKS:
         try:

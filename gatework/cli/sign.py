@@ -23,8 +23,8 @@ from gatework.values.canonical import Json
 if TYPE_CHECKING:
     from gatework.run.events import Action
     from gatework.signing.keys import PrivateKey
-    from gatework.temporal.operate import Client, Operated
-    from gatework.temporal.progress import Progress, Waiting
+    from gatework.temporal.client.operate import Client, Operated
+    from gatework.temporal.page.progress import Progress, Waiting
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,7 +73,7 @@ def sign(
     private_key = private(key)
 
     async def command(client: Client) -> Mapping[str, Json]:
-        from gatework.temporal.operate import find_run
+        from gatework.temporal.client.operate import find_run
 
         return await signed(await find_run(client, run), action, fields, private_key, yes=yes)  # type: ignore[arg-type]
 
@@ -87,7 +87,7 @@ async def signed(
 
     Raises `DecisionError` where the run does not wait for this, `UsageError` where nobody can be asked.
     """
-    from gatework.temporal.operate import answered, progress_of, whole
+    from gatework.temporal.client.operate import answered, progress_of, whole
 
     progress = await answered(whole(found, await progress_of(found)))
     waiting = progress.waiting

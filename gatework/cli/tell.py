@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gatework.logs.vocabulary import LogEvent, Value
-    from gatework.temporal.story import Story
+    from gatework.temporal.client.story import Story
 
 _TIME = 9
 _MOST_PLACE = 22

@@ -104,7 +104,7 @@ class Workflow(Startable, Generic[I, O]):
     def run(self) -> Callable[[Any, I], Awaitable[O]]:
         """What Temporal's own client starts: `client.execute_workflow(refund.run, Mail(…), …)`."""
         # The one place where the engine reaches up to its Temporal driver, and only when asked.
-        from gatework.temporal.reference import run_function
+        from gatework.temporal.transport.reference import run_function
 
         return cast(
             "Callable[[Any, I], Awaitable[O]]", run_function(self.name, self.input.annotation, self.output.annotation)

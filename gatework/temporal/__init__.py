@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatework.temporal.client import Execution, find, start
-    from gatework.temporal.connection import connect, leave, task_queue
-    from gatework.temporal.exporting import Disclosure
-    from gatework.temporal.logs import configure_logs
-    from gatework.temporal.plugin import GateworkPlugin
-    from gatework.temporal.progress import Progress
-    from gatework.temporal.serving import serve
-    from gatework.temporal.storing import documents
+    from gatework.temporal.client.client import Execution, find, start
+    from gatework.temporal.client.exporting import Disclosure
+    from gatework.temporal.page.progress import Progress
+    from gatework.temporal.transport.connection import connect, leave, task_queue
+    from gatework.temporal.transport.storing import documents
+    from gatework.temporal.worker.logs import configure_logs
+    from gatework.temporal.worker.plugin import GateworkPlugin
+    from gatework.temporal.worker.serving import serve
 
 __all__ = [
     "Disclosure",
@@ -35,18 +35,18 @@ __all__ = [
 
 # No module may have the name of something that is exported: importing it would put the module in its place.
 _HOMES = {
-    "Disclosure": "exporting",
-    "Execution": "client",
-    "GateworkPlugin": "plugin",
-    "Progress": "progress",
-    "configure_logs": "logs",
-    "connect": "connection",
-    "documents": "storing",
-    "find": "client",
-    "leave": "connection",
-    "serve": "serving",
-    "start": "client",
-    "task_queue": "connection",
+    "Disclosure": "client.exporting",
+    "Execution": "client.client",
+    "GateworkPlugin": "worker.plugin",
+    "Progress": "page.progress",
+    "configure_logs": "worker.logs",
+    "connect": "transport.connection",
+    "documents": "transport.storing",
+    "find": "client.client",
+    "leave": "transport.connection",
+    "serve": "worker.serving",
+    "start": "client.client",
+    "task_queue": "transport.connection",
 }
 
 

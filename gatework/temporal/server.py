@@ -31,8 +31,8 @@ from temporalio.service import RPCError
 
 from gatework.errors import ConfigError
 from gatework.temporal.child import Child, running
-from gatework.temporal.pages import UI_OFFSET, all_runs, page, waiting
-from gatework.temporal.search import register
+from gatework.temporal.transport.pages import UI_OFFSET, all_runs, page, waiting
+from gatework.temporal.transport.search import register
 
 HOST = "127.0.0.1"
 PORT = 7233

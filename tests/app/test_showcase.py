@@ -11,7 +11,7 @@ import pytest
 from activities.payments import pay_back
 from gatework.errors import ConfigError, DecisionError
 from gatework.run.state import ALLOWED, GateKind
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
 from showcase import report, reviewers
 from showcase.cases import CHOSEN, all_cases, chosen
 

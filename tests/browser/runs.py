@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from gatework.define.workflow import Workflow
 from gatework.run.state import Receipt
 from gatework.temporal import Execution, GateworkPlugin, start
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
 from gatework.temporal.server import Server
 from tests.workflow.deployment import LONG, time_skipped, until
 

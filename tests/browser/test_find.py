@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import expect
 
 from gatework.temporal import Execution
-from gatework.temporal.pages import waiting as waiting_for
 from gatework.temporal.server import NAMESPACE
+from gatework.temporal.transport.pages import waiting as waiting_for
 from tests.browser.runs import Runs
 from tests.browser.ui import Screen
 from tests.workflow.plans import Note, Paper, gate_first, signed, single, twice

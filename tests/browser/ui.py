@@ -11,8 +11,8 @@ from typing import Any
 from playwright.async_api import BrowserContext, FrameLocator, Locator, Page, expect
 
 from gatework.temporal import Execution
-from gatework.temporal.answering import SETTLE
 from gatework.temporal.server import Server
+from gatework.temporal.workflow.answering import SETTLE
 
 PATIENCE_MS = 60_000
 """How long anything may take: the machine may be busy with other tests."""

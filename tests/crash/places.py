@@ -38,7 +38,7 @@ from gatework.define.tool import Effect
 from gatework.models.question import Answer, Model, Question
 from gatework.plan.plan import Plan, ToolUse, Work
 from gatework.releases.library import Library
-from gatework.temporal.interpreter import Interpreter
+from gatework.temporal.workflow.interpreter import Interpreter
 
 Victim = Literal["worker", "server", "both"]
 

@@ -24,8 +24,8 @@ from temporalio.service import RPCError
 from gatework.define.workflow import Workflow
 from gatework.errors import DecisionError
 from gatework.temporal import Execution, find
-from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
+from gatework.temporal.workflow.interpreter import Interpreter
 from tests.crash import plans, worker
 from tests.crash.books import Books, Order
 from tests.crash.cluster import Cluster

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 
 from gatework.models.question import Model
 from gatework.temporal import GateworkPlugin
-from gatework.temporal.interpreter import Interpreter
+from gatework.temporal.workflow.interpreter import Interpreter
 from tests.crash import places, plans
 from workflows.refund import refund
 

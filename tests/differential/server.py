@@ -13,10 +13,11 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
 from gatework.errors import DecisionError
-from gatework.temporal import Execution, GateworkPlugin, record
-from gatework.temporal import activities as served_activities
-from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.payloads import raw
+from gatework.temporal import Execution, GateworkPlugin
+from gatework.temporal.transport.payloads import raw
+from gatework.temporal.worker import activities as served_activities
+from gatework.temporal.workflow import record
+from gatework.temporal.workflow.interpreter import Interpreter
 from gatework.values import canonical
 from tests.differential.memory import LINEAGE, SALT, start_of
 from tests.differential.script import Decision, Script, playing

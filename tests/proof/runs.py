@@ -15,8 +15,8 @@ from gatework.define.workflow import Workflow
 from gatework.proof.certificate import written
 from gatework.releases.library import Library
 from gatework.temporal import Execution, find
-from gatework.temporal.exporting import Disclosure, Exported, exported
-from gatework.temporal.restarting import look, resumed
+from gatework.temporal.client.exporting import Disclosure, Exported, exported
+from gatework.temporal.client.restarting import look, resumed
 from tests.proof.plans import payout, says
 from tests.workflow.deployment import Deployed, Deployments, task_after, waiting
 from tests.workflow.errands import errands

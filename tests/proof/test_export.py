@@ -20,8 +20,8 @@ from gatework.releases.library import Library
 from gatework.signing import dsse
 from gatework.signing.keys import PrivateKey
 from gatework.temporal import Execution
-from gatework.temporal.exporting import Disclosure, ForgottenError, exported
-from gatework.temporal.history import HistoryError
+from gatework.temporal.client.exporting import Disclosure, ForgottenError, exported
+from gatework.temporal.client.history import HistoryError
 from tests.proof.runs import SERVED, Played, Stage, errand_undone, gone_on, played, reset, undone, waits
 from tests.workflow.conftest import Typed, typed_at
 from tests.workflow.deployment import Deployments, payload
@@ -152,7 +152,7 @@ async def test_ledger_that_is_handed_on_in_part_is_whole(
 
 async def run_ledger(run: Execution[Any]) -> list[Any]:
     """What the last leg was handed on, with what came to it."""
-    from gatework.temporal.history import legs, rebuilt  # of the plans of this run
+    from gatework.temporal.client.history import legs, rebuilt  # of the plans of this run
 
     chain_ = await legs(run.handle._client, run.id, (await run.handle.describe()).run_id)
     library = Library([run._workflow, part(single, "outer.found")])

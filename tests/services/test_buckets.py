@@ -19,8 +19,8 @@ from temporalio.converter import StorageDriverClaim, StorageDriverRetrieveContex
 from gatework import Document
 from gatework.errors import ConfigError, StoreError
 from gatework.temporal import documents
-from gatework.temporal.buckets import bucket_at
-from gatework.temporal.payloads import not_had
+from gatework.temporal.transport.buckets import bucket_at
+from gatework.temporal.transport.payloads import not_had
 from tests import ports
 from tests.workflow.deployment import Deployments, events
 from tests.workflow.plans import Note, single

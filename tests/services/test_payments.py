@@ -10,7 +10,8 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from gatework.models.question import Model
-from gatework.temporal import Execution, recalling
+from gatework.temporal import Execution
+from gatework.temporal.workflow import recalling
 from gatework.testing import ScriptedModel, tool_call
 from tests.services.bank import Bank
 from tests.services.client import Wanted, blind, by_model, online

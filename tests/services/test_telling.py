@@ -22,10 +22,11 @@ from gatework.cli.tell import words
 from gatework.errors import ConfigError, DecisionError
 from gatework.notice import Notice
 from gatework.releases.library import Library
-from gatework.temporal import Execution, GateworkPlugin, find, interpreter
-from gatework.temporal import notify as telling
-from gatework.temporal.operate import find_run
-from gatework.temporal.story import Teller
+from gatework.temporal import Execution, GateworkPlugin, find
+from gatework.temporal.client.operate import find_run
+from gatework.temporal.client.story import Teller
+from gatework.temporal.workflow import interpreter
+from gatework.temporal.workflow import notify as telling
 from tests.services.hooks import SECRET, Pager
 from tests.workflow.deployment import Deployments, count, end, events, kinds, task_after, until, waiting
 from tests.workflow.plans import Note, Paper, clicked, file, gate_first, hasty, signed, single, twice, write
@@ -327,7 +328,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import Worker
 from gatework.temporal import GateworkPlugin
-from gatework.temporal import notify
+from gatework.temporal.workflow import notify
 from tests.workflow import plans
 
 notify.FIRST_PAUSE = timedelta(milliseconds=200)

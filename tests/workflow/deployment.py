@@ -35,7 +35,7 @@ from temporalio.worker import Worker
 
 from gatework.define.workflow import Workflow
 from gatework.temporal import Execution, GateworkPlugin, start
-from gatework.temporal.progress import Waiting
+from gatework.temporal.page.progress import Waiting
 
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741

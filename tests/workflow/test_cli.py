@@ -14,8 +14,10 @@ from types import SimpleNamespace
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from gatework.temporal import GateworkPlugin, answering, find, operate, watching
-from gatework.temporal.progress import Progress
+from gatework.temporal import GateworkPlugin, find
+from gatework.temporal.client import operate, watching
+from gatework.temporal.page.progress import Progress
+from gatework.temporal.workflow import answering
 from gatework.values import wire
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import ROOT, Deployments, end, until
@@ -333,7 +335,7 @@ async def test_decision_without_a_worker_says_so_and_exits_with_3(
     deployments: Deployments, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not hang, and says that the decision may still be taken."""
-    monkeypatch.setattr("gatework.temporal.operate.ANSWER_TIMEOUT", timedelta(seconds=2))
+    monkeypatch.setattr("gatework.temporal.client.operate.ANSWER_TIMEOUT", timedelta(seconds=2))
     async with deployments.serving(signed) as deployed:
         run, waits = await deployed.gate(signed, Note(text="x"))
     failed = await typed("approve", run.id, waits.number)

@@ -15,7 +15,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from gatework.temporal import GateworkPlugin, find, start, watching
+from gatework.temporal import GateworkPlugin, find, start
+from gatework.temporal.client import watching
 from gatework.temporal.server import dev_server
 from tests.ports import spare_ports
 from tests.workflow.conftest import Typed

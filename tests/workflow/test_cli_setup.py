@@ -15,7 +15,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 
-from gatework.temporal import checks
+from gatework.temporal.worker import checks
 from tests.conftest import server_in
 from tests.workflow.deployment import Deployments
 from tests.workflow.plans import Note, signed

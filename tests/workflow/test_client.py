@@ -21,7 +21,7 @@ from gatework import workflow as plan
 from gatework.errors import ConflictError, ContractError
 from gatework.proof.ledger import broken_at
 from gatework.temporal import Execution, find
-from gatework.temporal.salting import salt_of
+from gatework.temporal.transport.salting import salt_of
 from tests.workflow.deployment import Deployments, count, events, kinds, payload, task_after, until
 from tests.workflow.plans import BLOCK, Note, Paper, chain, refund, signed, single, work, world
 

@@ -11,9 +11,10 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from gatework.errors import DecisionError
-from gatework.temporal import Execution, answering
-from gatework.temporal.panel import panel
-from gatework.temporal.progress import Waiting
+from gatework.temporal import Execution
+from gatework.temporal.page.panel import panel
+from gatework.temporal.page.progress import Waiting
+from gatework.temporal.workflow import answering
 from tests.workflow.deployment import (
     Deployed,
     Deployments,
@@ -98,7 +99,7 @@ def _value_of(place: str) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatework.temporal.asking.TRIES", 1)
+    monkeypatch.setattr("gatework.temporal.workflow.asking.TRIES", 1)
 
 
 @pytest.mark.parametrize("kind", list(ALLOWED))

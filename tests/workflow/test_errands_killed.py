@@ -30,7 +30,7 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 from gatework.temporal import GateworkPlugin
-from gatework.temporal.interpreter import Interpreter
+from gatework.temporal.workflow.interpreter import Interpreter
 from tests.workflow.errands import errands
 from tests.workflow.plans import world
 

@@ -18,8 +18,8 @@ from temporalio.worker import Worker
 from gatework.plan.plan import Work
 from gatework.run.journal import Call, key_of
 from gatework.run.state import Act
-from gatework.temporal.acting import ActTask
-from gatework.temporal.payloads import data_of, raw
+from gatework.temporal.transport.payloads import data_of, raw
+from gatework.temporal.workflow.acting import ActTask
 from gatework.values import wire
 from tests.workflow.deployment import Deployments
 from tests.workflow.plans import refund, world

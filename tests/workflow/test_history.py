@@ -31,10 +31,10 @@ from gatework.releases import lock
 from gatework.releases.library import Library
 from gatework.run.events import Failed
 from gatework.temporal import Execution, GateworkPlugin, start
-from gatework.temporal.attempt import ended_at
-from gatework.temporal.history import HistoryError, Leg, rebuilt
-from gatework.temporal.operate import find_run
-from gatework.temporal.story import Story, Teller
+from gatework.temporal.client.history import HistoryError, Leg, rebuilt
+from gatework.temporal.client.operate import find_run
+from gatework.temporal.client.story import Story, Teller
+from gatework.temporal.workflow.attempt import ended_at
 from tests.workflow.deployment import Deployed, Deployments, end, task_after, waiting
 from tests.workflow.plans import BLOCK, RETRY, Note, chain, refund, signed, single, world
 from tests.workflow.record import FOLDER, PLANS
@@ -104,7 +104,7 @@ async def test_ledger_is_the_same_whichever_worker_answers(
         time.sleep(0.3)
         return os.urandom(size)
 
-    monkeypatch.setattr("gatework.temporal.pin.os", SimpleNamespace(urandom=slow))
+    monkeypatch.setattr("gatework.temporal.workflow.pin.os", SimpleNamespace(urandom=slow))
     async with deployments.serving(signed) as deployed:
         run, _ = await deployed.gate(signed, Note(text="a"))
         first = await run.ledger()
@@ -342,7 +342,7 @@ async def test_logs_without_plans_and_worker_is_one_sentence(
     deployments: Deployments, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says what is missing, and what to do."""
-    monkeypatch.setattr("gatework.temporal.operate.ANSWER_TIMEOUT", timedelta(seconds=1))
+    monkeypatch.setattr("gatework.temporal.client.operate.ANSWER_TIMEOUT", timedelta(seconds=1))
     async with deployments.serving(signed) as deployed:
         run, _ = await deployed.gate(signed, Note(text="a"))
     refused = await typed("logs", run.id)

@@ -17,12 +17,12 @@ from gatework.run.budget import Spent
 from gatework.run.events import Acted, Suspended
 from gatework.run.journal import Call, Entry, key_of
 from gatework.temporal import GateworkPlugin
-from gatework.temporal.acting import ActTask, activity_type
-from gatework.temporal.activities import activities
-from gatework.temporal.definition import workflow_class
-from gatework.temporal.messages import Task
-from gatework.temporal.payloads import data_of, raw
-from gatework.temporal.pin import begin
+from gatework.temporal.transport.messages import Task
+from gatework.temporal.transport.payloads import data_of, raw
+from gatework.temporal.worker.activities import activities
+from gatework.temporal.workflow.acting import ActTask, activity_type
+from gatework.temporal.workflow.definition import workflow_class
+from gatework.temporal.workflow.pin import begin
 from gatework.values import wire
 from gatework.values.canonical import Sealed, digest
 from tests.workflow.deployment import Deployed, Deployments, events

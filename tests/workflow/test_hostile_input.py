@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload, RetryPolicy
 from gatework.machine.machine import new, step
 from gatework.releases.library import Library
 from gatework.temporal import Execution
-from gatework.temporal.beginning import Carried
+from gatework.temporal.workflow.beginning import Carried
 from gatework.testing.factories import begun_from
 from gatework.values import wire
 from gatework.values.canonical import Sealed

@@ -17,12 +17,12 @@ from temporalio.worker import Worker
 
 from gatework.run.events import Failed, Finished, Given, Result
 from gatework.temporal import GateworkPlugin
-from gatework.temporal.activities import activities
-from gatework.temporal.attempt import activity_type
-from gatework.temporal.definition import workflow_class
-from gatework.temporal.messages import Task, answered
-from gatework.temporal.payloads import data_of, raw
-from gatework.temporal.pin import begin
+from gatework.temporal.transport.messages import Task, answered
+from gatework.temporal.transport.payloads import data_of, raw
+from gatework.temporal.worker.activities import activities
+from gatework.temporal.workflow.attempt import activity_type
+from gatework.temporal.workflow.definition import workflow_class
+from gatework.temporal.workflow.pin import begin
 from gatework.values import wire
 from gatework.values.canonical import Sealed
 from gatework.values.contract import contract
@@ -187,7 +187,7 @@ async def test_failures_that_a_liar_raises_are_bounded_and_not_repeated(
     deployments: Deployments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text of a foreign failure is not repeated; one that claims to be ours is cut."""
-    monkeypatch.setattr("gatework.temporal.asking.TRIES", 1)
+    monkeypatch.setattr("gatework.temporal.workflow.asking.TRIES", 1)
     liar = Liar("work")
     deployed, worker = await _served_by(liar, deployments, single)
     async with worker:

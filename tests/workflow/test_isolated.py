@@ -19,9 +19,10 @@ from temporalio.worker import Worker
 from gatework import Block, Endorsed, Pass, Retry, Verdict, guard, stage, workflow
 from gatework.errors import PlanError
 from gatework.run.events import Given
-from gatework.temporal import GateworkPlugin, asking
-from gatework.temporal.isolated import GuardTask, activity_type
-from gatework.temporal.payloads import data_of, raw
+from gatework.temporal import GateworkPlugin
+from gatework.temporal.transport.payloads import data_of, raw
+from gatework.temporal.workflow import asking
+from gatework.temporal.workflow.isolated import GuardTask, activity_type
 from gatework.testing import rehearse
 from gatework.values import wire
 from tests.workflow.deployment import LONG, Deployments, events, until

@@ -11,8 +11,8 @@ import pytest
 from gatework import Endorsed, workflow
 from gatework.proof.ledger import Entry, broken_at
 from gatework.releases.library import Library
-from gatework.temporal import interpreter
-from gatework.temporal.history import Leg, legs, rebuilt
+from gatework.temporal.client.history import Leg, legs, rebuilt
+from gatework.temporal.workflow import interpreter
 from tests.workflow.deployment import Deployed, Deployments, count, until, waiting
 from tests.workflow.families import calls, child, part, result, started
 from tests.workflow.plans import BLOCK, Note, Paper, big, signed, single, world

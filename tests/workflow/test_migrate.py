@@ -11,7 +11,8 @@ import pytest
 
 from gatework.errors import DecisionError
 from gatework.proof.ledger import broken_at
-from gatework.temporal import Execution, interpreter
+from gatework.temporal import Execution
+from gatework.temporal.workflow import interpreter
 from tests.workflow.deployment import Deployments, count, events, payload, refused, task_after, until, waiting
 from tests.workflow.project import Project
 

@@ -22,10 +22,10 @@ from gatework.errors import DecisionError
 from gatework.plan.plan import By
 from gatework.run.state import ALLOWED, Gate, Vote
 from gatework.temporal import Execution, GateworkPlugin
-from gatework.temporal.panel import cut, panel
-from gatework.temporal.payloads import raw
-from gatework.temporal.progress import Progress, Ruled, Said
+from gatework.temporal.page.panel import cut, panel
+from gatework.temporal.page.progress import Progress, Ruled, Said
 from gatework.temporal.server import dev_server
+from gatework.temporal.transport.payloads import raw
 from tests.ports import spare_ports
 from tests.unit.temporal.page import Page, honest, read_whole
 from tests.unit.temporal.panels import HOSTILE, INLINE, TEXTS, VALUES, fits, progress_of, waiting
@@ -162,8 +162,8 @@ async def test_what_was_decided_replays_whatever_fits_on_the_panel_of_a_later_ve
     run, asked = await (await deployments.serve(signed)).gate(signed, Note(text="short"))
     await run.approve(asked.number)
     await run.result()
-    monkeypatch.setattr("gatework.temporal.panel.MAX_BYTES", 300)
-    monkeypatch.setattr("gatework.temporal.panel._SIZES", ())
+    monkeypatch.setattr("gatework.temporal.page.panel.MAX_BYTES", 300)
+    monkeypatch.setattr("gatework.temporal.page.panel._SIZES", ())
     replayer = Replayer(workflows=[], plugins=[GateworkPlugin(signed)])
     await replayer.replay_workflow(await run.handle.fetch_history())
 

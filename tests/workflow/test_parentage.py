@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gatework import picture
-from gatework.temporal import operate
-from gatework.temporal.panel import panel
-from gatework.temporal.parentage import children_of
-from gatework.temporal.search import children
+from gatework.temporal.client import operate
+from gatework.temporal.client.parentage import children_of
+from gatework.temporal.page.panel import panel
+from gatework.temporal.transport.search import children
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployments, until, waiting
 from tests.workflow.families import calls, child, part, result, started

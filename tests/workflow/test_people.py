@@ -26,7 +26,7 @@ from gatework.run.state import digits
 from gatework.signing.keys import PrivateKey
 from gatework.signing.signing import Statement, sign
 from gatework.temporal import Execution, GateworkPlugin
-from gatework.temporal.payloads import raw
+from gatework.temporal.transport.payloads import raw
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
 from tests import attested

@@ -22,7 +22,7 @@ from temporalio.client import (
 )
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from gatework.temporal.principal import Asked, Told, principal, told
+from gatework.temporal.workflow.principal import Asked, Told, principal, told
 from gatework.values import wire
 from tests.workflow.deployment import Deployments
 from tests.workflow.principals import Vouching

@@ -13,7 +13,8 @@ from temporalio.worker import Worker
 
 from gatework import Endorsed, stage, workflow
 from gatework.errors import ConfigError
-from gatework.temporal import GateworkPlugin, asking
+from gatework.temporal import GateworkPlugin
+from gatework.temporal.workflow import asking
 from tests.workflow.deployment import Deployments, events, until
 from tests.workflow.plans import Note, Paper
 

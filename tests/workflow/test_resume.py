@@ -28,13 +28,13 @@ from gatework.errors import ConflictError, ContractError, DecisionError, Gatewor
 from gatework.proof.ledger import broken_at
 from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin, find, start
-from gatework.temporal.history import Leg, rebuilt
-from gatework.temporal.operate import find_run
-from gatework.temporal.payloads import raw
-from gatework.temporal.progress import Waiting
-from gatework.temporal.restarting import look, resumed
-from gatework.temporal.resuming import Request, input_of_request
-from gatework.temporal.story import Story, Teller
+from gatework.temporal.client.history import Leg, rebuilt
+from gatework.temporal.client.operate import find_run
+from gatework.temporal.client.restarting import look, resumed
+from gatework.temporal.client.story import Story, Teller
+from gatework.temporal.page.progress import Waiting
+from gatework.temporal.transport.payloads import raw
+from gatework.temporal.workflow.resuming import Request, input_of_request
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import (
     Deployed,

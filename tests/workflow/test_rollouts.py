@@ -16,7 +16,7 @@ from gatework.proof.ledger import Entry
 from gatework.releases import lock
 from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin
-from gatework.temporal.concerned import Concern, concerns
+from gatework.temporal.worker.concerned import Concern, concerns
 from tests.workflow.deployment import Deployed, Deployments, until, waiting
 from tests.workflow.project import SERVE, Project
 

@@ -21,9 +21,12 @@ from temporalio.worker import Replayer
 
 from gatework import Approved, Block, Endorsed, Untrusted, Verdict, approve, role, stage, workflow
 from gatework.define.workflow import Workflow
-from gatework.temporal import Execution, GateworkPlugin, checks, find, operate, search
-from gatework.temporal.progress import Waiting
-from gatework.temporal.search import NAMES, NEEDS, PLAN, STAGE, STATUS, Registered, needing, register
+from gatework.temporal import Execution, GateworkPlugin, find
+from gatework.temporal.client import operate
+from gatework.temporal.page.progress import Waiting
+from gatework.temporal.transport import search
+from gatework.temporal.transport.search import NAMES, NEEDS, PLAN, STAGE, STATUS, Registered, needing, register
+from gatework.temporal.worker import checks
 from tests.conftest import server_in
 from tests.workflow.conftest import typed_at
 from tests.workflow.deployment import Deployed, Deployments, count, end, events, task_after, until, waiting

@@ -18,8 +18,8 @@ from temporalio.client import Client
 
 from gatework.errors import ConfigError
 from gatework.temporal import server as module
-from gatework.temporal.pages import UI_OFFSET
 from gatework.temporal.server import HOST, Server, dev_server
+from gatework.temporal.transport.pages import UI_OFFSET
 from tests.ports import spare_ports
 
 PREFERRED = spare_ports()

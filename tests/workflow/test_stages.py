@@ -15,10 +15,11 @@ from temporalio.worker import Worker
 
 from gatework import Block, Endorsed, stage, workflow
 from gatework.errors import DecisionError
-from gatework.temporal import GateworkPlugin, asking
-from gatework.temporal.activities import activities
-from gatework.temporal.definition import workflow_class
-from gatework.temporal.pin import begin
+from gatework.temporal import GateworkPlugin
+from gatework.temporal.worker.activities import activities
+from gatework.temporal.workflow import asking
+from gatework.temporal.workflow.definition import workflow_class
+from gatework.temporal.workflow.pin import begin
 from tests.workflow.deployment import LONG, Deployed, Deployments, count, end, events, kinds, outside_payloads, waiting
 from tests.workflow.plans import BLOCK, RETRY, Note, Paper, chain, refund, refund_cash, single, world
 

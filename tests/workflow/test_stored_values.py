@@ -17,7 +17,7 @@ from gatework import Endorsed, stage, workflow
 from gatework.errors import ContractError
 from gatework.releases.library import Library
 from gatework.temporal import GateworkPlugin, find
-from gatework.temporal.history import Leg, legs, rebuilt
+from gatework.temporal.client.history import Leg, legs, rebuilt
 from gatework.values import canonical
 from tests.workflow.conftest import Typed
 from tests.workflow.deployment import Deployed, Deployments, count, events, until, waiting

@@ -14,8 +14,8 @@ from gatework.cli.output import console
 from gatework.errors import ContractError
 from gatework.run.events import Given, Overridden
 from gatework.run.state import Receipt, Vote
-from gatework.temporal.progress import Progress, Ruled, Said, Waiting
-from gatework.temporal.standing import NodeProgress
+from gatework.temporal.page.progress import Progress, Ruled, Said, Waiting
+from gatework.temporal.page.standing import NodeProgress
 from gatework.values import wire
 from tests.unit.logs.test_text import HOSTILE
 

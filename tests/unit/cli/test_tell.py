@@ -11,8 +11,8 @@ from rich.console import Console
 from gatework.cli import tell
 from gatework.cli.tell import Printed, since, words
 from gatework.logs.vocabulary import EVENTS, LogEvent, Value
-from gatework.temporal.story import Story
-from gatework.temporal.tale import Told
+from gatework.temporal.client.story import Story
+from gatework.temporal.client.tale import Told
 from tests.unit.logs.test_text import HOSTILE
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

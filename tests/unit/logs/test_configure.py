@@ -21,7 +21,7 @@ from gatework import logs
 from gatework.errors import ConfigError, GateworkError
 from gatework.logs import emit
 from gatework.logs.vocabulary import LogEvent
-from gatework.temporal.payloads import application_error
+from gatework.temporal.transport.payloads import application_error
 from tests.unit.logs.test_text import HOSTILE
 
 RUN: emit.Fields = {"run": "refund-7", "run_id": "r", "workflow": "refund", "plan": "a" * 12}

@@ -16,7 +16,7 @@ from gatework.plan.expr import AnyOf, Compare, Const, Ref
 from gatework.plan.labels import Label
 from gatework.plan.plan import Approval, By, Call, Choice, Node, Plan, Work
 from gatework.run.events import Overridden
-from gatework.temporal.progress import progress
+from gatework.temporal.page.progress import progress
 from gatework.testing import Driver
 from gatework.testing.factories import approve, call, effect, endorse, plan_of, stage
 from gatework.testing.paths import choose, each, join, loop, parallel, part, pause, question, until, way, when

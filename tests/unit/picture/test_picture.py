@@ -20,7 +20,7 @@ from gatework.errors import ConfigError
 from gatework.picture import layout
 from gatework.picture.facts import OVERRIDDEN_COLOUR
 from gatework.plan.plan import By, Plan
-from gatework.temporal.progress import progress
+from gatework.temporal.page.progress import progress
 from gatework.testing import Driver
 from gatework.testing.factories import START, plan_of, stage
 from gatework.testing.paths import choose, join, loop, question, until, way

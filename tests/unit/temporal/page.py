@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from gatework.temporal.markdown import cleaned
-from gatework.temporal.panel import cut
-from gatework.temporal.progress import Progress
+from gatework.temporal.page.markdown import cleaned
+from gatework.temporal.page.panel import cut
+from gatework.temporal.page.progress import Progress
 from tests.unit.temporal.panels import LINK, numbered
 
 TAGS = {"h3", "p", "strong", "code", "pre", "ul", "li", "blockquote", "a", "table", "thead", "tbody", "tr", "th", "td"}

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from gatework.run.state import ALLOWED
-from gatework.temporal.panel import MAX_BYTES, MAX_ENCODED_BYTES
-from gatework.temporal.progress import Progress, Waiting
-from gatework.temporal.standing import NodeProgress
+from gatework.temporal.page.panel import MAX_BYTES, MAX_ENCODED_BYTES
+from gatework.temporal.page.progress import Progress, Waiting
+from gatework.temporal.page.standing import NodeProgress
 
 LINK = "./namespaces/default/workflows?query=ExecutionStatus%3D%22Running%22"
 

@@ -14,8 +14,8 @@ from gatework.plan.plan import Budget
 from gatework.proof.ledger import extended
 from gatework.releases.library import Known
 from gatework.run.budget import Spent
-from gatework.temporal.attempt import not_taken
-from gatework.temporal.beginning import Carried
+from gatework.temporal.workflow.attempt import not_taken
+from gatework.temporal.workflow.beginning import Carried
 from gatework.testing import Driver
 from gatework.testing.factories import finished, plan_of, stage, tool
 from gatework.values import wire

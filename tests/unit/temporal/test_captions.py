@@ -6,7 +6,7 @@ import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
-from gatework.temporal import captions
+from gatework.temporal.transport import captions
 from tests.workflow.plans import signed
 
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from gatework.errors import DecisionError
 from gatework.run.events import Decided
 from gatework.run.state import Gate, Vote
-from gatework.temporal.evidence import UNSEEN, answer, must_be_seen, numbered
-from gatework.temporal.markdown import cleaned
-from gatework.temporal.panel import cut, panel
-from gatework.temporal.progress import Progress, Ruled, Said, progress
+from gatework.temporal.page.evidence import UNSEEN, answer, must_be_seen, numbered
+from gatework.temporal.page.markdown import cleaned
+from gatework.temporal.page.panel import cut, panel
+from gatework.temporal.page.progress import Progress, Ruled, Said, progress
 from gatework.testing import Driver
 from gatework.testing.factories import approve, plan_of, stage
 from gatework.values.wire import MAX_MESSAGE_BYTES

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from gatework.notice import Notice
-from gatework.temporal import beginning, interpreter, notify
-from gatework.temporal.beginning import Carried
-from gatework.temporal.interpreter import Interpreter
-from gatework.temporal.notify import Telling
+from gatework.temporal.workflow import beginning, interpreter, notify
+from gatework.temporal.workflow.beginning import Carried
+from gatework.temporal.workflow.interpreter import Interpreter
+from gatework.temporal.workflow.notify import Telling
 
 
 class History:

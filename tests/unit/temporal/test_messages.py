@@ -13,7 +13,7 @@ from gatework.run.budget import Spent
 from gatework.run.events import Failed, Finished, Given, Result, Stopped, Suspended
 from gatework.run.journal import Call
 from gatework.run.state import Run
-from gatework.temporal.messages import Task, answered, lineage, result_in
+from gatework.temporal.transport.messages import Task, answered, lineage, result_in
 from gatework.testing.factories import sealed
 from gatework.values import wire
 

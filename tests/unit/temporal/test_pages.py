@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from gatework.errors import DecisionError
-from gatework.temporal.pages import all_runs, page, ui_of, waiting
+from gatework.temporal.transport.pages import all_runs, page, ui_of, waiting
 
 
 def client(host: str) -> Client:

@@ -12,9 +12,9 @@ from markdown_it import MarkdownIt
 
 from gatework.run.events import Overridden
 from gatework.run.state import ALLOWED, Vote
-from gatework.temporal.markdown import cleaned
-from gatework.temporal.panel import cut, panel
-from gatework.temporal.progress import Progress, Ruled, Said
+from gatework.temporal.page.markdown import cleaned
+from gatework.temporal.page.panel import cut, panel
+from gatework.temporal.page.progress import Progress, Ruled, Said
 from tests.unit.temporal.page import Page, honest, read_whole
 from tests.unit.temporal.panels import HOSTILE, INLINE, TEXTS, VALUES, fits, progress_of, waiting
 

@@ -12,9 +12,9 @@ from markdown_it import MarkdownIt
 from gatework.plan.labels import Label
 from gatework.plan.plan import By, Plan, Question
 from gatework.run.state import ALLOWED
-from gatework.temporal.panel import panel
-from gatework.temporal.progress import Progress, progress
-from gatework.temporal.standing import ChildRuns, NodeProgress, Undoing
+from gatework.temporal.page.panel import panel
+from gatework.temporal.page.progress import Progress, progress
+from gatework.temporal.page.standing import ChildRuns, NodeProgress, Undoing
 from gatework.testing import Driver
 from gatework.testing.factories import START, approve, call, effect, plan_of, stage
 from gatework.testing.paths import choose, each, join, loop, pause, question, until, way

@@ -15,8 +15,8 @@ from gatework.plan.expr import Compare, Const, Ref
 from gatework.plan.labels import Label
 from gatework.plan.plan import By
 from gatework.run.state import Vote
-from gatework.temporal.inbrief import MAX_TITLE
-from gatework.temporal.progress import Progress, Ruled, Waiting, fitting, progress
+from gatework.temporal.page.inbrief import MAX_TITLE
+from gatework.temporal.page.progress import Progress, Ruled, Waiting, fitting, progress
 from gatework.testing import Driver, rehearse
 from gatework.testing.factories import approve, decided, plan_of, sealed, stage
 

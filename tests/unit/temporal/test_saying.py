@@ -9,8 +9,8 @@ import pytest
 
 from gatework.run.events import OutcomeKind, Overridden
 from gatework.run.state import Outcome
-from gatework.temporal.saying import said
-from gatework.temporal.search import LONGEST
+from gatework.temporal.transport.search import LONGEST
+from gatework.temporal.workflow.saying import said
 from gatework.testing import Driver
 from gatework.testing.factories import plan_of, stage
 

@@ -10,8 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 from temporalio.converter import DataConverter, PayloadCodec
 
-from gatework.temporal.history import Leg
-from gatework.temporal.tale import tasks
+from gatework.temporal.client.history import Leg
+from gatework.temporal.client.tale import tasks
 
 
 class WrongKey(Exception):
