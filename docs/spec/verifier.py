@@ -15,7 +15,6 @@ import sys
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -109,7 +108,7 @@ begun: node output label | plan=digest run=text asks=flag
 output: node attempt inputs output label verdicts=givens action reason | {came}
 stopped: node attempt inputs verdicts=givens reason | code=digest signed
 refused failed: node attempt inputs action reason | before=givens {came}
-suspended: node attempt inputs verdicts=givens | turn=number entries=turns calls=asks spent signed
+suspended: node attempt inputs verdicts=givens | entries=turns calls=asks spent signed
 acting: node attempt action | tool key call arguments=digest by_model=flag
 acted: node attempt output action reason | tool key call arguments=digest by_model=flag recorded=flag run=text \
 code=digest signed
@@ -122,11 +121,11 @@ returned: node attempt output label action reason | child=number run=text ledger
 overridden=texts
 gathered: node output label |
 approved: node output label action reason |
-asked: node gate shown evidence action reason | reasons=texts tool key call not_by=texts handed_on=flag
+asked: node attempt gate shown evidence action reason | tool key call not_by=texts handed_on=flag
 decided: node output inputs label gate evidence action by identity reason | key signature principal type \
 place approvals=number quorum=number guards=givens skipped=flag
-migrated: node shown action by identity reason | kept=texts
-resumed: node action by identity reason | run=text kept=texts
+migrated: shown by reason | kept=number
+resumed: node action by reason | run=text
 undoing: node action by reason | undo=texts
 ended: node output label action by reason |"""
 CAME = "calls=list tools=list refused=list more=any code=digest spent signed"
@@ -180,41 +179,26 @@ def _has(value: Json, form: dict[str, str]) -> bool:
 
 # -- 5 The order -----------------------------------------------------------------------------------
 
-RUN = {"output", "stopped", "refused", "failed", "suspended"}
-SURE = ("none", "claimed", "authenticated", "signed")
-FAILS = {"asked blocked", "asked exhausted", "asked failed", "asked spent"}
-REPAIRS, JUDGES = {"retry", "edit", "abort", "override"}, {"approve", "reject", "edit", "abort", "override"}
-MAY = {
-    "approval": JUDGES,
-    "escalated": JUDGES,
-    "spent": REPAIRS | JUDGES,
-    "question": {"answer", "abort"},
-    "call": {"approve", "reject", "abort"},
-}
-NEXT = {
-    "approve": {"asked approval"},
-    "ask": {"asked question"},
-    "pause": {"waited"},
-    "loop": {"round"},
-    "join": {"joined"},
-    "part": {"joined"},
-    "choose": {"chose"},
-    "when": {"chose"},
-}
-ANYWHERE = {"begun", "round", "migrated", "resumed", "undoing", "ended"}
-CALL = ("tool", "key", "call")
+ATTEMPTS, RUNS = ("output", "stopped", "refused", "failed", "suspended"), "call parallel each"
+GIVES = {"joined": "join part", "round": "loop", "waited": "pause", "chose": "choose when", "approved": "approve"}
+NODES = GIVES | dict.fromkeys((*ATTEMPTS, "acting", "acted"), "stage endorse until")
+NODES |= dict.fromkeys(("called", "returned", "gathered"), RUNS)
+ACTIONS = {"refused": "contract refused block", "failed": "timeout error", "acted": "done found refused failed unknown"}
+ACTIONS |= {"approved": "auto", "returned": "completed rejected aborted expired cancelled failed undone"}
+MAY_COME = {"gate": "decided asked resumed migrated ended undoing", "end": "ended undoing", "over": "resumed"}
+JUDGE, REPAIR = "approve reject edit abort", "retry edit abort override"
+DECIDE = {"approval": JUDGE, "escalated": JUDGE, "spent": f"{JUDGE} retry", "call": "approve reject abort"}
+DECIDE |= {"question": "answer abort"} | dict.fromkeys(("blocked", "exhausted", "failed", "unknown"), REPAIR)
+SURE, COUNTED = ("none", "claimed", "authenticated", "signed"), (*ATTEMPTS, "acting", "acted", "called", "returned")
+ELSEWHERE = (("decided", "edit"), ("ended", "cancelled"), ("undoing", "cancelled"))
+COVERS = {"untrusted": "untrusted plain endorsed approved", "endorsed": "endorsed approved"}
+ENDS, NOBODY = {"reject": "rejected", "abort": "aborted"}, {"role": "", "quorum": 1, "identity": "none"}
+EMPTY: Json = dict.fromkeys(("node", "output", "inputs", "label", "action", "by", "reason", "evidence"), "")
+EMPTY |= {"how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": "none"}
 
 
 class Unknown(Exception):
     """What is asked for is not disclosed."""
-
-
-class Held(NamedTuple):
-    """What a node or an input holds. By hand where a person gave it, or it was made of such a value."""
-
-    digest: str
-    label: str
-    hand: bool = False
 
 
 def plain(name: str) -> str:
@@ -224,554 +208,385 @@ def plain(name: str) -> str:
 
 
 class Ledger:
-    """A run, receipt by receipt. `want` has the kinds that may come next, of gates and ends with their action."""
+    """A run, receipt by receipt. It stands at a node, and may wait there: at a gate, for its end, or behind it."""
 
-    plan: Json
+    over = wait = held_to = ""
+    gates, start, by = 0, dict[str, Json](), dict[str, Json]()
     node: Json
-    gate: Json
     head: Json
-    kids: Json
-    pending: Json
-    undoable: Json
+    gate: Json
 
     def __init__(self, file: "Certificate") -> None:
-        self.file, self.want, self.begun, self.held = file, {"begun"}, dict[str, str](), dict[str, Held]()
-        self.mark, self.last, self.parts, self.undoable = dict[str, int](), Counter[str](), dict[Json, Json](), []
-        self.acts = dict[str, tuple[str, list[str], str]]()  # key → what became of it; node, tool, arguments; result
-        self.returns, self.ending, self.ended, self.said, self.held_to, self.gates = list[Json](), "", "", "", "", 0
+        self.file, self.last, self.acts = file, Counter[str](), dict[Json, Json]()  # what became of a key, and of what
+        self.held, self.given, self.mark, self.ending = (
+            dict[str, str](),
+            dict[str, str](),
+            dict[str, int](),
+            dict[str, str](),
+        )
+        self.returns, self.undo, self.shown = list[Json](), list[Json](), dict[Json, Json]()
 
-    def follow(self, name: str) -> None:
-        """Be held to a plan from now on."""
-        self.plan, self.held_to = self.file.plans[name], name
-        self.steps = self.plan["nodes"] + self.plan["undos"]
-        self.names = [step["name"] for step in self.steps]
+    def follow(self, plan: str) -> None:
+        """Be held to a plan. Before its nodes stand the inputs, and behind them the end."""
+        need("plan", plan in self.file.plans)
+        self.plan, self.held_to = self.file.plans[plan], plan
+        inputs = [one | {"kind": "input"} for one in self.plan["inputs"] or [{"name": "", "label": ""}]]
+        self.works = {one["name"]: one | {"arm": None} for one in [*self.plan["nodes"], *self.plan["undos"]]}
+        self.steps = [*inputs, *self.plan["nodes"], self.works[self.plan["result"]] | {"kind": "end"}]
+        self.inputs = len(inputs)
 
     def arrive(self, at: int) -> None:
         """Pass on to a position, or behind it where nodes stand in ways that are not taken."""
-        end = len(self.plan["nodes"])
-        while at < end and (arm := self.steps[at]["arm"]) and self.mark.get(arm["choice"]) != arm["way"]:
+        while (arm := self.steps[at].get("arm")) and self.mark.get(arm["choice"]) != arm["way"]:
             at += 1
-        self.at, self.node = at, self.steps[at] if at < len(self.steps) else {"name": "", "kind": ""}
-        self.kids, self.shown, self.reasons, self.gate = dict[int, Json](), dict[int, Json](), dict[int, str](), None
-        self.edited, self.running, self.let_in, self.again, self.tries = "", False, "", "", 0
-        self.pending, self.leave, self.sent, self.output, self.answers = list[Json](), False, 0, "", 0
-        self.want = {"ended completed"} if at == end and not self.ending else self.fresh()
+        self.at, self.node, self.edited, self.let_in, self.kids = at, self.steps[at], "", "", dict[int, Json]()
+        self.held = self.node.get("held", self.held)
+        self.fresh()
 
-    def fresh(self) -> set[str]:
-        """What may come where nothing is under way."""
-        kind = self.node["kind"]
-        if "params" in self.node:
-            return {*(RUN if self.tries < self.node["attempts"] else ()), "asked exhausted", "asked failed"}
-        if "children" in self.node:
-            return {"called", "returned", "gathered", "asked failed", "asked exhausted"}
-        return NEXT[kind] | ({"approved"} if kind == "approve" and self.node["when"] else {"asked failed"} - NEXT[kind])
+    def fresh(self) -> None:
+        """Begin anew at the node; what child runs gave stays."""
+        name, kind = self.node["name"], self.node["kind"]
+        self.left, self.going, self.sent, self.question = self.node.get("attempts", 0), False, "", ("", "")
+        self.calls, self.leave, self.ask = dict[str, Json](), "", {"approve": "approval", "ask": "question"}.get(kind)
+        self.kids = {child: kid for child, kid in self.kids.items() if kid and kid[0]} | self.node.get("kid", {})
+        self.last[name] += "children" in self.node
+        ends = {"end": {"action": "completed", "node": name, "by": "", "reason": ""}, "left": self.ending}
+        self.end, self.wait = ends.get(kind, {}), "end" if kind in ends else ""
 
-    def hold(self, held: Held) -> None:
+    def back(self, name: str, since: int = 0) -> None:
+        """Go back to a node: no effect has happened behind it, and none at it, but with `since`."""
+        names = [step["name"] for step in self.steps]
+        to = self.at if name == self.node["name"] else names.index(name)
+        happened = {of[0] for became, of, _ in self.acts.values() if became not in ("refused", "failed")}
+        need("order", to <= self.at)
+        need("effects", self.ending or happened <= {*names[: to + since]})
+        kept, self.let_in = {*names[: max(to, self.inputs)]}, ""
+        self.held = {one: value for one, value in self.held.items() if one.partition("/")[0] in kept}
+        self.mark = {one: value for one, value in self.mark.items() if one in {*kept, name}}
+        self.fresh() if self.steps[to] is self.node else self.arrive(to)
+        need("order", self.at == to)
+
+    def hold(self, output: str) -> None:
         """The node holds a value, and the run goes on behind it."""
-        if self.ending:
-            return self.undo_next()
-        self.held[self.node["name"]] = held
-        if undo := self.node.get("undo"):
-            self.undoable.append((undo, None, dict(self.held)))
+        self.held = {**self.held, self.node["name"]: output} if output else self.held
+        self.undo += [(self.node["undo"], {}, self.held)] if self.node.get("undo") else []
         self.arrive(self.at + 1)
 
-    def undo_next(self) -> None:
-        """Go on to what is undone next, with what was held then."""
-        self.want, self.gate = {f"ended {self.ending}"}, None
-        if self.undo:
-            name, child, held = self.undo.pop()
-            self.held = dict(held)
-            self.arrive(self.names.index(name))
-            self.kids, self.want = ({}, self.want) if child is None else ({child: None}, {"returned", "asked failed"})
-
-    def back(self, at: int) -> None:
-        """Drop what nodes at a position or behind it hold."""
-        for name in self.names[at:]:
-            self.held.pop(name, None)
-            self.mark.pop(name, None)
-
-    def acted(self, at: int) -> bool:
-        """Whether an effect at a position or behind it has happened, or may have."""
-        happened = [of for became, of, _ in self.acts.values() if became not in ("refused", "failed")]
-        return any(of[0] in self.names[at:] for of in happened)
-
-    # Values
-
-    def data(self, source: Json) -> Json:
-        """What a source stands for. Raises `Unknown`."""
+    def value(self, source: Json) -> tuple[Json, str]:
+        """What a source stands for, and its salt. Raises `Unknown`."""
         if "data" in source:
-            return source["data"]
-        need("order", source["node"] in self.held)
-        value = self.file.values.get(self.held[source["node"]].digest, {})
-        for name in ("data", *source["path"]):
-            if not isinstance(value, dict) or name not in value:
-                raise Unknown
-            value = value[name]
-        return value
-
-    def salt(self, source: Json) -> str:
-        """The salt of what a source stands for. Raises `Unknown`."""
-        if "data" in source:
-            return ""
-        if (value := self.file.values.get(self.held[source["node"]].digest)) is None:
+            return source["data"], ""
+        if (whole := self.file.values.get(self.held[source["node"]])) is None:
             raise Unknown
-        salt: str = value["salt"]
-        return digest("field", [salt, *source["path"]])[:32] if source["path"] else salt
+        value, salt = whole["data"], whole["salt"]
+        for name in source["path"]:
+            value = value[name]
+        return value, digest("field", [salt, *source["path"]])[:32] if source["path"] else salt
 
-    def digest(self, source: Json) -> str:
-        """The digest of what a source stands for. Raises `Unknown`."""
-        if "data" not in source and not source["path"]:
-            need("order", source["node"] in self.held)
-            return self.held[source["node"]].digest
-        return digest("value", self.data(source), self.salt(source))
+    def digests(self, params: list[Json]) -> dict[str, str]:
+        """The digest of what each of some parameters is given. Raises `Unknown`."""
+        known = {one["name"]: one["source"] for one in params}
+        whole = {name: self.held[source["node"]] for name, source in known.items() if source.get("path") == []}
+        return {name: whole.get(name) or digest("value", *self.value(source)) for name, source in known.items()}
 
-    def check(self, what: str, expected: Callable[[], Json], found: Json, code: str = "order") -> None:
-        """Refuse what is not as expected; what is not disclosed is not checked."""
-        try:
-            need(code, expected() == found)
-        except Unknown:
-            self.file.found["not checked", what] += 1
-
-    def reads(self) -> list[Json]:
-        """The references that the node reads."""
-        node = self.node
-        own = [node[name] for name in ("value", "on", "start", "items") if node.get(name)]
-        own += [one["source"] for many in (node, *node.get("children", ())) for one in many.get("params", ())]
-        own += [limit["value"] for tool in node.get("tools", ()) for limit in tool["limits"]]
-        own += [one for many in ("not_by", "show", "options") for one in node.get(many, ())]
-        return [one for one in [*own, *refs(node.get("when"))] if "node" in one]
-
-    def made(self, output: str) -> Held:
-        """A value that the node made of what it reads."""
-        hand = self.node["kind"] != "endorse" and any(self.held[ref["node"]].hand for ref in self.reads())
-        return Held(output, self.node["label"], hand or bool(self.edited))
-
-    # Receipts
-
-    def take(self, r: Json) -> None:
-        """Take the next receipt."""
-        kind, how, action, output = r["kind"], r.get("how", {}), r.get("action", ""), r.get("output", "")
-        word, may = f"{kind} {action}" if kind in ("asked", "ended", "undoing") else kind, set(self.want)
-        if self.want != {"begun"} and not self.ended:
-            may |= {"resumed"} | ({"migrated"} if not self.ending else set())
-            ends = ["cancelled"] * (None not in self.kids.values() and not self.ending) + ["expired"] * bool(self.gate)
-            may |= {f"{end} {one}" for end in ("ended", "undoing") for one in ends}
-            if not self.asks and not self.ending and may & FAILS:
-                may = may - FAILS | {"ended failed", "undoing failed"}
-        if kind == "acted" and "run" in how and self.want != {"begun"}:  # what a run before a reset did
-            need("order", how.get("recorded"), action in ("found", "unknown"), not {"attempt", "reason"} & r.keys())
-            self.acts[how["key"]] = action, [r["node"], how["tool"], how["arguments"]], output
+    def values(self, r: Json) -> None:
+        """Refuse what a receipt says of values, and they are not. Raises `Unknown`."""
+        node, child = self.node, r.how.get("child", 0)
+        if r.kind in ATTEMPTS:
+            given = self.digests(node["params"])
+            need("order", r.inputs == digest("inputs", given))
+            need("order", not (node["until"] and r.output) or self.edited or r.output in given.values())
+        if r.kind == "chose" and node["on"]:
+            tag, _ = self.value({**node["on"], "path": [*node["on"]["path"], node["tag"]]})
+            need("rule", tag in node["ways"][int(r.action)])
+        if r.kind not in ("called", "gathered"):
             return
-        at_place = kind in ANYWHERE or action == "edit" or r["node"] == self.node["name"]
-        need("order", word in may, at_place)
-        if kind in RUN:
-            self.attempt(r, how)
-        getattr(self, f"on_{kind}")(r, how, action, output)
-        self.said = kind
-
-    def on_begun(self, r: Json, how: Json, _action: str, output: str) -> None:
-        if not self.said:
-            need("plan", how.get("plan") in self.file.plans)
-            self.follow(how["plan"])
-            self.lineage, self.asks, self.how = how["run"], how.get("asks", True), how
-        starts = self.plan["inputs"][len(self.begun) :] or [{"name": None, "label": None}]
-        need("order", how == self.how, bool(output) == ("node" in r), how.get("asks") is not True)
-        need("order", r.get("node") == starts[0]["name"], r.get("label") == starts[0]["label"])
-        if output:
-            self.begun[r["node"]], self.held[r["node"]] = output, Held(output, r["label"])
-        if len(starts) == 1:
-            self.arrive(0)
-
-    # 5.2 Work
-
-    def attempt(self, r: Json, how: Json) -> None:
-        """What holds of every receipt of an attempt."""
-        node, output = self.node, r["kind"] == "output"
-        need("order", r["attempt"] == self.last[node["name"]] + (not self.running))
-        self.answers = self.answers if self.running else 0
-        self.last[node["name"]], self.running = r["attempt"], r["kind"] == "suspended"
-        self.tries += not self.running
-        names = {one["name"]: one["source"] for one in node["params"]}
-        self.check("inputs", lambda: digest("inputs", {n: self.digest(one) for n, one in names.items()}), r["inputs"])
-        given, asked = how.get("before", r.get("verdicts", [])), not self.edited and self.let_in != r["inputs"]
-        asked = asked and ("before" in how or r["kind"] not in ("refused", "failed"))
-        uses = [(use["name"], r["inputs"]) for use in node["before"]] if asked else []
-        words = [one["verdict"] for one in given]
-        need("guards", ({*words[: len(uses)]} <= {"pass"}) == (r["kind"] != "stopped"))
-        self.words = {*words[len(uses) :]} if output else {*words}
-        uses += [(use["name"], r["output"]) for use in node["guards"]] if output else []
-        need("guards", [(one["guard"], one["on"]) for one in given] == uses)
-
-    def on_output(self, r: Json, _how: Json, action: str, output: str) -> None:
-        node, until, words = self.node, self.node["until"], self.words
-        need("order", r["label"] == node["label"], not self.pending, output, output == (self.edited or output))
-        if until and not self.edited:
-            self.check("values of rounds", lambda: self.digest(node["params"][0]["source"]), output)
-        spent = until and self.mark[until["loop"]] % until["rounds"] == 0
-        self.output, accepted = output, False
-        if until and not self.edited and "retry" in words and "block" not in words:
-            accepted = spent and until["spent"] == "accept"
-            self.want = {"asked spent" if spent else "round"}
-        elif words & {"block", "retry"} and self.in_doubt():
-            self.want = {"asked unknown"}
-        elif words & {"block", "escalate"}:
-            self.want = {"asked blocked"} if "block" in words else self.want
-        if "retry" in words and self.want & RUN:
-            self.want = {"asked exhausted"} if self.edited else self.fresh() - {"asked failed"}
-        elif words == {"escalate"} or words == {"escalate", "pass"}:
-            self.want = {"asked escalated"}
-        need("order", action == "accepted" * bool(accepted))
-        if accepted or words <= {"pass"}:
-            self.hold(self.made(output))
-
-    def in_doubt(self) -> bool:
-        """Whether a person gave the value of work that holds an effect without a probe."""
-        return bool(self.edited) and any(tool["kind"] == "effect" and not tool["probe"] for tool in self.node["tools"])
-
-    def on_stopped(self, r: Json, _how: Json, _action: str, _output: str) -> None:
-        self.stopped, self.output = r["inputs"], ""
-        self.want = {"asked escalated" if self.words <= {"pass", "escalate"} else "asked blocked"}
-
-    def on_refused(self, r: Json, _how: Json, action: str, _output: str) -> None:
-        failures = {"refused": ("contract", "refused", "block"), "failed": ("timeout", "error")}
-        need("order", action in failures[r["kind"]])
-        self.output, self.pending = "", []
-        again = {"asked exhausted"} if self.edited else self.fresh() - {"asked failed"}
-        self.want = {"block": {"asked blocked"}, "error": {"asked failed"}}.get(action, again)
-        self.want = {"asked unknown"} if self.in_doubt() else self.want
-
-    on_failed = on_refused
-
-    # 5.3 Calls
-
-    def on_suspended(self, r: Json, how: Json, _action: str, _output: str) -> None:
-        tools = {tool["name"]: tool for tool in self.node["tools"]}
-        calls = [(call, tools.get(call["tool"])) for call in how["calls"]]
-        need("order", not self.pending, not self.edited, how["calls"] or how["entries"], how["turn"] == self.answers)
-        for one in how["entries"]:
-            alone = {name for name, tool in tools.items() if tool["kind"] != "effect" and not tool["approver"]}
-            told = one["kind"], one["outcome"], bool(one["digest"])
-            fits_tool = {"answered": {""}, "refused": {"", *tools}}.get(one["outcome"], alone)
-            answers = [("model", "answered", True), ("tool", "done", True), ("tool", "failed", False)]
-            need("order", told in [*answers, ("tool", "refused", False)], one["tool"] in fits_tool)
-        self.answers += len(how["entries"])
-        apart = [tool and (tool["kind"] == "effect" or tool["approver"] or tool["queue"]) for _, tool in calls]
-        need("order", *apart)
-        need("effects", all(tool and bool(call["key"]) == (tool["kind"] == "effect") for call, tool in calls))
-        need("effects", len({call["call"] for call, _ in calls}) == len(calls))
-        self.pending = calls
-        self.call_next()
-
-    def call_next(self) -> None:
-        """Wait for what becomes of the next call, or for the end of the attempt."""
-        self.leave, self.sent, self.want = False, 0, {*RUN, "asked exhausted", "asked failed"} - {"stopped"}
-        if self.pending:
-            asks = {"asked call"} if self.pending[0][1]["approver"] else set[str]()
-            self.want = {"acting", "acted", "asked failed", "asked blocked", "asked unknown"} | asks
-
-    def due(self, r: Json, how: Json) -> tuple[str, list[str], tuple[str, list[str], str]]:
-        """The key of the call that is due, what it is, and the record of that key."""
-        need("order", self.pending and how.items() >= self.pending[0][0].items())
-        need("order", r.get("attempt") == self.last[r["node"]])
-        of = [r["node"], how["tool"], how["arguments"]]
-        record = self.acts.get(how["key"], ("", of, "")) if how["key"] else ("", of, "")
-        need("effects", record[1][:2] == of[:2])
-        return how["key"], of, record
-
-    def on_acting(self, r: Json, how: Json, action: str, _output: str) -> None:
-        key, of, (became, before, _) = self.due(r, how)
-        tool, happened = self.pending[0][1], became not in ("", "refused", "failed")
-        need("effects", became not in ("done", "found"), not happened or before == of, self.sent < 3)
-        need("effects", not happened or tool["probe"] or self.again == key)
-        need("order", self.leave or not tool["approver"])
-        need("order", action == ("call again" if happened and tool["probe"] else "call"))
-        self.acts |= {key: ("unknown" if happened else "asked", of, "")} if key else {}
-        self.again, self.sent, self.want = "", self.sent + 1, {"acted"}
-
-    def on_acted(self, r: Json, how: Json, action: str, output: str) -> None:
-        key, of, (became, before, result) = self.due(r, how)
-        probe, gave = self.pending[0][1]["probe"], action in ("done", "found")
-        need("order", action in ("done", "found", "refused", "failed", "unknown"), gave == bool(output))
-        if how.get("recorded") or self.want != {"acted"}:
-            need("effects", how.get("recorded"), self.want != {"acted"}, action == "found", became in ("done", "found"))
-            need("effects", (before, result) == (of, output))
-        else:
-            need("effects", action != "found" or probe)
-            sure = became != "unknown" or gave or (action == "refused" and probe)
-            self.acts |= {key: (action if sure else "unknown", of, output)} if key else {}
-        doubt = key and self.acts[key][0] == "unknown"
-        again = {"acting"} if self.sent < 3 and (not doubt or probe) else set[str]()
-        self.want = again or {"asked unknown" if doubt else "asked failed"}
-        self.want = {"asked blocked"} if action == "refused" else self.want
-        if output or (action == "refused" and how["by_model"]):
-            self.pending, self.answers = self.pending[1:], self.answers + 1
-            self.call_next()
-
-    # 5.4 Gates and decisions
-
-    def on_asked(self, r: Json, how: Json, kind: str, _output: str) -> None:
-        node, (call, tool) = self.node, (self.pending or [({}, {})])[0]
-        about = {name: call[name] for name in CALL if call}
-        shown = {ref["node"]: self.held[ref["node"]].digest for ref in self.reads() if ref["node"] in self.held}
-        shown |= {node["name"]: self.output} if self.output else {}
-        shown |= {f"{call['tool']}()": call["arguments"]} if call else {}
-        need("order", r["gate"] == self.gates + 1, about == {name: how[name] for name in CALL if name in how})
-        need("order", how.get("handed_on", False) == bool(self.gate), r.get("reason", "") == "; ".join(how["reasons"]))
-        about |= {"kind": kind, "attempt": self.last[node["name"]]} if call else {}
-        seen = {"plan": self.held_to, "gate": r["gate"], "node": node["name"], "reasons": how["reasons"]}
-        need(
-            "evidence", shown == r.get("shown", {}), digest("gate", {**seen, "shown": shown, **about}) == r["evidence"]
-        )
-        person, nobody = kind in ("approval", "question"), {"role": "", "quorum": 1, "identity": "none"}
-        asked = node["otherwise" if self.gate else "by"] if person else node.get("operator", nobody)
-        self.want = {"decided"} | ({f"asked {kind}"} if person and node["otherwise"] and not self.gate else set())
-        self.gate = SimpleNamespace(kind=kind, call=call, seen=(r["gate"], r["evidence"]), votes=frozenset[str]())
-        self.gate.asked = tool["approver"] if kind == "call" else asked
-        self.gates, self.gate.not_by = r["gate"], {*map(plain, how.get("not_by", ()))}
-
-    def on_decided(self, r: Json, how: Json, action: str, output: str) -> None:
-        gate, node, by = self.gate, self.node, plain(r.get("by", ""))
-        need("evidence", (r["gate"], r["evidence"]) == gate.seen)
-        asked = node.get("override") if action == "override" else gate.asked
-        need("order", asked, action in MAY.get(gate.kind, REPAIRS), how.get("place", r["node"]) == r["node"])
-        surely, enough = SURE.index(r.get("identity", "none")), SURE.index(asked["identity"])
-        enough = min(enough, 1) if action in ("reject", "abort") else enough
-        need("identity", surely >= enough, bool(surely) == bool(by))
-        kept_off = {by, plain(str(how.get("principal", "")))} & gate.not_by or "" in gate.not_by
-        need("identity", action not in ("approve", "override") or not kept_off)
-        need("identity", surely != 3 or {"key", "signature"} <= how.keys())
-        votes, quorum, self.role = gate.votes | {by}, asked["quorum"], asked["role"]
-        counted = (len(votes), quorum) if action in ("approve", "override") and quorum > 1 else (None, None)
-        need("quorum", (how.get("approvals"), how.get("quorum")) == counted, counted[0] is None or by not in gate.votes)
-        if counted[0] and len(votes) < quorum:
-            need("quorum", not output, not r.get("label"))
-            gate.votes = votes
-            return
-        self.gate, self.tries, gives = None, 0, (output, r.get("label"))
-        match action:
-            case "approve" if gate.kind == "call":
-                need("order", gives == ("", None))
-                self.leave, self.want = True, {"acting"}
-            case "approve" if gate.kind == "approval":
-                need("order", gives == (self.held[node["value"]["node"]].digest, "approved"))
-                self.hold(Held(output, "approved"))
-            case "approve" if self.output:
-                need("order", gives == (self.output, node["label"]))
-                self.hold(self.made(output))
-            case "approve" | "override" if not output:
-                need("order", r.get("inputs") == self.stopped, action == "approve" or r.get("reason"))
-                self.let_in, self.want = self.stopped, self.fresh()
-            case "override":
-                self.file.found["overridden", node["name"]] += 1
-                need("order", r.get("reason"), how.get("skipped") or output == self.output, gives[1] == node["label"])
-                self.hold(Held(output, node["label"], True))
-            case "reject" if gate.kind == "call":
-                self.want = {"asked blocked"}
-                if gate.call["by_model"]:
-                    self.pending, self.answers = self.pending[1:], self.answers + 1
-                    self.call_next()
-            case "reject" | "abort":
-                end = {"reject": "rejected", "abort": "aborted"}[action]
-                self.want = {f"ended {end}", f"undoing {end}"}
-                if self.ending:
-                    self.undo_next()
-            case "retry":
-                self.again = gate.call["key"] if gate.call and gate.kind == "unknown" else ""
-                self.pending, self.running, self.output, self.edited = [], False, "", ""
-                self.kids = {child: held for child, held in self.kids.items() if held}
-                self.want = {"round"} if gate.kind == "spent" else self.fresh()
-            case "answer":
-                need("order", output, gives[1] == node["label"])
-                self.hold(Held(output, node["label"]))
-            case _:
-                self.edit(r["node"], gives)
-        need("order", action in ("approve", "override", "answer", "edit") or gives == ("", None))
-
-    def edit(self, place: str, gives: tuple[str, str | None]) -> None:
-        """A person gives the value of a place."""
-        labels, here = {one["name"]: one["label"] for one in self.plan["inputs"]}, place == self.node["name"]
-        need("order", gives[0], gives[1] is None, here or (not self.ending and place in [*labels, *self.names]))
-        at = 0 if place in labels else self.names.index(place)
-        need("order", at <= self.at)
-        need("effects", here or not self.acted(at))
-        self.back(at)
-        if place in labels:
-            self.held[place] = Held(gives[0], labels[place], True)
-            return self.arrive(0)
-        self.arrive(at)
-        need("order", self.node["name"] == place, self.node.get("params") or self.node["kind"] in ("call", "each"))
-        self.edited = gives[0]
-        if not self.node.get("guards"):
-            self.hold(Held(gives[0], self.node["label"], True))
-
-    # 5.6 Ways, loops, child runs
-
-    def on_chose(self, _r: Json, _how: Json, action: str, _output: str) -> None:
-        node = self.node
-        need("order", action in [str(way) for way in range(len(node["ways"]) or 2)])
-
-        def way() -> str:
-            if node["kind"] == "when":
-                raise Unknown
-            tag = self.data({**node["on"], "path": [*node["on"]["path"], node["tag"]]})
-            return next((str(way) for way, tags in enumerate(node["ways"]) if tag in tags), "")
-
-        self.check("choices", way, action, "rule")
-        self.mark[node["name"]] = int(action)
-        self.arrive(self.at + 1)
-
-    def on_joined(self, r: Json, _how: Json, _action: str, output: str) -> None:
-        node = self.node
-        found: Json = self.parts.get((node.get("call"), node.get("child")))
-        if node["kind"] == "join":
-            found = self.held.get(node["options"][self.mark[node["choice"]]]["node"])
-        need("order", found and (output, r["label"]) == (found.digest, node["label"]))
-        self.hold(Held(output, node["label"], found.hand))
-
-    def on_round(self, r: Json, how: Json, _action: str, output: str) -> None:
-        until = self.node.get("until")
-        source = self.node["params"][0]["source"] if until else self.node["start"]
-        loop = until["loop"] if until else self.node["name"]
-        number, made = self.mark[loop] + 1 if until else 1, self.made(output)
-        self.check("values of rounds", lambda: self.digest(source), output)
-        self.back(self.names.index(loop))
-        self.arrive(self.names.index(loop))
-        need("order", [r["node"], r["label"], how["round"]] == [loop, self.node["label"], number])
-        self.mark[loop] = number
-        self.hold(made._replace(label=r["label"]))
-
-    def on_waited(self, *_receipt: Json) -> None:
-        self.mark[self.node["name"]] = 1
-        self.arrive(self.at + 1)
-
-    def on_approved(self, r: Json, _how: Json, action: str, output: str) -> None:
-        node = self.node
-        seen = [self.held[ref["node"]] for ref in [node["value"], *refs(node["when"])] if "node" in ref]
-        need("order", (action, output, r["label"]) == ("auto", seen[0].digest, "approved"))
-        need("rule", all(held.label != "untrusted" and not held.hand for held in seen))
-        self.file.found["not checked", "rules of approvals"] += 1
-        self.hold(Held(output, "approved"))
-
-    def items(self) -> list[Json]:
-        """One for each child run. Raises `Unknown`."""
-        items: list[Json] = self.data(self.node["items"]) if self.node["items"] else self.node["children"]
-        return items
-
-    def on_called(self, r: Json, how: Json, _action: str, _output: str) -> None:
-        node, child, name = self.node, how["child"], self.node["name"]
-        use = node["children"][0 if node["items"] else min(child, len(node["children"]) - 1)]
-        need("order", r["attempt"] == self.last[name] + (not self.running) or self.said in ("decided", "resumed"))
-        need("order", child not in self.kids, [how["workflow"], how["plan"]] == [use["workflow"], use["plan"]])
-        need("order", sum(one is None for one in self.kids.values()) < node["at_most"])
-        need("order", node["failed"] != "stop" or False not in self.kids.values())
-
-        def inputs() -> Json:
-            need("order", child < len(self.items()))
-            given = {one["name"]: self.digest(one["source"]) for one in use["params"] if one["name"] != node["item"]}
-            if node["items"]:
-                salt = digest("item", [self.salt(node["items"]), child])[:32]
-                given[node["item"]] = digest("value", self.items()[child], salt)
-            return given
-
-        self.check("inputs of child runs", inputs, r.get("shown", {}))
-        self.last[name], self.running = r["attempt"], True
-        self.kids[child], self.shown[child] = None, r.get("shown", {})
-
-    def on_returned(self, r: Json, how: Json, action: str, output: str) -> None:
-        node, child = self.node, how["child"]
-        need("order", self.kids.get(child, 0) is None, self.ending or r["attempt"] == self.last[node["name"]])
-        need("order", bool(output) == (action == "completed") == ("label" in r), output or not how.get("undoable"))
-        need("order", r.get("label", "plain") in ("untrusted", "plain", "endorsed", "approved"))
-        self.kids[child] = Held(output, r["label"]) if output else False
-        self.reasons[child] = (node["label"] == "untrusted" and r.get("reason")) or action
-        self.returns.append((how.get("run"), how.get("ledger"), action, output, self.shown.get(child)))
-        self.acts |= {f"{node['name']}/{len(self.returns)}": ("done", [node["name"]], "")} if how.get("acted") else {}
-        self.undoable += [(node["name"], child, dict(self.held))] if how.get("undoable") else []
-        if self.ending:
-            self.want = {"asked failed"}
-            return self.undo_next() if action == "undone" else None
-
-    def on_gathered(self, r: Json, _how: Json, _action: str, output: str) -> None:
-        node, kids = self.node, [self.kids[child] for child in sorted(self.kids)]
-        self.check("numbers of child runs", lambda: len(self.items()), len(kids))
-        need("order", None not in kids, node["failed"] == "collect" or all(kids))
-        self.parts |= {(node["name"], child): held for child, held in self.kids.items() if held}
-        need("order", bool(output) == ("label" in r) == (node["kind"] != "parallel"))
-        need("order", r.get("label", node["label"]) == node["label"])
-        given_on = {node["label"], *(["approved"] if node["label"] == "endorsed" else [])}
-        fit = [kid.label in given_on or node["label"] == "untrusted" for kid in kids if kid]
-        need("order", node["kind"] == "parallel" or all(fit))
-        if node["kind"] == "parallel":
-            return self.on_waited()
-
-        def value() -> str:
-            if node["kind"] == "call":
-                return str(kids[0].digest)
-            gave, salt = [self.file.values.get(kid.digest) for kid in kids if kid], self.salt(node["items"])
-            if None in gave:
-                raise Unknown
-            lost = [{"index": child, "reason": self.reasons[child]} for child, kid in enumerate(kids) if not kid]
-            whole: Json = [one["data"] for one in gave if one]
+        items, salt = self.value(node["items"]) if node["items"] else (node["children"], "")
+        if r.kind == "called":
+            params = node["children"][0 if node["items"] else child]["params"]
+            shown = self.digests([one for one in params if one["name"] != node["item"]])
+            item = digest("value", items[child], digest("item", [salt, child])[:32]) if node["items"] else ""
+            return need("order", r.shown == shown | ({node["item"]: item} if item else {}))
+        need("order", len(items) == len(self.kids))
+        if node["items"]:
+            names = [f"{node['name']}/{child}" for child in range(len(items))]
+            gave = [self.value({"node": name, "path": []}) for name in names if name in self.held]
+            lost = [
+                {"index": child, "reason": self.kids[child][2]}
+                for child, name in enumerate(names)
+                if name not in self.held
+            ]
+            whole: Json = [one for one, _ in gave]
             whole = {"values": whole, "failed": lost} if node["failed"] == "collect" else whole
-            return digest("value", whole, digest("gathered", [salt, *(one["salt"] for one in gave if one)])[:32])
+            need(
+                "order", r.output == digest("value", whole, digest("gathered", [salt, *(one for _, one in gave)])[:32])
+            )
 
-        self.check("lists of what child runs gave", value, output)
-        self.hold(self.made(output))
-
-    # 5.1 The end, and what comes behind it
-
-    def on_undoing(self, _r: Json, how: Json, action: str, _output: str) -> None:
-        if self.ending:
-            need("order", "undo" not in how)
-            return self.undo_next()
-        need("order", how.get("undo") == [name for name, _, _ in reversed(self.undoable)] != [])
-        self.stood, self.ending, self.undo, self.undoable = (self.at, dict(self.held)), action, self.undoable, []
-        self.undo_next()
-
-    def on_ended(self, r: Json, _how: Json, action: str, output: str) -> None:
-        result, gives = self.plan["result"], [r.get("node"), output, r.get("label")]
-        need("order", action == "completed" or self.ending or not self.undoable)
-        if action == "completed":
-            need("order", gives == [result, self.held[result].digest, self.held[result].label])
-        need("order", action == "completed" or gives[1:] == ["", None])
-        self.stood = self.stood if self.ending else (self.at, dict(self.held))
-        self.ended, self.want, self.gate = action, set() if action == "rejected" else {"resumed"}, None
-
-    def on_resumed(self, r: Json, how: Json, action: str, _output: str) -> None:
-        need("order", action, (action == "completed") == (self.ended == "completed"))
-        if action == "completed":
-            need("order", "node" not in r, "kept" not in how, self.undoable)
-            self.ended, self.want = "", {"undoing undone"}
+    def take(self, receipt: Json) -> None:
+        """Take the next receipt: one that may come, of the node, with its label and the number of the attempt."""
+        r = SimpleNamespace(raw=receipt, **EMPTY | receipt)
+        if not self.held_to:
+            self.start, self.lineage = r.how, r.how["run"]
+            self.follow(r.how["plan"])
+            self.arrive(0)
+        node, name, kind = self.node, self.node["name"], self.node["kind"]
+        if r.kind == "acted" and "run" in r.how:  # what a run before a reset did
+            need("order", r.how.get("recorded"), not r.attempt, self.wait != "over", kind != "input")
+            self.acts[r.how["key"]] = r.action, [r.node, r.how["tool"], r.how["arguments"]], r.output
             return
-        at, held = self.stood if self.ended else (self.at, self.held)
-        need("order", r.get("node") in self.names)
-        to = self.names.index(r["node"])
-        need("order", to <= at)
-        need("effects", to == at or not self.acted(to))
-        self.ending, self.ended, self.held = "", "", held
-        self.back(to)
-        self.acts = {key: ("unknown" if one[0] == "asked" else one[0], *one[1:]) for key, one in self.acts.items()}
-        kept = [name for name in self.names[:to] if name in self.held or name in self.mark]
-        need("order", how.get("kept", []) == kept)
-        self.arrive(to)
+        need("order", r.kind in MAY_COME.get(self.wait, r.kind).split(), r.kind != "decided" or self.wait == "gate")
+        need("order", (kind == "input") == (r.kind == "begun"), kind in NODES.get(r.kind, kind).split())
+        need("order", r.action in ACTIONS.get(r.kind, r.action).split() or not r.action)
+        elsewhere = self.wait == "end" or (r.kind, r.action) in ELSEWHERE or r.kind in ("resumed", "migrated")
+        need("order", r.node == name or elsewhere)
+        gives = r.output and r.kind != "acted" and r.action != "edit"
+        need("order", r.kind == "returned" or r.label == (node["label"] if gives else ""))
+        self.last[name] += r.kind in ATTEMPTS and not self.going
+        need("order", r.attempt == (self.last[name] if r.kind in COUNTED or "call" in r.how else 0))
+        try:
+            self.values(r)
+        except Unknown:
+            self.file.found["not checked", f"values of {r.kind}"] += 1
+        getattr(self, "attempt" if r.kind in ATTEMPTS else "gives" if r.kind in GIVES else r.kind)(r)
 
-    def on_migrated(self, r: Json, how: Json, _action: str, _output: str) -> None:
-        kept, old, to = how.get("kept", []), self.plan, r["shown"].get("to")
-        need("plan", to in self.file.plans)
-        need("order", r["shown"] == {"from": self.held_to, "to": to}, len(kept) <= self.at)
-        self.back(len(kept))
-        self.follow(to)
-        need("order", (old["name"], old["inputs"]) == (self.plan["name"], self.plan["inputs"]))
-        need("order", old["nodes"][: len(kept)] == self.steps[: len(kept)], kept == self.names[: len(kept)])
-        self.arrive(len(kept))
+    def begun(self, r: Json) -> None:
+        need("order", r.how == self.start, bool(r.output) == bool(r.node))
+        self.given |= {r.node: r.output} if r.node else {}
+        self.hold(r.output)
 
+    def attempt(self, r: Json) -> None:
+        """5.2: the verdicts of an attempt, and what follows."""
+        node, until, failed = self.node, self.node["until"], r.kind in ("refused", "failed")
+        need("order", not any(self.calls.values()) if self.going else self.left, bool(r.output) == (r.kind == "output"))
+        need("order", not self.edited or failed or r.output == self.edited)
+        self.left, self.calls = (self.left, self.calls) if self.going else (self.left - 1, {})
+        before = [] if failed or self.edited or self.let_in == r.inputs else node["before"]
+        words, uses = [one["verdict"] for one in r.verdicts], [(use["name"], r.inputs) for use in before]
+        uses += [(use["name"], r.output) for use in node["guards"] if r.output]
+        need("guards", [(one["guard"], one["on"]) for one in r.verdicts] == uses)
+        need("guards", ({*words[: len(before)]} <= {"pass"}) == (r.kind != "stopped"))
+        worst = next((word for word in ("block", "retry", "escalate") if word in words), "pass")
+        self.going, self.question = r.kind == "suspended", (r.output, r.inputs if r.kind == "stopped" else "")
+        another = r.output and until and worst == "retry" and not self.edited
+        spent = another and self.mark[until["loop"]] % until["rounds"] == 0
+        need("order", r.kind != "output" or r.action == ("accepted" if spent and until["spent"] == "accept" else ""))
+        self.ask = "spent" if spent else "escalated" if worst == "escalate" else ""
+        again = (r.output and worst == "retry" and not spent) or r.action in ("contract", "refused", "timeout")
+        self.left *= bool(self.going or (again and not self.edited))
+        if self.going:
+            self.suspended(r)
+        elif r.output and (worst == "pass" or r.action):
+            self.hold(r.output)
+        elif another and not spent:
+            self.round()
 
-def refs(condition: Json) -> list[Json]:
-    """The sources that a condition looks at, in order."""
-    if not isinstance(condition, dict):
-        return []
-    own = [condition[name] for name in ("left", "right", "ref") if name in condition]
-    return own + [one for part in [*condition.get("parts", []), condition.get("part")] for one in refs(part)]
+    def round(self) -> None:
+        """Go back for another round of a loop, with what the last one gave."""
+        question = self.question
+        self.back(self.node["until"]["loop"], len(self.steps))
+        self.question = question
+
+    def suspended(self, r: Json) -> None:
+        """5.3: an attempt asks for calls."""
+        tools = {tool["name"]: tool for tool in self.node["tools"] if tool["apart"]}
+        for call in r.how["calls"]:
+            use, of = tools.get(call["tool"]), [r.node, call["tool"], call["arguments"]]
+            need("order", use, call["call"] not in self.calls)
+            need("effects", use and bool(call["key"]) == (use["kind"] == "effect"))
+            self.calls[call["call"]] = SimpleNamespace(said=call, use=use, of=of, key=call["key"])
+
+    def due(self, r: Json) -> tuple[Json, Json]:
+        """The call of a receipt, and what became of its key."""
+        call: Json = self.calls.get(r.how.get("call"))
+        names = ("tool", "key", "call") if r.kind == "asked" else ("tool", "key", "call", "arguments", "by_model")
+        need("order", call and all(r.how.get(one) == call.said[one] for one in names))
+        record = self.acts.get(call.key, ("", call.of, ""))
+        need("effects", record[1][:2] == call.of[:2])
+        return call, record
+
+    def acting(self, r: Json) -> None:
+        """A call is sent: with leave where the plan asks for it, and an effect once."""
+        call, (became, of, _) = self.due(r)
+        happened, probe = became not in ("", "refused", "failed"), call.use["probe"]
+        need("effects", not self.sent, not happened or (of == call.of and became in ("asked", "unknown")))
+        need("effects", not happened or probe or self.leave == call.key)
+        need("order", not call.use["approver"] or self.leave == r.how["call"])
+        need("order", r.action == ("call again" if happened and probe else "call"))
+        self.acts |= {call.key: ("unknown" if happened else "asked", call.of, "")} if call.key else {}
+        self.sent = r.how["call"]
+
+    def acted(self, r: Json) -> None:
+        """What became of a call that was sent; or, of an effect that was done before, what its record says."""
+        call, (became, of, result) = self.due(r)
+        gave, no, probe, record = r.action in ("done", "found"), r.action == "refused", call.use["probe"], not self.sent
+        need("order", gave == bool(r.output), self.sent in ("", r.how["call"]), record == r.how.get("recorded", False))
+        need("effects", not record or (r.action, of, result) == ("found", call.of, r.output))
+        need("effects", record or probe or r.action != "found")
+        if call.key and not record and (became != "unknown" or gave or (no and probe)):
+            self.acts[call.key] = r.action, call.of, r.output
+        self.sent = ""
+        if gave or (no and call.said["by_model"]):
+            self.calls[r.how["call"]] = None
+
+    def asked(self, r: Json) -> None:
+        """5.4: a person is asked."""
+        node, waits, person = self.node, self.wait == "gate", r.action in ("approval", "question")
+        due = self.gate.action if waits else "call" if "call" in r.how else self.ask
+        need("order", r.gate == self.gates + 1, r.action in (due, "blocked", "exhausted", "failed", "unknown"))
+        need("order", waits == r.how.get("handed_on", False), not waits or (person and self.by is node["by"]))
+        shown = {ref["node"]: self.held[ref["node"]] for ref in node["reads"] if ref["node"] in self.held}
+        shown |= {node["name"]: self.question[0]} if self.question[0] and not person else {}
+        self.by = node.get("otherwise" if waits else "by" if person else "operator", NOBODY)
+        if "call" in r.how:
+            call, _ = self.due(r)
+            shown[f"{call.of[1]}()"] = call.of[2]
+            self.by = call.use["approver"] if r.action == "call" else self.by
+        said = {one: item for one, item in r.raw.items() if one != "evidence"}
+        need("order", self.by)
+        need("evidence", r.shown == shown, r.evidence == digest("gate", {"plan": self.held_to, **said}))
+        self.question = (self.held[node["value"]["node"]], "") if r.action == "approval" else self.question
+        self.gate, self.gates, self.votes, self.wait = r, r.gate, list[str](), "gate"
+
+    def decided(self, r: Json) -> None:
+        gate, node, how, name, lets = self.gate, self.node, r.how, plain(r.by), r.action in ("approve", "override")
+        by = node.get("override") if r.action == "override" else self.by
+        need("evidence", (r.gate, r.evidence) == (gate.gate, gate.evidence))
+        need("order", by, r.action in DECIDE[gate.action].split(), how.get("place", r.node) == r.node)
+        sure, enough, self.role = SURE.index(r.identity), SURE.index(by["identity"]), by["role"]
+        need("identity", sure >= (min(enough, 1) if r.action in ENDS else enough), bool(sure) == bool(name))
+        kept_off = {*map(plain, gate.how.get("not_by", ()))} & {name, plain(how.get("principal", "")), ""}
+        need("identity", sure < 3 or {"key", "signature"} <= how.keys(), not (lets and kept_off))
+        counts = (len(self.votes) + 1, by["quorum"]) if lets and by["quorum"] > 1 else (None, None)
+        need("quorum", (how.get("approvals"), how.get("quorum")) == counts, not lets or name not in self.votes)
+        self.votes.append(name)
+        if lets and len(self.votes) < by["quorum"]:
+            return need("quorum", not r.output, not r.inputs)
+        gives = r.action in ("edit", "answer") or (lets and gate.action != "call")
+        question = self.question if lets and not how.get("skipped") else (r.output, "")
+        need("order", (r.output, r.inputs) == question, any(question) == gives, r.action != "override" or r.reason)
+        self.wait = ""
+        if gate.action == "call" and r.action != "abort":
+            self.leave = gate.how["call"] * lets
+            if not lets and self.calls[gate.how["call"]].said["by_model"]:
+                self.calls[gate.how["call"]] = None
+        elif r.action == "retry" and gate.action == "spent":
+            self.round()
+        elif r.action == "retry" or r.inputs:
+            self.fresh()
+            self.leave = gate.how.get("key", "") * (gate.action == "unknown")
+            self.edited, self.let_in = "", r.inputs or self.let_in
+        elif r.action == "edit":
+            self.edit(r)
+        elif r.output:
+            self.acts |= {f"by hand: {r.node}": ("done", [r.node], "")} if how.get("skipped") and node["acts"] else {}
+            self.file.found["overridden", r.node] += r.action == "override"
+            self.hold(r.output)
+        elif self.ending:
+            self.arrive(self.at + 1)
+        else:
+            self.wait, self.end = "end", {"action": ENDS[r.action], "node": r.node, "by": r.by, "reason": r.reason}
+
+    def edit(self, r: Json) -> None:
+        """A person gives the value of a place, which records that its effects have happened."""
+        need("order", not self.ending or r.node == self.node["name"])
+        self.back(r.node, int(r.node == self.node["name"]))
+        need("order", self.node["kind"] in "input stage endorse until call each".split())
+        if self.node["kind"] == "input":
+            self.held[r.node] = r.output
+            return self.arrive(self.inputs)
+        self.acts |= {f"by hand: {r.node}": ("done", [r.node], "")} if self.node["acts"] else {}
+        self.edited = r.output
+        if not self.node.get("guards"):
+            self.hold(r.output)
+
+    def gives(self, r: Json) -> None:
+        """5.6: a node gives on a value, takes a way, or is over."""
+        node, name = self.node, self.node["name"]
+        own = [self.held.get(ref["node"]) for ref in node["gives"]]
+        value = self.question[0] or own[self.mark[node["choice"]] if "choice" in node else 0] if own else ""
+        count = self.mark.get(name, 0) + 1 if self.question[0] else 1
+        need("order", r.output == value, r.how.get("round", count) == count, r.kind != "approved" or node["when"])
+        self.mark[name] = int(r.action) if r.kind == "chose" else count
+        self.hold(r.output)
+
+    def called(self, r: Json) -> None:
+        node, child, name, kids = self.node, r.how["child"], self.node["name"], self.kids
+        use = node["children"][0 if node["items"] else child]
+        need("order", child not in kids, [*kids.values()].count(None) < node["at_most"], not self.ending)
+        need("order", r.how["workflow"] == use["workflow"], r.how["plan"] == use["plan"])
+        need("order", node["failed"] != "stop" or all(kid is None or kid[0] for kid in kids.values()))
+        kids[child], self.shown[name, child] = None, r.shown
+        self.acts |= {(name, child): self.acts.get((name, child), ("asked", [name], ""))} if use["effects"] else {}
+
+    def returned(self, r: Json) -> None:
+        node, how, key = self.node, r.how, (self.node["name"], r.how["child"])
+        need("order", self.kids.get(key[1], 0) is None, bool(r.output) == (r.action == "completed") == bool(r.label))
+        need("order", r.output or not how.get("undoable"))
+        self.kids[key[1]] = r.output, r.label, (node["label"] == "untrusted" and r.reason) or r.action
+        self.held = {**self.held, f"{key[0]}/{key[1]}": r.output} if r.output else self.held
+        if how.get("acted") or self.acts.get(key, " ")[0] == "asked":
+            self.acts[key] = "done" if how.get("acted") else "failed", [key[0]], ""
+        self.returns.append((how.get("run"), how.get("ledger"), r.action, r.output, self.shown.get(key)))
+        self.undo += [(key[0], {key[1]: None}, self.held)] if how.get("undoable") else []
+        if self.ending and r.action == "undone":
+            self.arrive(self.at + 1)
+
+    def gathered(self, r: Json) -> None:
+        node, kids = self.node, [self.kids[child] for child in range(len(self.kids))]
+        labels, side = COVERS.get(node["label"], node["label"]).split(), node["kind"] == "parallel"
+        need("order", None not in kids, not self.ending, node["failed"] == "collect" or all(kid[0] for kid in kids))
+        need("order", side or all(kid[1] in labels for kid in kids if kid[0]), bool(r.output) != side)
+        need("order", node["kind"] != "call" or r.output == kids[0][0])
+        self.hold(r.output)
+
+    def ended(self, r: Json) -> None:
+        """5.1: the run ends, and before that undoes what can be undone."""
+        said = {one: getattr(r, one) for one in ("action", "node", "by", "reason")}
+        left = self.ending and not self.end  # of what is undone, what nobody answers
+        need(
+            "order", self.end == said or (not self.end and r.action in ("cancelled", "expired", "failed") and not r.by)
+        )
+        need("order", r.action != "failed" or self.start.get("asks") is False, not left or r.kind == "undoing")
+        if r.action == "expired" and not self.end:
+            need("order", self.wait == "gate", not self.node.get("otherwise") or self.gate.how.get("handed_on"))
+        need("order", r.output == (self.held[r.node] if r.action == "completed" else ""))
+        if left:
+            need("order", r.action == "expired", not r.how)
+            self.arrive(self.at + 1)
+        elif r.kind == "undoing":
+            need("order", not self.ending, r.action != "completed")
+            need("order", r.how.get("undo") == [name for name, _, _ in self.undo[::-1]] != [])
+            works = [self.works[name] | {"kid": kid, "held": held} for name, kid, held in self.undo[::-1]]
+            self.ending, self.steps, self.undo = said, [*works, {"name": "", "kind": "left"}], []
+            self.arrive(0)
+        else:
+            need("order", self.ending or r.action == "completed" or not self.undo)
+            self.wait, self.over, self.end = "over", r.action, {}
+
+    undoing = ended
+
+    def resumed(self, r: Json) -> None:
+        """A run goes on where it has ended, or takes back what it has done."""
+        here = r.node == self.node["name"]
+        if r.action == "completed":
+            need("order", self.over == "completed", self.undo, not r.node)
+            self.wait, self.end = "end", {"action": "undone", "node": "", "by": r.by, "reason": r.reason}
+        else:
+            need("order", r.action, self.over not in ("completed", "rejected"), not self.over or not self.ending)
+            need("order", here or not self.ending, r.node in self.works)
+            self.back(r.node, len(self.steps) * here)
+            need("order", self.node["kind"] != "part")
+        self.over = ""
+
+    def migrated(self, r: Json) -> None:
+        """A run goes on in another plan, behind nodes that are the same in both."""
+        old, works, plan, shown = self.steps, self.works, self.plan, {"from": self.held_to, "to": r.shown.get("to")}
+        need("order", r.shown == shown, not self.ending, plan["name"] == self.file.plans[shown["to"]]["name"])
+        self.follow(shown["to"])
+        to = self.inputs + r.how["kept"]
+        need("order", old[:to] == self.steps[:to], plan is not self.plan)
+        need("order", all(works[name] == self.works.get(name) for name, _, _ in self.undo))
+        self.back(self.steps[to]["name"])
 
 
 # -- 7 Signatures ----------------------------------------------------------------------------------
@@ -880,12 +695,12 @@ class Certificate:
         for id_, head, action, output, shown in returns:
             if child := ledgers.get(id_):
                 need("child", [child.head["digest"], child.head["receipt"].get("output", "")] == [head, output])
-                need("child", child.ended == action, action == "undone" or shown == child.begun)
+                need("child", child.over == action, action == "undone" or shown == child.given)
         need("child", len({*ids}) == len(ids), {*ids[1:]} <= {one[0] for one in returns})
         receipts = json.dumps([[run["entries"], run["superseded"]] for run in file["runs"]])
         need("stray", *(name in receipts for name in self.values))
         first, head = ledgers[ids[0]], ledgers[ids[0]].head
-        said = {"plan": first.held_to, "entries": head["sequence"], "outcome": first.ended}
+        said = {"plan": first.held_to, "entries": head["sequence"], "outcome": first.over}
         said["superseded"] = [cut.head["digest"] for cut in cuts]
         payload = statement(first.lineage, "gateworkEntry1", head["digest"], "certificate", said)
         for one in file["signatures"]:

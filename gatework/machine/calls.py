@@ -73,7 +73,6 @@ def suspend(plan: Plan, state: State, node: Work, event: Suspended) -> Step:
         inputs=event.inputs,
         verdicts=event.before,
         how={
-            "turn": event.turn,
             "entries": [entry_data(node, entry) for entry in event.entries],
             "calls": [_call_data(plan, state, call) for call in event.calls],
             **told(event.spent),

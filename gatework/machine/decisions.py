@@ -8,7 +8,7 @@ from gatework.errors import DecisionError, OrderError
 from gatework.machine import calls, identity, overrides
 from gatework.machine.admission import admitted, one_of
 from gatework.machine.gates import fixed, in_doubt
-from gatework.machine.onward import another_round, ask, call_again, end, enter, hold, start, unwind
+from gatework.machine.onward import another_round, ask, call_again, counted, end, enter, hold, start, unwind
 from gatework.machine.ways import back_to
 from gatework.plan.plan import Approval, Call, Plan, Question, Work
 from gatework.run.events import Decided, Expired
@@ -165,6 +165,8 @@ def _edit(plan: Plan, state: State, gate: Gate, event: Decided, receipt: Receipt
         # What a person writes for an effect says that it has happened.
         written = Done(node=place, tool="", arguments="", outcome="done")
         state = replace(state, acts={**state.acts, by_hand(place): written})
-    if isinstance(node, Call) or not node.guards:
+    if isinstance(node, Call):
+        return hold(plan, counted(state, node), event.value, receipt)
+    if not node.guards:
         return hold(plan, state, event.value, receipt)
     return start(plan, state, node, (), (receipt,))

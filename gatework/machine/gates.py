@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 from gatework.errors import OrderError
 from gatework.machine.identity import excluded
 from gatework.machine.ways import passed_over
@@ -18,7 +20,7 @@ from gatework.plan.plan import (
 )
 from gatework.run.events import Given
 from gatework.run.journal import Call as ToolCall
-from gatework.run.state import ALLOWED, OVERRIDABLE, Gate, GateKind, State
+from gatework.run.state import ALLOWED, OVERRIDABLE, Gate, GateKind, Receipt, State
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
 from gatework.values.spelling import spelled
@@ -43,17 +45,15 @@ def opened(
     if candidate is not None:
         shown[node.name] = candidate.digest
     number = state.gates + 1
-    what: dict[str, Json] = {"plan": state.plan, "gate": number, "node": node.name, "reasons": list(reasons)}
     by = asked_at(node, handed_on=handed_on)
     override = node.override if isinstance(node, Work) and kind in OVERRIDABLE else None
     if call is not None:
         assert isinstance(node, Work)
         # No node has such a name, so none of what is shown takes the place of another.
         shown[f"{call.tool}()"] = digest_of(plan, state, call)
-        what |= {"kind": kind, "attempt": state.attempts[node.name], **_named(call)}
         if kind == "call":
             by = granted(node, call.tool).approver or by
-    return Gate(
+    gate = Gate(
         id=number,
         kind=kind,
         node=node.name,
@@ -62,7 +62,7 @@ def opened(
         override=override,
         against=against,
         handed_on=handed_on,
-        evidence=canonical.digest("gate", {**what, "shown": shown}),
+        evidence="",
         shown=shown,
         reasons=reasons,
         place=_place(plan, state, node, before=before),
@@ -73,22 +73,31 @@ def opened(
         # The evidence of a run's first gate cannot have been another; that of later ones can.
         click=isinstance(node, Approval) and node.click and number == 1,
     )
+    # All that the receipt says of the gate is what a decision on it is bound to.
+    said = {name: value for name, value in asdict(asked(state, gate)).items() if value}
+    return replace(gate, evidence=canonical.digest("gate", {"plan": state.plan, **said}))
 
 
-def _named(call: ToolCall) -> dict[str, Json]:
-    return {"tool": call.tool, "key": call.key, "call": call.id}
-
-
-def seen(gate: Gate) -> dict[str, Json]:
-    """What a receipt says of a gate besides what is shown, so that its evidence can be computed again."""
-    how: dict[str, Json] = {"reasons": list(gate.reasons)}
+def asked(state: State, gate: Gate) -> Receipt:
+    """That a person is asked at a gate, with all that is needed to compute its evidence again."""
+    how: dict[str, Json] = {}
     if gate.call is not None:
-        how |= _named(gate.call)
+        how |= {"tool": gate.call.tool, "key": gate.call.key, "call": gate.call.id}
     if gate.not_by:
         how["not_by"] = list(gate.not_by)
     if gate.handed_on:
         how["handed_on"] = True
-    return how
+    return Receipt(
+        kind="asked",
+        node=gate.node,
+        attempt=state.attempts[gate.node] if gate.call is not None else 0,
+        gate=gate.id,
+        evidence=gate.evidence,
+        shown=gate.shown,
+        action=gate.kind,
+        reason="; ".join(gate.reasons),
+        how=how,
+    )
 
 
 OPERATORS_SECONDS = 604_800.0

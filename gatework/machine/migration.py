@@ -64,7 +64,7 @@ def move(plan: Plan, to: Plan, state: State, event: Migrated) -> Step:
         shown={"from": plan.digest, "to": to.digest},
         by=event.by,
         reason=event.note,
-        how={"kept": list(taken)},
+        how={"kept": len(taken)},
     )
     kept_state = back_to(plan, state, len(taken))
     if any(undo not in to.index or to.node(undo) != plan.node(undo) for undo in {one.undo for one in state.undoable}):

@@ -8,7 +8,7 @@ from typing import assert_never
 from gatework.errors import OrderError
 from gatework.machine import children, ways
 from gatework.machine.admission import admitted, private, reason_to_ask, unaffordable
-from gatework.machine.gates import opened, seen
+from gatework.machine.gates import asked, opened
 from gatework.plan.expr import render
 from gatework.plan.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
 from gatework.run.budget import Spent
@@ -39,7 +39,7 @@ def enter(plan: Plan, state: State, at: int, receipts: Receipts, *, feedback: tu
         try:
             arrived = _arrived(plan, state, node, receipts, feedback)
         except OrderError as error:
-            return ask(plan, _counted(state, node), node, "failed", (error.message,), receipts)
+            return ask(plan, counted(state, node), node, "failed", (error.message,), receipts)
         if isinstance(arrived, Step):
             return arrived
         state, more = arrived
@@ -60,7 +60,7 @@ def _arrived(
         case Question():
             return ask(plan, state, node, "question", (node.prompt,), receipts)
         case Pause():
-            return Step(state=_counted(state, node), receipts=receipts)
+            return Step(state=counted(state, node), receipts=receipts)
         case Choice():
             way, reason = ways.chosen(node, state)
             return changed(state, marks={**state.marks, node.name: way}), (ways.chose(node, way, reason),)
@@ -71,7 +71,7 @@ def _arrived(
             state = changed(state, marks={**state.marks, node.name: 1})
             return with_value(state, node, held), (ways.rounded(node, held, 1),)
         case Call():
-            return call(plan, _counted(state, node), node, receipts)
+            return call(plan, counted(state, node), node, receipts)
         case Part():
             source = state.branches[node.child].held
             assert source is not None
@@ -175,10 +175,10 @@ def on_with(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
 def call_again(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
     """Once more those child runs that gave nothing."""
     kept = {number: branch for number, branch in state.branches.items() if branch.held is not None}
-    return on_with(plan, changed(_counted(state, node), branches=kept, running={}), node, receipts)
+    return on_with(plan, changed(counted(state, node), branches=kept, running={}), node, receipts)
 
 
-def _counted(state: State, node: Node) -> State:
+def counted(state: State, node: Node) -> State:
     """The state with one more attempt of a node."""
     return changed(state, attempts={**state.attempts, node.name: state.attempts.get(node.name, 0) + 1})
 
@@ -192,10 +192,11 @@ def start(
     *,
     fresh: bool = False,
     let_again: str = "",
+    candidate: Sealed | None = None,
 ) -> Step:
     """One more attempt of the node at `at`; or a person, where it may not run, or nothing is left to spend.
 
-    A fresh attempt starts its count and its budget anew.
+    A fresh attempt starts its count and its budget anew. `candidate` is what the last attempt gave.
     """
     state = changed(anew(state), let_again=let_again)
     if fresh:
@@ -203,13 +204,13 @@ def start(
     try:
         admitted(plan, node, state)
     except OrderError as error:
-        return ask(plan, state, node, "failed", (error.message,), receipts)
+        return ask(plan, state, node, "failed", (error.message,), receipts, candidate=candidate)
     if state.edited is None and (why := unaffordable(plan, node, state)):
         return ask(plan, state, node, "exhausted", (why,), receipts)
-    counted = _counted(state, node)
-    attempt = counted.attempts[node.name]
+    state = counted(state, node)
+    attempt = state.attempts[node.name]
     started = changed(
-        counted,
+        state,
         gate=None,
         limit=attempt + node.attempts - 1 if fresh else state.limit,
         feedback=feedback,
@@ -226,7 +227,7 @@ def again(
         return ask(plan, state, node, "exhausted", reasons, (receipt,), candidate=output)
     if why := unaffordable(plan, node, state):
         return ask(plan, state, node, "exhausted", (*reasons, why), (receipt,), candidate=output)
-    return start(plan, state, node, state.feedback, (receipt,))
+    return start(plan, state, node, state.feedback, (receipt,), candidate=output)
 
 
 def another_round(plan: Plan, state: State, node: Work, reasons: tuple[str, ...], receipts: Receipts) -> Step:
@@ -252,7 +253,9 @@ def ask(
 
     An attempt goes on after a question about one of its calls, and ends at any other.
     """
-    state = state if kind == "call" else changed(anew(state), running={})
+    if state.running:  # what nobody hears of any more may have been done
+        state = changed(state, acts=children.in_doubt(plan, state), running={})
+    state = state if kind == "call" else anew(state)
     if not state.asks and kind in _FAILED and state.ending is None:
         return end(plan, state, Outcome(kind="failed", node=node.name, reason="; ".join(reasons)), *receipts)
     said = (given for receipt in receipts if receipt.node == node.name for given in receipt.verdicts)
@@ -260,17 +263,7 @@ def ask(
         plan, state, node, kind, reasons, candidate=candidate, call=call, before=before, handed_on=handed_on,
         against=tuple(given for given in said if given.verdict != "pass"),
     )  # fmt: skip
-    asked = Receipt(
-        kind="asked",
-        node=node.name,
-        gate=gate.id,
-        evidence=gate.evidence,
-        shown=gate.shown,
-        action=kind,
-        reason="; ".join(reasons),
-        how=seen(gate),
-    )
-    return Step(state=changed(state, gates=gate.id, gate=gate), receipts=(*receipts, asked))
+    return Step(state=changed(state, gates=gate.id, gate=gate), receipts=(*receipts, asked(state, gate)))
 
 
 _FAILED: tuple[GateKind, ...] = ("blocked", "exhausted", "failed", "spent")
@@ -313,7 +306,7 @@ def unwind(plan: Plan, state: State, receipts: Receipts) -> Step:
         editor=(),
     )
     if isinstance(work, Call):
-        return Step(state=_counted(changed(state, gate=None, branches={}, running={}), work), receipts=receipts)
+        return Step(state=counted(changed(state, gate=None, branches={}, running={}), work), receipts=receipts)
     assert isinstance(work, Work)
     return start(plan, state, work, (), receipts, fresh=True)
 

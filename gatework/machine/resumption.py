@@ -64,7 +64,7 @@ def resume(plan: Plan, state: State, event: Resumed) -> Step:
         action=event.ended,
         by=event.by,
         reason=event.note,
-        how={"run": event.run, "kept": list(_kept(plan, state, position))},
+        how={"run": event.run},
     )
     taken = replace(taken, outcome=None, at=position, acts=_in_doubt(taken.acts))
     if taken.ending is not None:

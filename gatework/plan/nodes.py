@@ -8,7 +8,7 @@ loop its body, which ends where a guard says whether it goes round once more. Wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from gatework.plan.expr import Condition, Ref, Source, refs
 from gatework.plan.labels import Label
@@ -46,7 +46,38 @@ class Until(Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work(Data):
+class Step(Data):
+    """What all nodes have: written out in the plan, so that who reads one needs not to know all kinds of nodes."""
+
+    reads: tuple[Ref, ...] = ()
+    """What it reads, in the order in which a person is shown it. Made of the other members, whatever is given here."""
+    gives: tuple[Ref, ...] = ()
+    """What it gives on unchanged: one value, or one for each way of its choice. Made of the other members, too.
+
+    What child run 0 of a call `found` gave is the value `found/0`.
+    """
+    acts: bool = False
+    """Whether it may change the outside world. Made of the other members, too."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "acts", bool(self.effects))
+        object.__setattr__(self, "reads", self._reads())
+        object.__setattr__(self, "gives", self._gives())
+
+    @property
+    def effects(self) -> tuple[ToolUse | Child, ...]:
+        """By what it may change the outside world."""
+        return ()
+
+    def _reads(self) -> tuple[Ref, ...]:
+        return ()
+
+    def _gives(self) -> tuple[Ref, ...]:
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Step):
     """A node that runs a stage, an endorser, or the guard that ends a loop, as one activity."""
 
     name: str
@@ -91,14 +122,13 @@ class Work(Data):
         """How it may call a tool; None where it may not."""
         return next((use for use in self.tools if use.name == name), None)
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
         inputs = tuple(p.source for p in self.params if isinstance(p.source, Ref))
         return (*inputs, *(ref for tool in self.tools for ref in tool.reads))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approval(Data):
+class Approval(Step):
     """A node at which a person decides on one value, on the evidence shown."""
 
     name: str
@@ -121,9 +151,11 @@ class Approval(Data):
     arm: Arm | None = None
     kind: Literal["approve"] = "approve"
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
         return (self.value, *self.show, *(refs(self.when) if self.when else ()), *self.not_by)
+
+    def _gives(self) -> tuple[Ref, ...]:
+        return (self.value,)
 
     @property
     def asks(self) -> tuple[By, ...]:
@@ -137,7 +169,7 @@ class Approval(Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question(Data):
+class Question(Step):
     """A node at which a person is asked for a value."""
 
     name: str
@@ -153,8 +185,7 @@ class Question(Data):
     arm: Arm | None = None
     kind: Literal["ask"] = "ask"
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
         return self.show
 
     @property
@@ -164,18 +195,17 @@ class Question(Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pause(Data):
+class Pause(Step):
     """A node at which the run waits for a time."""
 
     name: str
     seconds: float
     arm: Arm | None = None
     kind: Literal["pause"] = "pause"
-    reads: ClassVar[tuple[Ref, ...]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice(Data):
+class Choice(Step):
     """A node at which the plan takes one of several ways."""
 
     name: str
@@ -190,13 +220,12 @@ class Choice(Data):
     arm: Arm | None = None
     kind: Literal["choose", "when"] = "choose"
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
         return (*((self.on,) if self.on else ()), *(refs(self.when) if self.when else ()))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Join(Data):
+class Join(Step):
     """A node that gives on what the way gave that a choice took."""
 
     name: str
@@ -208,13 +237,15 @@ class Join(Data):
     arm: Arm | None = None
     kind: Literal["join"] = "join"
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
+        return self.options
+
+    def _gives(self) -> tuple[Ref, ...]:
         return self.options
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loop(Data):
+class Loop(Step):
     """The beginning of a loop, whose value is what each round starts from: at first `start`, then what a round gave."""
 
     name: str
@@ -224,8 +255,10 @@ class Loop(Data):
     arm: Arm | None = None
     kind: Literal["loop"] = "loop"
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
+        return (self.start,)
+
+    def _gives(self) -> tuple[Ref, ...]:
         return (self.start,)
 
 
@@ -248,7 +281,7 @@ class Child(Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call(Data):
+class Call(Step):
     """A node whose work is done by runs of their own, side by side: its child runs."""
 
     name: str
@@ -276,14 +309,16 @@ class Call(Data):
         """Those of its children that may change the outside world."""
         return tuple(child for child in self.children if child.effects)
 
-    @property
-    def reads(self) -> tuple[Ref, ...]:
+    def _reads(self) -> tuple[Ref, ...]:
         inputs = tuple(p.source for child in self.children for p in child.params if isinstance(p.source, Ref))
         return (*((self.items,) if self.items else ()), *inputs)
 
+    def _gives(self) -> tuple[Ref, ...]:
+        return (Ref(f"{self.name}/0"),) if self.kind == "call" else ()
+
 
 @dataclass(frozen=True, kw_only=True)
-class Part(Data):
+class Part(Step):
     """A node that gives on what one of the runs side by side gave. It stands behind its call, among its like."""
 
     name: str
@@ -294,7 +329,9 @@ class Part(Data):
     contract: str
     arm: Arm | None = None
     kind: Literal["part"] = "part"
-    reads: ClassVar[tuple[Ref, ...]] = ()
+
+    def _gives(self) -> tuple[Ref, ...]:
+        return (Ref(f"{self.call}/{self.child}"),)
 
 
 Node = Work | Approval | Question | Pause | Choice | Join | Loop | Call | Part

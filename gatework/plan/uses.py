@@ -117,11 +117,11 @@ class ToolUse(Data):
     """Longest time of one call."""
     descriptor: str = ""
     """Digest of what another program, such as an MCP server, says of the tool; empty for one of our own."""
+    apart: bool = False
+    """Whether each call is an activity of its own, which the workflow asks for. Made of the other members."""
 
-    @property
-    def apart(self) -> bool:
-        """Whether each call is an activity of its own, which the workflow asks for."""
-        return self.kind == "effect" or bool(self.approver or self.queue)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "apart", self.kind == "effect" or bool(self.approver or self.queue))
 
     @property
     def reads(self) -> tuple[Ref, ...]:

@@ -145,7 +145,6 @@ _MEMBERS: Mapping[str, Mapping[str, Check]] = {
     "refused": {**_WORK, "before": _all(_GIVEN)},
     "failed": {**_WORK, "before": _all(_GIVEN)},
     "suspended": {
-        "turn": _count,
         "entries": _all(_ENTRY),
         "calls": _all(_object(_CALL)),
         "spent": _SPENT,
@@ -169,7 +168,7 @@ _MEMBERS: Mapping[str, Mapping[str, Check]] = {
     },
     "gathered": {},
     "approved": {},
-    "asked": {**_ASKED, "reasons": _all(_text), "not_by": _all(_text), "handed_on": _flag},
+    "asked": {**_ASKED, "not_by": _all(_text), "handed_on": _flag},
     "decided": {
         **dict.fromkeys(("key", "signature", "principal", "type", "place"), _text),
         "approvals": _count,
@@ -177,8 +176,8 @@ _MEMBERS: Mapping[str, Mapping[str, Check]] = {
         "guards": _all(_GIVEN),
         "skipped": _flag,
     },
-    "migrated": {"kept": _all(_text)},
-    "resumed": {"run": _text, "kept": _all(_text)},
+    "migrated": {"kept": _count},
+    "resumed": {"run": _text},
     "undoing": {"undo": _all(_text)},
     "ended": {},
 }

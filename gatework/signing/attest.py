@@ -159,7 +159,6 @@ def _receipt(event: Result, node: Work) -> Said:
         case Suspended():
             said |= {"kind": "suspended", "verdicts": [wire.data(given) for given in event.before]}
             said["how"] = {
-                "turn": event.turn,
                 "entries": [entry_data(node, entry) for entry in event.entries],
                 "calls": [_call(call) for call in event.calls],
                 **told(event.spent),

@@ -30,8 +30,7 @@ def suspended(known: Disclosed, state: State, receipt: Receipt) -> State:
     guards = "An attempt ran, and its guards on inputs did not all let it."
     said(asked_before(state, node), receipt.verdicts, receipt.inputs, guards, every="pass")
     how = receipt.how
-    must({"turn", "entries", "calls"} <= how.keys(), "format", "It does not say what was answered, and what is asked.")
-    must(how["turn"] == state.journal, "order", "The answers of an attempt are not counted one by one.")
+    must({"entries", "calls"} <= how.keys(), "format", "It does not say what was answered, and what is asked.")
     must(bool(how["entries"] or how["calls"]), "order", "An attempt stands still and asks for nothing.")
     for one in how["entries"]:
         _entry(node, one)
@@ -42,7 +41,7 @@ def suspended(known: Disclosed, state: State, receipt: Receipt) -> State:
     for call in asked:
         same = not call.key or tools.setdefault(call.key, call.tool) == call.tool
         must(same, "effects", "Two effects are called under one key.")
-    return going_on(replace(state, phase="works", journal=state.journal + len(how["entries"]), pending=asked))
+    return going_on(replace(state, phase="works", pending=asked))
 
 
 def _entry(node: Work, data: Json) -> None:
@@ -190,11 +189,7 @@ def refused(state: State) -> State:
 def _answered(state: State) -> State:
     call, *others = state.pending
     answers = state.answered | {call.call}
-    return going_on(
-        replace(
-            state, journal=state.journal + 1, pending=tuple(others), answered=answers, let_call="", tried=0, gate=None
-        )
-    )
+    return going_on(replace(state, pending=tuple(others), answered=answers, let_call="", tried=0, gate=None))
 
 
 def _recalled(state: State, receipt: Receipt) -> State:

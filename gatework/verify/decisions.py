@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatework.plan.plan import Approval, Call, Plan, Question, Work
+from gatework.plan.plan import Approval, Call, Question, Work
 from gatework.run.state import Receipt
 from gatework.verify import calls, gates, people
 from gatework.verify.entries import says
@@ -235,7 +235,9 @@ def _edit(known: Disclosed, state: State, receipt: Receipt) -> State:
     )
     if node.effects:
         state = _written(state, place)
-    if isinstance(node, Call) or not node.guards:
+    if isinstance(node, Call):
+        return hold(counted(state), receipt.output)
+    if not node.guards:
         return hold(state, receipt.output)
     return attempt(state)
 
@@ -253,8 +255,3 @@ def _may_edit(state: State, position: int, place: str) -> None:
     here = place in acted and position < state.at
     behind = any(later.name in acted for later in plan.nodes[position + 1 :])
     must(not here and not behind, "effects", "A value was edited on which an effect depends that has happened.")
-
-
-def kept_names(plan: Plan, state: State, position: int) -> list[str]:
-    """The nodes before a position that are not passed over."""
-    return [node.name for node in plan.nodes[:position] if not passed_over(state, node)]

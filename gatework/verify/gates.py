@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from gatework.plan.expr import Ref
 from gatework.plan.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node, Part, Question, Work
@@ -80,13 +80,15 @@ def fails(ask: Ask) -> bool:
 
 def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A person is asked."""
-    must(says(receipt, "gate", "shown", "evidence", "action", "reason"), "order", "A gate says more than it may.")
+    must(
+        says(receipt, "attempt", "gate", "shown", "evidence", "action", "reason"),
+        "order",
+        "A gate says more than it may.",
+    )
     how = receipt.how
     node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
     if node is None or receipt.node != node.name:
         raise Refused("order", "The gate is of another node than the one that is due.")
-    reasons = _texts(how.get("reasons", []), "reasons")
-    must(receipt.reason == "; ".join(reasons), "evidence", "The reason of a gate is not what was shown.")
     must(how.get("handed_on") in (None, True), "format", "What is not so is left out.")
     if "handed_on" in how:
         ask = _handed_on(state, receipt)
@@ -99,7 +101,7 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
         must(not nobody, "order", "A person is asked in a run in which nobody is.")
         state = unstarted(state)
     must(receipt.gate == state.gates + 1, "order", "The gates are not counted one by one.")
-    _evidence(state, node, ask, receipt, reasons)
+    _evidence(state, node, ask, receipt)
     not_by = _texts(how.get("not_by", []), "not_by")
     here = _plain(state, receipt)
     override = overriding(state, here)
@@ -169,20 +171,21 @@ def _texts(given: Json, what: str) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt, reasons: tuple[str, ...]) -> None:
+def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt) -> None:
     """Raise `Refused` unless what is shown is what is held, and the evidence is its digest."""
     shown = {ref.node: state.held[ref.node].digest for ref in node.reads if ref.node in state.held}
     if ask.candidate:
         shown[node.name] = ask.candidate
-    what: dict[str, Json] = {"plan": state.plan.digest, "gate": receipt.gate, "node": node.name, "reasons": [*reasons]}
     if ask.call is not None:
         shown[f"{ask.call.tool}()"] = ask.call.arguments
         call = {"tool": ask.call.tool, "key": ask.call.key, "call": ask.call.call}
         same = {name: receipt.how.get(name, "") for name in call} == call
         must(same, "evidence", "The gate is about another call.")
-        what |= {"kind": receipt.action, "attempt": state.attempts[node.name], **call}
+    attempt = state.attempts[node.name] if ask.call is not None else 0
+    must(receipt.attempt == attempt, "order", "The number of the attempt is not the one that is asked about.")
     must(dict(receipt.shown) == shown, "evidence", "What a person was shown is not what the run holds.")
-    own = canonical.digest("gate", {**what, "shown": shown})
+    said = {name: value for name, value in asdict(replace(receipt, evidence="")).items() if value}
+    own = canonical.digest("gate", {"plan": state.plan.digest, **said})
     must(receipt.evidence == own, "evidence", "The evidence is not the digest of what was shown.")
 
 

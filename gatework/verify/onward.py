@@ -16,7 +16,7 @@ def passed_over(state: State, node: Node) -> bool:
 def anew(state: State) -> State:
     """The state without what belongs to one attempt."""
     return replace(
-        state, journal=0, pending=(), answered=frozenset(), let_call="", let_again="", tried=0, again=None, ask=None,
+        state, pending=(), answered=frozenset(), let_call="", let_again="", tried=0, again=None, ask=None,
         ends=None, gate=None,
     )  # fmt: skip
 

@@ -150,8 +150,6 @@ class State:
     edited: str = ""
     """A person's value for the node at the position."""
     editor: tuple[str, ...] = ()
-    journal: int = 0
-    """How many answers the attempt has."""
     pending: tuple[Call, ...] = ()
     answered: frozenset[str] = frozenset()
     """The calls of the attempt that have been answered, by their ids."""

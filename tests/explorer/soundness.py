@@ -180,9 +180,10 @@ def changes(receipt: Receipt) -> Iterator[Receipt]:
         yield replace(receipt, shown=dict(list(receipt.shown.items())[1:]))
     if receipt.node:
         yield replace(receipt, node="elsewhere")
-    for member in ("kept", "undo", "reasons"):
-        if receipt.how.get(member):
-            yield replace(receipt, how={**receipt.how, member: receipt.how[member][1:]})
+    if receipt.how.get("undo"):
+        yield replace(receipt, how={**receipt.how, "undo": receipt.how["undo"][1:]})
+    if receipt.kind == "asked":
+        yield replace(receipt, reason=f"{receipt.reason}, or not")
 
 
 def sound(word: str, *, depth: int, most: int) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -321,7 +321,7 @@ def repaired(said: Json) -> Any:
                 how = receipt.get("how", {})
                 plan = how.get("plan", plan) if receipt["kind"] == "begun" else plan
                 if receipt["kind"] == "asked":
-                    was, receipt["evidence"] = receipt["evidence"], _evidence(receipt, plan, entries)
+                    was, receipt["evidence"] = receipt["evidence"], _evidence(receipt, plan)
                     new[was] = receipt["evidence"]
                 sequence += 1
                 was = entry["digest"]
@@ -351,12 +351,6 @@ def _renamed(value: Json, new: dict[str, str]) -> Any:
             return value
 
 
-def _evidence(receipt: Json, plan: str, entries: Iterable[Json]) -> str:
-    how = receipt["how"]
-    seen = {"plan": plan, "gate": receipt["gate"], "node": receipt["node"]}
-    seen |= {"reasons": how["reasons"], "shown": receipt.get("shown", {})}
-    if "tool" in how:
-        tried = [one["receipt"].get("attempt", 0) for one in entries if one["receipt"].get("node") == receipt["node"]]
-        seen |= {"kind": receipt["action"], "attempt": max(tried)}
-        seen |= {name: how[name] for name in ("tool", "key", "call")}
-    return canonical.digest("gate", seen)
+def _evidence(receipt: Json, plan: str) -> str:
+    said = {name: item for name, item in receipt.items() if name != "evidence"}
+    return canonical.digest("gate", {"plan": plan, **said})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatework.plan.changes import conditions, words
 from gatework.plan.changes.bearing import Bearing, people
-from gatework.plan.changes.pair import Pair, Rules, Said
+from gatework.plan.changes.pair import MADE, Pair, Rules, Said
 from gatework.plan.changes.work import arm, expires, name, output_contract
 from gatework.plan.expr import All, AnyOf, Compare, Condition, Ref
 from gatework.plan.labels import Label
@@ -135,6 +135,7 @@ def _in_short(at: str, old: Condition, new: Condition, tail: str) -> str:
 
 
 RULES: Rules = {
+    **MADE,
     "name": name,
     "value": _value,
     "contract": output_contract,
@@ -152,6 +153,7 @@ RULES: Rules = {
 }
 
 QUESTION: Rules = {
+    **MADE,
     "name": name,
     "prompt": _prompt,
     "contract": output_contract,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from gatework.plan.changes import conditions, words
 from gatework.plan.changes.bearing import Bearing, Change, grown
 from gatework.plan.changes.inputs import lowered, params
-from gatework.plan.changes.pair import Pair, Rule, Rules, Said, by_field
+from gatework.plan.changes.pair import MADE, Pair, Rule, Rules, Said, by_field
 from gatework.plan.changes.work import arm, expires, name, operator, output_contract
 from gatework.plan.expr import Condition, Ref
 from gatework.plan.labels import Label
@@ -115,6 +115,7 @@ def _decides(pair: Pair, old: Choice, new: Choice) -> Said:
 
 
 CHOICE: Rules = {
+    **MADE,
     "name": name,
     "on": _on,
     "tag": _tag,
@@ -133,6 +134,7 @@ def _options(pair: Pair, old: Join, new: Join) -> Said:
 
 
 JOIN: Rules = {
+    **MADE,
     "name": name,
     "choice": _refers("choice", "gives what {} comes to, it was {}"),
     "options": _options,
@@ -146,6 +148,7 @@ JOIN: Rules = {
 # -- loops and pauses ------------------------------------------------------------------------------
 
 LOOP: Rules = {
+    **MADE,
     "name": name,
     "start": _refers("start", "starts from {}, it started from {}"),
     "label": _label,
@@ -161,7 +164,7 @@ def _seconds(pair: Pair, old: Pause, new: Pause) -> Said:
         yield said, grown(new.seconds, old.seconds)  # a wait is there to hold a run up
 
 
-PAUSE: Rules = {"name": name, "seconds": _seconds, "arm": arm, "kind": None}
+PAUSE: Rules = {**MADE, "name": name, "seconds": _seconds, "arm": arm, "kind": None}
 
 
 # -- child runs ------------------------------------------------------------------------------------
@@ -265,6 +268,7 @@ def _call_kind(pair: Pair, old: Call, new: Call) -> Said:
 _A = {"call": "one run", "parallel": "several runs side by side", "each": "one run for each item"}
 
 CALL: Rules = {
+    **MADE,
     "name": name,
     "children": _children,
     "items": _refers("items", "takes its items from {}, it took them from {}"),
@@ -287,6 +291,7 @@ def _child(pair: Pair, old: Part, new: Part) -> Said:
 
 
 PART: Rules = {
+    **MADE,
     "name": name,
     "call": _refers("call", "is what a run of {} gives, it was of {}"),
     "child": _child,

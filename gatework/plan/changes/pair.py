@@ -109,6 +109,9 @@ Rule = Callable[[Pair, Any, Any], Said]
 Rules = Mapping[str, Rule | None]
 """Field → its rule; None where another rule covers it."""
 
+MADE: Rules = {"reads": None, "gives": None, "acts": None}
+"""Fields of all nodes that are made of their other fields."""
+
 
 def by_field(pair: Pair, old: Any, new: Any, rules: Rules, of: str) -> Said:
     """What differs between two pieces of plan data of one kind, field by field."""

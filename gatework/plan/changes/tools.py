@@ -147,4 +147,5 @@ RULES: Rules = {
     "queue": _queue,
     "timeout_seconds": _timeout,
     "descriptor": _descriptor,
+    "apart": None,
 }

@@ -10,7 +10,7 @@ from typing import Any
 from gatework.plan.changes import tools, words
 from gatework.plan.changes.bearing import Bearing, grown, people
 from gatework.plan.changes.inputs import label_at, lowered, param_names, params
-from gatework.plan.changes.pair import Pair, Rules, Said, by_field
+from gatework.plan.changes.pair import MADE, Pair, Rules, Said, by_field
 from gatework.plan.expr import Ref
 from gatework.plan.labels import Label, combined
 from gatework.plan.plan import DEFAULT_BUDGET, Approval, Budget, Call, GuardUse, Node, Question, Until, Work
@@ -316,6 +316,7 @@ def _tools(pair: Pair, old: Work, new: Work) -> Said:
 
 
 RULES: Rules = {
+    **MADE,
     "name": name,
     "runs": _runs,
     "params": params,

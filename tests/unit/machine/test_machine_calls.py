@@ -89,7 +89,6 @@ def test_attempt_that_only_keeps_its_answers_goes_on_as_the_same_attempt() -> No
         before.inputs_digest,
     )
     assert receipt.how == {
-        "turn": 0,
         "entries": [
             {"kind": "model", "tool": "", "outcome": "answered", "digest": sealed("one").digest},
             {"kind": "tool", "tool": "read", "outcome": "done", "digest": sealed("found").digest},

@@ -384,12 +384,11 @@ def test_gate_about_a_call_binds_it_to_its_evidence() -> None:
         "plan": driver.plan.digest,
         "gate": 1,
         "node": "pay",
-        "kind": "unknown",
-        "reasons": ["refund: unknown"],
+        "kind": "asked",
+        "action": "unknown",
+        "reason": "refund: unknown",
         "shown": dict(driver.gate.shown),
-        "tool": "refund",
-        "key": call("pay").key,
-        "call": call("pay").id,
+        "how": {"tool": "refund", "key": call("pay").key, "call": call("pay").id},
         "attempt": 1,
     }
     assert driver.gate.evidence == digest("gate", seen)

@@ -139,7 +139,15 @@ def test_evidence_covers_plan_gate_node_values_and_reasons() -> None:
     gate = Driver(RULED).begin().finish(101).finish("low").gate
     assert gate.evidence == digest(
         "gate",
-        {"plan": RULED.digest, "gate": 1, "node": "agreed", "shown": dict(gate.shown), "reasons": ["owed > 100"]},
+        {
+            "kind": "asked",
+            "plan": RULED.digest,
+            "gate": 1,
+            "node": "agreed",
+            "action": "approval",
+            "shown": dict(gate.shown),
+            "reason": "owed > 100",
+        },
     )
 
 

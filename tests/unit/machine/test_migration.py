@@ -135,7 +135,7 @@ def test_move_leaves_a_receipt_with_both_plans_who_and_why() -> None:
     receipt = again.receipts[0]  # type: ignore[attr-defined]
     assert (receipt.kind, receipt.by, receipt.reason) == ("migrated", "Ada", "Two tries.")
     assert receipt.shown == {"from": OLD.digest, "to": again.plan.digest}
-    assert receipt.how == {"kept": ["read"]}
+    assert receipt.how == {"kept": 1}
 
 
 # -- what is refused -------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_resumption_leaves_a_receipt_that_links_to_the_run_before() -> None:
     receipt = again.receipts[0]  # type: ignore[attr-defined]
     assert (receipt.kind, receipt.node, receipt.action) == ("resumed", "agreed", "terminated")
     assert (receipt.by, receipt.reason) == ("Ada", "The disk was full.")
-    assert receipt.how == {"run": OLD, "kept": ["read", "owed"]}
+    assert receipt.how == {"run": OLD}
 
 
 # -- effects ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from gatework.plan.plan import Work
 from gatework.proof.certificate import Certificate, written
 from gatework.run.events import Given
 from gatework.run.state import Receipt
+from gatework.values import canonical
 from gatework.values.canonical import Sealed
 from gatework.verify import whole
 from gatework.verify.refusal import Refused
@@ -74,8 +75,12 @@ def _approves_by_rule(receipts: list[Receipt]) -> list[Receipt]:
 def _keeps_nobody_off(receipts: list[Receipt]) -> list[Receipt]:
     place = max(n for n, one in enumerate(receipts) if one.kind == "asked")
     how = {name: value for name, value in receipts[place].how.items() if name != "not_by"}
-    receipts[place] = replace(receipts[place], how=how)
-    return receipts
+    asked = replace(receipts[place], how=how, evidence="")
+    said = {name: value for name, value in asdict(asked).items() if value}
+    evidence = canonical.digest("gate", {"plan": receipts[0].how["plan"], **said})
+    shown = receipts[place].evidence
+    receipts[place] = replace(asked, evidence=evidence)
+    return [replace(one, evidence=evidence) if one.evidence == shown else one for one in receipts]
 
 
 def _shows_less(receipts: list[Receipt]) -> list[Receipt]:
@@ -125,7 +130,7 @@ def _moves_a_verdict(receipts: list[Receipt]) -> list[Receipt]:
         ("edited", _approves_by_rule, "rule"),
         ("undone", dropped("undoing"), "order"),
         ("undone", changed("undoing", how={"undo": []}), "order"),
-        ("gone_on", changed("resumed", how={"run": "x", "kept": []}), "order"),
+        ("gone_on", changed("resumed", action="completed"), "order"),
         ("moved", changed("migrated", shown={"from": "ab" * 32, "to": "cd" * 32}), "order"),
         ("rejected", dropped("decided"), "order"),
         ("waits", twice("asked"), "order"),
