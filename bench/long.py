@@ -36,6 +36,7 @@ from temporalio.worker import Worker
 from gatework.temporal import GateworkPlugin
 from gatework.temporal.client.history import legs
 from gatework.temporal.server import dev_server
+from gatework.temporal.worker.allocator import spare
 
 LENGTHS = (10, 100, 1000)
 FEW = 500
@@ -95,6 +96,7 @@ def _workflows(folder: str) -> Mapping[str, Any]:
 
 
 async def _worker(address: str, folder: str) -> None:
+    spare()  # as `serve` does
     client = await Client.connect(address, plugins=[GateworkPlugin(*_workflows(folder).values())])
     async with Worker(client, task_queue=QUEUE, max_cached_workflows=500):
         print("ready", flush=True)

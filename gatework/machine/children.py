@@ -16,11 +16,12 @@ from gatework.machine.hands import taken_along
 from gatework.plan.expr import Const
 from gatework.plan.labels import Label
 from gatework.plan.plan import Budget, Call, Child, Param, Part, Plan
+from gatework.run.branches import Branch, failing, with_one
 from gatework.run.budget import left, share, told, total, without
 from gatework.run.changed import changed
 from gatework.run.events import Returned
 from gatework.run.held import Held
-from gatework.run.state import Branch, ChildRun, Done, Receipt, Spawn, State, Undoable
+from gatework.run.state import ChildRun, Done, Receipt, Spawn, State, Undoable
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
 
@@ -55,7 +56,7 @@ def spawned(plan: Plan, node: Call, state: State) -> Spawn:
 
 def stopping(node: Call, state: State) -> bool:
     """Whether a child run gave nothing and the others are to stop for it: those under way are to end, and are heard."""
-    return node.failed == "stop" and any(branch.held is None for branch in state.branches.values())
+    return node.failed == "stop" and failing(state.branches)
 
 
 def under_way(state: State) -> frozenset[int]:
@@ -165,6 +166,8 @@ def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt
 def _waiting(many: int, state: State) -> Iterator[int]:
     """The child runs that are still to be started. Of thousands all before the first of these have been, mostly."""
     begun = len(state.branches) + len(state.running)
+    if begun == many:
+        return
     for number in chain(range(begun, many), range(begun)):
         if number not in state.branches and number not in state.running:
             yield number
@@ -203,9 +206,9 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
         raise OrderError(f"A run of {node.name} says that it {event.outcome}, and has a value or lacks it.")
     if held is not None and not held.sealed.intact:
         raise OrderError(f"The digest of what a run of {node.name} gave is not that of its data.")
-    acts = dict(state.acts)
+    acts = state.acts
     if event.acted:
-        acts[_act(node, event.child)] = Done(node=node.name, tool="", arguments="", outcome="done")
+        acts = {**acts, _act(node, event.child): Done(node=node.name, tool="", arguments="", outcome="done")}
     branch = Branch(outcome=event.outcome, held=held, reason=event.reason)
     receipt = receipt_of(event)
     running = {child: room for child, room in state.running.items() if child != event.child}
@@ -213,8 +216,10 @@ def returned(node: Call, state: State, event: Returned) -> tuple[State, Receipt]
     if held is not None and event.undoable:
         undoable = (*undoable, Undoable(undo=node.name, child=event.child, run=event.run))
     inner = tuple(replace(one, node=f"{_run_of(node, event.child)} {one.node}") for one in event.overridden)
-    state = changed(state, acts=acts, running=running, undoable=undoable, overrides=(*state.overrides, *inner))
-    return changed(state, branches={**state.branches, event.child: branch}), receipt
+    branches = with_one(state.branches, event.child, branch)
+    overrides = (*state.overrides, *inner)
+    state = changed(state, acts=acts, running=running, undoable=undoable, overrides=overrides, branches=branches)
+    return state, receipt
 
 
 def _run_of(node: Call, child: int) -> str:
@@ -262,6 +267,8 @@ def receipt_of(event: Returned) -> Receipt:
 
 def failures(state: State) -> tuple[str, ...]:
     """Which child runs ended without a value, and how, in words."""
+    if not failing(state.branches):
+        return ()
     ended = sorted(number for number, branch in state.branches.items() if branch.held is None)
     told = tuple(f"run {number + 1} {_ended(state.branches[number])}" for number in ended[:MAX_TOLD])
     more = len(ended) - len(told)
@@ -277,29 +284,37 @@ _TOLD = {"rejected": "was rejected", "aborted": "was aborted", "cancelled": "was
 
 def gathered(plan: Plan, node: Call, state: State) -> Held:
     """What all child runs gave together, in their order. Raises `OrderError` where one gave too little known of."""
-    held = [branch.held for _, branch in sorted(state.branches.items()) if branch.held is not None]
     if node.kind == "call":
-        return part_of(plan, node, held[0], state)
-    data: Json = [one.sealed.data for one in held]
-    if node.failed == "collect":
-        failed: Json = [
-            {"index": number, "reason": _told(node, branch)}
-            for number, branch in sorted(state.branches.items())
-            if branch.held is None
-        ]
-        data = {"values": data, "failed": failed}
-    for one in held:
-        _must_be_known(node, one)
+        [given] = [branch.held for branch in state.branches.values() if branch.held is not None]
+        return part_of(plan, node, given, state)
     assert node.items is not None
-    items = state.values[node.items.node]
-    salt = canonical.digest("gathered", [items.sealed.salt, *(one.sealed.salt for one in held)])
+    values: list[Json] = []
+    failed: list[Json] = []
+    salts = [state.values[node.items.node].sealed.salt]
+    by_hand, kept = False, private(plan, node, state)
+    by: dict[str, None] = {}
+    hands: dict[str, None] = {}
+    # One by one: of thousands not all are had at once beside what they gave.
+    for number in sorted(state.branches):
+        branch = state.branches[number]
+        held = branch.held
+        if held is None:
+            failed.append({"index": number, "reason": _told(node, branch)})
+            continue
+        _must_be_known(node, held)
+        values.append(held.sealed.data)
+        salts.append(held.sealed.salt)
+        by_hand, kept = by_hand or held.by_hand, kept or held.private
+        by |= dict.fromkeys(held.by)
+        hands |= dict.fromkeys(held.hands)
+    data: Json = {"values": values, "failed": failed} if node.failed == "collect" else values
     return Held(
-        sealed=Sealed.of(data, bytes.fromhex(salt)[:16]),
+        sealed=Sealed.of(data, bytes.fromhex(canonical.digest("gathered", salts))[:16]),
         label=node.label,
-        by_hand=any(one.by_hand for one in held),
-        private=private(plan, node, state) or any(one.private for one in held),
-        by=tuple(dict.fromkeys(name for one in held for name in one.by)) if node.label is Label.APPROVED else (),
-        editor=tuple(dict.fromkeys(name for one in held for name in one.hands)),
+        by_hand=by_hand,
+        private=kept,
+        by=tuple(by) if node.label is Label.APPROVED else (),
+        editor=tuple(hands),
     )
 
 

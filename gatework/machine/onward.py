@@ -11,6 +11,7 @@ from gatework.machine.admission import admitted, private, reason_to_ask, unaffor
 from gatework.machine.gates import asked, opened
 from gatework.plan.expr import render
 from gatework.plan.plan import Approval, Call, Choice, Join, Loop, Node, Part, Pause, Plan, Question, Work
+from gatework.run.branches import only
 from gatework.run.budget import Spent
 from gatework.run.changed import changed
 from gatework.run.events import Returned
@@ -174,7 +175,7 @@ def on_with(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
 
 def call_again(plan: Plan, state: State, node: Call, receipts: Receipts) -> Step:
     """Once more those child runs that gave nothing."""
-    kept = {number: branch for number, branch in state.branches.items() if branch.held is not None}
+    kept = only((number, branch) for number, branch in state.branches.items() if branch.held is not None)
     return on_with(plan, changed(counted(state, node), branches=kept, running={}), node, receipts)
 
 

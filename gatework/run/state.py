@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from gatework.plan.plan import Budget, By, Identity
+from gatework.run.branches import Branch, Closely
 from gatework.run.budget import Spent
 from gatework.run.events import Action, Given, OutcomeKind, Overridden
 from gatework.run.held import Held
@@ -122,16 +123,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """What a child run came to."""
-
-    outcome: OutcomeKind
-    held: Held | None = None
-    """With `completed`."""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Undoable:
     """A piece of work that can be undone: by a work of the plan, or by the child run that did it."""
 
@@ -211,7 +202,7 @@ class State:
     """Node → what all its attempts spent."""
     renewed: Spent = field(default_factory=Spent)
     """What the node at `at` had spent when a person last gave it a fresh budget."""
-    branches: Mapping[int, Branch] = field(default_factory=dict)
+    branches: Annotated[Mapping[int, Branch], Closely()] = field(default_factory=dict)
     """Child of the call at `at`, or right before the parts at `at` → what it came to."""
     running: Mapping[int, Budget] = field(default_factory=dict)
     """Child of the call at `at` that is to be under way → what it may spend."""

@@ -11,8 +11,12 @@ import pytest
 from gatework import Endorsed, workflow
 from gatework.proof.ledger import Entry, broken_at
 from gatework.releases.library import Library
+from gatework.run import branches
+from gatework.run.state import State
 from gatework.temporal.client.history import Leg, legs, rebuilt
 from gatework.temporal.workflow import interpreter
+from gatework.temporal.workflow.beginning import Carried
+from gatework.values import wire
 from tests.workflow.deployment import Deployed, Deployments, count, until, waiting
 from tests.workflow.families import calls, child, part, result, started
 from tests.workflow.plans import BLOCK, Note, Paper, big, signed, single, world
@@ -20,6 +24,21 @@ from tests.workflow.plans import BLOCK, Note, Paper, big, signed, single, world
 
 def notes(many: int) -> Any:
     return [{"text": str(number)} for number in range(many)]
+
+
+@pytest.fixture(autouse=True)
+def held_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What child runs came to is held as that of very many is, from the third on."""
+    monkeypatch.setattr(branches, "FEW", 2)
+
+
+MOST_CARRIED_BYTES = 150
+"""What a leg hands on of an item that is done, with its value of 25 bytes."""
+
+
+def handed_on(leg: Leg) -> State:
+    carried: Carried = wire.decode(Carried, leg.started.input.payloads[0].data, what="what was handed on")
+    return carried.state
 
 
 async def chain_of(deployed: Deployed, run: Any) -> list[Leg]:
@@ -36,6 +55,9 @@ async def test_chain_of_receipts_order_and_plan_hold_over_every_leg(deployments:
     assert world.worked == 60
     chain = await chain_of(deployed, run)
     assert len(chain) > 3
+    first, last = (handed_on(leg) for leg in (chain[1], chain[-1]))
+    done = len(last.branches) - len(first.branches)
+    assert (len(wire.encode(last)) - len(wire.encode(first))) / done < MOST_CARRIED_BYTES
     assert max(len(leg.events) for leg in chain) < 150
     ledger: list[Entry] = []
     for leg in chain:

@@ -17,6 +17,7 @@ from gatework.errors import ConfigError
 from gatework.models.question import Model
 from gatework.temporal.transport.connection import connect
 from gatework.temporal.transport.connection import task_queue as default_task_queue
+from gatework.temporal.worker.allocator import spare
 from gatework.temporal.worker.concerned import Concern
 from gatework.temporal.worker.plugin import GateworkPlugin
 
@@ -45,6 +46,7 @@ async def serve(
     """
     if not workflows:
         raise ConfigError("There is no workflow to serve.")
+    spare()
     plugin = GateworkPlugin(*workflows, model=model)
     plugin.told = concerned
     client = await connect(plugin)

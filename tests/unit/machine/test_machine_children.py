@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +13,13 @@ import pytest
 
 from gatework.errors import OrderError
 from gatework.machine import children
+from gatework.machine.machine import due, step
 from gatework.plan.expr import Const, Ref
 from gatework.plan.labels import Label
 from gatework.plan.plan import Budget, By, Plan
 from gatework.run.budget import Spent
 from gatework.run.events import Cancelled, OutcomeKind
-from gatework.run.state import Spawn
+from gatework.run.state import Spawn, State, Step
 from gatework.testing import Driver
 from gatework.testing.factories import approve, decided, endorse, plan_of, returned, sealed, stage
 from gatework.testing.paths import child_run, each, loop, parallel, part, until
@@ -39,6 +44,50 @@ def failing(failed: Any, *, at_most: int = 2, budget: Budget | None = None) -> P
 def numbers(driver: Driver) -> list[int]:
     """The child runs that are to be under way."""
     return [run.child for run in driver.spawn.runs]
+
+
+MANY, MOST_LIVE_BYTES = 1_000, 180
+"""What a run may hold of an item that is done, with its value of 30 bytes, until the list is whole; it was 650."""
+MOST_STEP_BYTES = 15_000
+"""What a step may have in hand at once. To copy what came before takes 96,000 here."""
+
+
+def grown(of: Callable[[State], Step | None], state: State, many: int) -> tuple[State, float, int]:
+    """The state after so many steps, by how much each made what is held grow, and the least that one had in hand."""
+    least = sys.maxsize
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(many):
+            held = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            step = of(state)
+            assert step is not None
+            state, step = step.state, None
+            least = min(least, tracemalloc.get_traced_memory()[1] - held)
+        gc.collect()
+        return state, (tracemalloc.get_traced_memory()[0] - before) / many, least
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("failed", ["ask", "stop"])
+def test_item_that_is_done_holds_some_hundred_bytes_and_makes_no_step_longer(failed: str) -> None:
+    """Neither what is held of it, nor what a step has in hand, grows with what came before."""
+    plan = failing(failed, at_most=2)
+    driver = over(*range(MANY), plan=plan)
+
+    def one_more(state: State) -> Step:
+        spawn = due(plan, state)
+        assert isinstance(spawn, Spawn)
+        number = spawn.runs[0].child
+        return step(plan, state, returned(spawn, number, {"number": number, "text": "item"}))
+
+    state, _, early = grown(one_more, driver.state, 200)
+    state, live, _ = grown(one_more, state, MANY - 250)
+    state, _, late = grown(one_more, state, 20)
+    assert live < MOST_LIVE_BYTES
+    assert max(early, late) < MOST_STEP_BYTES
 
 
 # -- under way -------------------------------------------------------------------------------------
