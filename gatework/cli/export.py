@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,7 +89,8 @@ def export(
         from gatework.temporal.client.operate import find_run
 
         found = await find_run(client, run)
-        return found.id, await exported(client, library, found, disclosure)
+        with _shown() as progress:
+            return found.id, await exported(client, library, found, disclosure, progress=progress)
 
     id_, found = connected(command)
     certificate = attest.signed(found.certificate, keys) if keys else found.certificate
@@ -137,6 +139,17 @@ def redact(
 
 
 # -- what is said ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _shown() -> Generator[Callable[[int, int], None]]:
+    """A line on a terminal that says how far an export with many child runs is; nothing elsewhere."""
+    screen = console(stderr=True)
+    if not screen.is_terminal or screen.is_dumb_terminal:
+        yield lambda _had, _left: None
+        return
+    with screen.status("Reading the history of the run …") as status:
+        yield lambda had, left: status.update(f"Reading the histories of its child runs: {had - 1}, {left} to go …")
 
 
 @dataclass(frozen=True)

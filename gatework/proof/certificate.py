@@ -148,7 +148,8 @@ def written(certificate: Certificate) -> bytes:
     data = canonical.dumps(certificate.data) + b"\n"
     if len(data) > MAX_BYTES:
         raise CertificateError(
-            f"The certificate would be {len(data)} bytes, more than the {MAX_BYTES} that are read; disclose less."
+            f"The certificate would be {len(data):,} bytes, more than the {MAX_BYTES:,} that are read: disclose "
+            "less, or export its child runs one by one."
         )
     read(data)
     return data

@@ -103,7 +103,10 @@ def returned(known: Disclosed, state: State, receipt: Receipt) -> State:
     completed = receipt.action == "completed"
     must(bool(receipt.output) is completed and bool(receipt.label) is completed, "order",
          "A child run gave a value and did not complete, or the other way round.")  # fmt: skip
-    must(is_digest(receipt.how.get("ledger", "0" * 64)), "format", "The ledger of a child run is named by no digest.")
+    # One that the server ended said nothing, neither which run it was.
+    silent = not completed and not receipt.how.get("run") and receipt.how.get("ledger") == ""
+    ledger = silent or is_digest(receipt.how.get("ledger", "0" * 64))
+    must(ledger, "format", "The ledger of a child run is named by no digest.")
     if state.ending:
         if receipt.action != "undone":
             return replace(state, phase="ask", ask=Ask(kinds=("failed",)), running=frozenset())

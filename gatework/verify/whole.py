@@ -12,7 +12,7 @@ from gatework.proof import certificate as files
 from gatework.proof.certificate import Certificate, CertificateError, RunLedger
 from gatework.proof.ledger import GENESIS, Entry
 from gatework.signing.roster import People
-from gatework.verify import signatures, values, walk
+from gatework.verify import signatures, ties, values, walk
 from gatework.verify.account import spent_in
 from gatework.verify.entries import chained
 from gatework.verify.refusal import Place, Refused, must
@@ -168,10 +168,12 @@ def _tie(checked: Checked) -> None:
         if not fresh:
             raise Refused("child", "Two runs of the certificate have the same id.", Place(run=number))
         ids[run.ledger.run_id] = number
-    reached, waiting = {0}, deque([0])
+    reached, waiting, started = {0}, deque([0]), ties.Started(checked.runs)
+    ended = {number: _children(checked, number, ids) for number in range(len(checked.runs))}
+    named = {0}.union(*ended.values())
     while waiting:
         number = waiting.popleft()
-        for child in _children(checked, number, ids):
+        for child in (*ended[number], *_under_way(checked, number, started, named)):
             if child not in reached:
                 reached.add(child)
                 waiting.append(child)
@@ -208,6 +210,27 @@ def _children(checked: Checked, number: int, ids: dict[str, int]) -> list[int]:
     return found
 
 
+def _under_way(checked: Checked, number: int, started: ties.Started, named: set[int]) -> list[int]:
+    """The runs that a run had started when its ledger ends, and of which it has not heard."""
+    run, found = checked.runs[number], []
+    going_on = list(ties.under_way(run.state))
+    called = ties.called(run.ledger.entries) if going_on else {}
+    for node, child, name in going_on:
+        there = started.of(f"{run.state.lineage}/{name}", named)
+        id_ = checked.runs[there].ledger.run_id if there is not None else ""
+        checked.children.append(
+            ChildRun(run=number, node=node.name, child=child, outcome="", id=id_, there=there is not None)
+        )
+        if there is None:
+            continue
+        try:
+            _began(checked.runs[there], called.get((node.name, child)))
+        except Refused as refused:
+            raise refused.at(Place(run=there)) from None
+        found.append(there)
+    return found
+
+
 def _must_be(child: Run, returned: Entry, called: Entry | None) -> None:
     """Raise `Refused` unless a child run is the one of which another says that it has ended."""
     receipt, entries = returned.receipt, child.ledger.entries
@@ -223,6 +246,11 @@ def _must_be(child: Run, returned: Entry, called: Entry | None) -> None:
         lost = receipt.action == "failed" and last.action == "completed"
         lost = lost or (receipt.action in ("failed", "cancelled") and last.kind != "ended")
         must(lost, "child", "A child run ended otherwise than is said.")
+    _began(child, called)
+
+
+def _began(child: Run, called: Entry | None) -> None:
+    """Raise `Refused` unless a child run began with what another says."""
     if called is None:  # it was started before what was cut off here, and is held to its own ledger alone
         return
     how = called.receipt.how

@@ -22,11 +22,14 @@ from gatework.signing.keys import PrivateKey
 from gatework.temporal import Execution
 from gatework.temporal.client.exporting import Disclosure, ForgottenError, exported
 from gatework.temporal.client.history import HistoryError
+from gatework.verify import whole
+from gatework.verify.refusal import Refused
 from tests.proof.runs import SERVED, Played, Stage, errand_undone, gone_on, played, reset, undone, waits
+from tests.unit.verify.forging import changed, forged
 from tests.workflow.conftest import Typed, typed_at
-from tests.workflow.deployment import Deployments, payload
+from tests.workflow.deployment import Deployments, payload, waiting
 from tests.workflow.errands import errands
-from tests.workflow.families import calls, part, result, started
+from tests.workflow.families import calls, child, part, result, started
 from tests.workflow.plans import Note, chain, signed, single
 from tests.workflow.test_resume import NOWHERE
 
@@ -140,14 +143,45 @@ async def test_ledger_that_is_handed_on_in_part_is_whole(
     certificate.written(found.certificate)
 
     first = (await run.handle.describe()).raw_description.workflow_execution_info.first_run_id
-    child = await stage.deployed.client.get_workflow_handle(f"{run.id}/found/3").describe()
-    forget(child.run_id)
+    third = await stage.deployed.client.get_workflow_handle(f"{run.id}/found/3").describe()
+    forget(third.run_id)
     without = await exported(stage.deployed.client, Library([inner, outer]), run.id)
     assert without.left_out == (f"The child run {run.id}/found/3: the server has forgotten it.",)
     assert len(without.certificate.runs) == len(found.certificate.runs) - 1
     forget(first)
     with pytest.raises(ForgottenError, match="forgotten the beginning"):
         await exported(stage.deployed.client, Library([inner, outer]), run.id)
+
+
+async def test_child_runs_that_are_under_way_come_as_far_as_they_are(stage: Stage) -> None:
+    """Their lineage says whose they are, and a verifier holds them to it. What the server ended just ends."""
+    inner, outer = signed, calls(signed, at_most=2)
+    progress: list[tuple[int, int]] = []
+    async with stage.deployments.serving(inner, outer, queue="under_way") as deployed:
+        run = await started(deployed, outer, [{"text": "a"}, {"text": "b"}])
+        first, second = [await child(run, f"found/{number}", inner) for number in (1, 2)]
+        await waiting(second)
+        await first.approve((await waiting(first)).number, by="Ada")
+        await first.handle.result()
+        found = await exported(
+            stage.deployed.client, Library([inner, outer]), run.id, progress=lambda *far: progress.append(far)
+        )
+        await second.handle.terminate("enough")
+        await waiting(run)
+        after = await exported(stage.deployed.client, Library([inner, outer]), run.id)
+    assert progress == [(3, 0)]
+    assert (found.open, found.left_out) == (True, ())
+    checked = whole.check(found.certificate)
+    (going_on,) = [one.id for one in checked.children if (one.child, one.outcome, one.there) == (1, "", True)]
+    assert going_on == (await second.handle.describe()).run_id
+    (number,) = [n for n, one in enumerate(found.certificate.runs) if one.run_id == going_on]
+    begun = found.certificate.runs[number].entries[0].receipt
+    stranger = forged(found.certificate, changed("begun", how={**begun.how, "run": f"{begun.how['run']}0"}), number)
+    with pytest.raises(Refused, match="started by none of the others"):
+        whole.check(stranger)
+    # The run that started it says that it failed, and nobody says more.
+    lost = whole.check(after.certificate)
+    assert ("failed", False) in {(one.outcome, one.there) for one in lost.children}
 
 
 async def run_ledger(run: Execution[Any]) -> list[Any]:

@@ -7,13 +7,16 @@ certificate.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from gatework.errors import DecisionError
+from gatework.machine.children import under_way
 from gatework.machine.returning import name_of
 from gatework.plan.plan import Call, Plan
 from gatework.proof import certificate
@@ -24,6 +27,11 @@ from gatework.temporal.client.gathering import Gathering, Seen
 from gatework.temporal.client.history import HistoryError, Leg, Rebuilt, legs, rebuilt
 from gatework.temporal.client.operate import Operated, find_run
 from gatework.temporal.transport.executions import listed, was_reset
+
+AT_ONCE = 8
+"""Of how many child runs the histories are read, and replayed, side by side."""
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +72,22 @@ _FORGOTTEN = (
 
 
 async def exported(
-    client: Client, library: Library, run: Operated | str, disclosure: Disclosure | None = None
+    client: Client,
+    library: Library,
+    run: Operated | str,
+    disclosure: Disclosure | None = None,
+    *,
+    progress: Progress = lambda _had, _left: None,
 ) -> Exported:
     """The certificate of a run, given by its id or the beginning of it, with the plans of a library.
+
+    `progress` is told now and then of how many runs there is a ledger, and of how many there is none yet.
 
     Raises `DecisionError` where there is no such run, or nothing in it, and `HistoryError` where its ledger cannot be
     rebuilt.
     """
     found = run if isinstance(run, Operated) else await find_run(client, run)
-    return await _Exporter(client, library).export(found, disclosure or Disclosure())
+    return await _Exporter(client, library, progress).export(found, disclosure or Disclosure())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +95,9 @@ class _Child:
     """A child run that a ledger names."""
 
     id: str
-    run_id: str
+    run_id: str = ""
+    """The server's id of it; empty for one that has not ended, of which no ledger has it."""
+    parent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +111,10 @@ class _Branch:
 class _Exporter:
     """One export. What was read once is not read again."""
 
-    def __init__(self, client: Client, library: Library) -> None:
+    def __init__(self, client: Client, library: Library, progress: Progress) -> None:
         self._client = client
         self._library = library
+        self._progress = progress
         self._values = Gathering()
         self._plans: dict[str, Plan] = {}
         self._legs: dict[str, Leg] = {}
@@ -108,12 +126,14 @@ class _Exporter:
         top, children = await self._ledger(run.id, described.run_id, siblings=not described.parent_id)
         if top is None:
             raise DecisionError("The run ended before it began, so there is nothing to prove of it.")
-        runs = {top.run_id: top}
-        while children:
-            child = children.pop(0)
-            if child.run_id not in runs and (found := await self._child(child)) is not None:
-                runs[child.run_id], more = found
-                children += more
+        runs, waiting = {top.run_id: top}, deque(children)
+        while waiting:
+            some = [waiting.popleft() for _ in range(min(AT_ONCE, len(waiting)))]
+            some = [child for child in some if child.run_id not in runs]
+            for told, more in filter(None, await asyncio.gather(*map(self._child, some))):
+                runs.setdefault(told.run_id, told)
+                waiting += more
+            self._progress(len(runs), len(waiting))
         whole = Certificate(plans=self._plans, runs=tuple(runs.values()))
         chosen = self._disclosed(whole, disclosure)
         last = top.entries[-1].receipt
@@ -137,6 +157,7 @@ class _Exporter:
             return None, []
         cuts = await self._cut_off(id, main, siblings=siblings)
         children = [*self._children(id, main), *(child for branch, _ in cuts for child in self._children(id, branch))]
+        children += self._under_way(id, main)
         told = RunLedger(
             run_id=run_id,
             workflow=main.legs[-1].workflow,
@@ -149,7 +170,7 @@ class _Exporter:
 
     async def _branch(self, id: str, run_id: str) -> _Branch:
         """The ledger up to the end of a run, from all runs that led to it. Raises `HistoryError`."""
-        chain = await legs(self._client, id, run_id, known=tuple(self._legs.values()))
+        chain = await legs(self._client, id, run_id, known=self._legs)
         entries: list[Entry] = []
         for leg in chain:
             self._legs[leg.run_id] = leg
@@ -249,10 +270,25 @@ class _Exporter:
                 name = name_of(node, int(receipt.how["child"]))
                 yield _Child(id=f"{id}/{name}", run_id=str(receipt.how["run"]))
 
+    def _under_way(self, id: str, main: _Branch) -> Iterator[_Child]:
+        """The child runs that had not ended where a ledger ends."""
+        last = self._found[main.legs[-1].run_id]
+        state, plan = last.state, self._plans.get(last.last_plan)
+        if state is None or plan is None or state.outcome is not None or state.gate is not None:
+            return
+        node = plan.steps[state.at] if state.at < len(plan.steps) else None
+        if isinstance(node, Call):
+            for number in sorted(under_way(state)):
+                yield _Child(id=f"{id}/{name_of(node, number)}", parent=id)
+
     async def _child(self, child: _Child) -> tuple[RunLedger, list[_Child]] | None:
         """The ledger of a child run, and the child runs that it names; None where it cannot be had."""
         try:
-            told, more = await self._ledger(child.id, child.run_id, siblings=False)
+            run_id = child.run_id or await self._latest(child)
+            if not run_id:
+                self._left_out.append(f"The child run {child.id}: it has not begun.")
+                return None
+            told, more = await self._ledger(child.id, run_id, siblings=False)
         except (RPCError, ForgottenError) as error:
             if isinstance(error, RPCError) and error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -261,7 +297,21 @@ class _Exporter:
         if told is None:
             self._left_out.append(f"The child run {child.id}: it ended before it began.")
             return None
+        # Thousands of histories are not kept: whatever else is asked of them is asked of this child alone.
+        for run_id in [run_id for run_id, leg in self._legs.items() if leg.id == child.id]:
+            del self._legs[run_id]
+            self._found.pop(run_id, None)
         return told, more
+
+    async def _latest(self, child: _Child) -> str:
+        """The run of a child that goes on, by the server's id; empty where none was started yet."""
+        try:
+            described = await self._client.get_workflow_handle(child.id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return ""
+            raise
+        return described.run_id if described.parent_id == child.parent else ""
 
     # -- values ------------------------------------------------------------------------------------
 

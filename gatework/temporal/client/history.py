@@ -7,7 +7,7 @@ function that a worker drives, on the same inputs, answers, decisions and times.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -88,18 +88,17 @@ _CLOSING = frozenset(
 )
 
 
-async def legs(client: Client, id: str, run_id: str, *, known: Sequence[Leg] = ()) -> list[Leg]:
+async def legs(client: Client, id: str, run_id: str, *, known: Mapping[str, Leg] | None = None) -> list[Leg]:
     """The runs that led to a run and it itself, oldest first; without those that the server has forgotten.
 
     A run leads to another that continues it, or that has taken over from it.
 
-    `known` are legs that were read before; those that had closed are not read again.
+    `known` are legs that were read before, by their run ids; those that had closed are not read again.
     """
-    read = {leg.run_id: leg for leg in known if leg.closed}
     chain: list[Leg] = []
     while run_id and run_id not in {leg.run_id for leg in chain}:
-        leg = read.get(run_id)
-        if leg is None:
+        leg = known.get(run_id) if known else None
+        if leg is None or not leg.closed:
             try:
                 history = await client.get_workflow_handle(id, run_id=run_id).fetch_history()
             except RPCError as error:

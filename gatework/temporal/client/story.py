@@ -53,7 +53,8 @@ class Teller:
     async def story(self, run: Operated) -> Story:
         """The story so far. Raises `HistoryError` where neither its history nor a worker can tell it."""
         described = await run.handle.describe()
-        chain = self._legs = await legs(self.client, run.id, described.run_id, known=self._legs)
+        known = {leg.run_id: leg for leg in self._legs}
+        chain = self._legs = await legs(self.client, run.id, described.run_id, known=known)
         why = ""
         try:
             found = [await self._one(leg) for leg in chain]
