@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatework.cli.completion import run_ids
-from gatework.cli.keys import private
+from gatework.cli.keys import signer_of
 from gatework.cli.output import AsJson, clean, console, dump
 from gatework.cli.project import workflows_named
+from gatework.cli.render import one_line
 from gatework.cli.session import REFUSED, UsageError, connected, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatework.proof.certificate import Certificate
     from gatework.temporal.client.exporting import Exported
     from gatework.temporal.client.operate import Client
@@ -57,7 +60,12 @@ def export(
         list[str] | None, typer.Option("--without", metavar="NAME", help="Withhold the values of this input or node.")
     ] = None,
     key: Annotated[
-        list[Path] | None, typer.Option("--key", metavar="FILE", help="Sign with this private key; several may.")
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="KEY",
+            help="Sign with this private key: FILE, env:NAME or call:MODULE:FUNCTION, as a worker's; several may.",
+        ),
     ] = None,
     force: Force = False,
     code: Annotated[
@@ -81,7 +89,7 @@ def export(
         raise UsageError("The certificate goes to standard output, where --json would say what was written; name FILE.")
     if output is not None and output != STDOUT:
         _must_be_free(output, force)
-    keys = [private(file) for file in key or ()]
+    keys = [signer_of(source) for source in key or ()]
     library = Library(workflows_named(code or []))
     disclosure = Disclosure(values=not digests_only, also=also or (), never=never or ())
 
@@ -115,7 +123,7 @@ def redact(
     stay.
     """
     from gatework.files import read as read_file
-    from gatework.proof.certificate import MAX_BYTES, read, standing_under, without, written
+    from gatework.proof.certificate import MAX_BYTES, names_disclosed, read, standing_under, without, written
 
     if as_json and output == STDOUT:
         raise UsageError("The certificate goes to standard output, where --json would say what was written; name FILE.")
@@ -125,7 +133,8 @@ def redact(
     for name in names:
         digests = {name} & certificate.values.keys() or standing_under(certificate, [name])
         if not digests:
-            raise fail(f"No input, node or value of the certificate is named {clean(name, 80)}.", REFUSED)
+            has = _listed(names_disclosed(certificate))
+            raise fail(f"No input, node or value of the certificate is named {clean(name, 80)}; it has {has}.", REFUSED)
         gone |= digests
     left = without(certificate, gone)
     place = output or file
@@ -136,6 +145,18 @@ def redact(
         return
     screen = console(stderr=place == STDOUT)
     screen.print(f"{_values(taken)} taken out, {len(left.values)} left in {clean(str(place))}.", soft_wrap=True)
+
+
+_MOST_NAMES = 20
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of a file that anybody may have written, as many as one reads."""
+    from gatework.plan.changes import words
+
+    shown = [one_line(name, 60) for name in names[:_MOST_NAMES]]
+    more = [f"{len(names) - len(shown)} more"] if len(names) > len(shown) else []
+    return words.listed([*shown, *more]) or "no values"
 
 
 # -- what is said ----------------------------------------------------------------------------------

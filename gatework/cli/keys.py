@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatework.cli.output import AsJson, clean, dump, say
+from gatework.cli.project import enter
 from gatework.cli.session import USAGE, UsageError, fail
 
 if TYPE_CHECKING:
-    from gatework.signing.keys import PrivateKey, PublicKey
+    from gatework.signing.keys import PrivateKey, PublicKey, Signer
 
 PASSPHRASE = "GATEWORK_KEY_PASSPHRASE"  # noqa: S105  # a name, and no passphrase
 
@@ -89,6 +90,8 @@ def check(as_json: AsJson = False) -> None:
     from gatework.signing.roster import Roster
     from gatework.signing.signer import VARIABLE, of_environment
 
+    if os.environ.get(VARIABLE, "").startswith("call:"):
+        enter()  # a function of the project, as the worker imports it
     signer = of_environment()
     if signer is None:
         raise fail(f"{VARIABLE} is not set, so the worker signs nothing; set it to file:PATH of a key.", USAGE)
@@ -124,6 +127,18 @@ def private(file: Path) -> PrivateKey:
     from gatework.signing.keys import PrivateKey
 
     return PrivateKey.read(file.expanduser(), _asked)
+
+
+def signer_of(source: str) -> Signer:
+    """The key that an option names: a file, or anything that GATEWORK_WORKER_KEY may name."""
+    from gatework.signing.signer import had_from
+
+    form, colon, _ = source.partition(":")
+    if not (colon and form in ("file", "env", "call")):
+        return private(Path(source))
+    if form == "call":
+        enter()
+    return had_from(source, "--key", _asked)
 
 
 def _asked() -> str:

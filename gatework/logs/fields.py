@@ -33,6 +33,7 @@ FIELDS: Mapping[str, str] = {
     "calls": "How many calls it waits for.",
     "tool": "The tool's name; left out where the plan grants none of that name.",
     "key": "The effect's key.",
+    "signer": "Id of the key with which a worker signs, as the list of people has it.",
     "gate": "Counts the gates of a run.",
     "asks": "`approval`, `question`, `call`, `escalated`, `blocked`, `spent`, `exhausted`, `failed` or `unknown`.",
     "role": "Who may answer.",

@@ -89,6 +89,18 @@ EVENTS: Mapping[str, Kind] = {
         sources=("worker",),
         fields=("error", "stack"),
     ),
+    "worker.signs": Kind(
+        says="A worker starts, and signs what it does with the key of this id.",
+        level=INFO,
+        sources=("worker",),
+        fields=("signer",),
+    ),
+    "worker.unsigned": Kind(
+        says="A worker starts, and signs nothing of what it does: it has no key.",
+        level=INFO,
+        sources=("worker",),
+        fields=(),
+    ),
     "search.missing": Kind(
         says="A worker starts, and runs that begin with it have no search attributes: see operating.md.",
         level=INFO,

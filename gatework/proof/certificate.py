@@ -237,6 +237,12 @@ def standing_under(certificate: Certificate, names: Collection[str]) -> frozense
     return frozenset(digest for name, digest in found if name in names and digest)
 
 
+def names_disclosed(certificate: Certificate) -> tuple[str, ...]:
+    """The inputs and nodes of which there are values, in the order of the ledger."""
+    found = (pair for entry in certificate.entries for pair in _named_in(entry.receipt))
+    return tuple(dict.fromkeys(name for name, digest in found if digest in certificate.values))
+
+
 def _named_in(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """The values that a receipt names: of which input or node, and the digest."""
     yield str(receipt.how.get("place") or receipt.node), receipt.output

@@ -40,7 +40,7 @@ grace that Temporal gives an activity."""
 MOST_HANGING = 12
 """Calls of a key service that have not come back; more are not made."""
 
-_FORMS = "file:PATH, env:NAME or call:MODULE:FUNCTION"
+FORMS = "file:PATH, env:NAME or call:MODULE:FUNCTION"
 
 
 # -- where it is had from --------------------------------------------------------------------------
@@ -49,41 +49,48 @@ _FORMS = "file:PATH, env:NAME or call:MODULE:FUNCTION"
 def of_environment() -> Signer | None:
     """What GATEWORK_WORKER_KEY names; None where it is not set. Raises `ConfigError`."""
     source = os.environ.get(VARIABLE)
-    if source is None:
-        return None
+    return None if source is None else had_from(source, VARIABLE)
+
+
+def had_from(source: str, named_by: str, passphrase: Callable[[], str] | None = None) -> Signer:
+    """The key that a setting or an option names. Raises `ConfigError`.
+
+    `passphrase` asks for that of a key that has one; it is taken from GATEWORK_KEY_PASSPHRASE where left out.
+    """
+
+    def of_variable() -> str:
+        word = os.environ.get(PASSPHRASE, "")
+        if not word:
+            raise ConfigError(f"The key that {named_by} names has a passphrase; set {PASSPHRASE} to it.")
+        return word
+
+    asked = passphrase or of_variable
     form, _, rest = source.partition(":")
     match form:
         case "file" if rest:
-            return PrivateKey.read(Path(rest).expanduser(), _passphrase)
+            return PrivateKey.read(Path(rest).expanduser(), asked)
         case "env" if rest:
-            return _in_variable(rest)
+            return _in_variable(rest, named_by, asked)
         case "call" if rest:
-            return _called(rest)
+            return _called(rest, named_by)
         case _:  # what stands there may be the key itself
-            raise ConfigError(f"{VARIABLE} does not say where the key is; set it to {_FORMS}.")
+            raise ConfigError(f"{named_by} does not say where the key is; set it to {FORMS}.")
 
 
-def _passphrase() -> str:
-    word = os.environ.get(PASSPHRASE, "")
-    if not word:
-        raise ConfigError(f"The key that {VARIABLE} names has a passphrase; set {PASSPHRASE} to it.")
-    return word
-
-
-def _in_variable(name: str) -> Signer:
+def _in_variable(name: str, named_by: str, passphrase: Callable[[], str]) -> Signer:
     text = os.environ.get(name) if name.isidentifier() else None
     if not text:
         what = f"the variable {name}, which is not set" if name.isidentifier() else "no variable"
-        raise ConfigError(f"{VARIABLE} names {what}; set it to {_FORMS}.")
+        raise ConfigError(f"{named_by} names {what}; set it to {FORMS}.")
     # Where a deployment writes line ends as two letters, so that the value is one line.
-    return PrivateKey.of(text.replace("\\n", "\n").encode(), f"in {name}", _passphrase)
+    return PrivateKey.of(text.replace("\\n", "\n").encode(), f"in {name}", passphrase)
 
 
-def _called(path: str) -> Signer:
+def _called(path: str, named_by: str) -> Signer:
     module, _, name = path.partition(":")
     named = f"{module}:{name}" if all(part.isidentifier() for part in (*module.split("."), name)) else ""
     if not named:
-        raise ConfigError(f"{VARIABLE} names no function; set it to call:MODULE:FUNCTION.")
+        raise ConfigError(f"{named_by} names no function; set it to call:MODULE:FUNCTION.")
     try:
         function: Any = getattr(importlib.import_module(module), name)
         given: Any = function()

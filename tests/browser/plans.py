@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from gatework import Approved, Endorsed, approve, ask_person, parallel, role, stage, workflow
+from gatework import Approved, Block, Endorsed, Pass, Verdict, approve, ask_person, parallel, role, stage, workflow
 from gatework.perform.cell import current
 from tests.workflow.plans import Note, Paper, file, judged, merge, world, write
 
@@ -95,4 +95,21 @@ def wished(note: Endorsed[Note]) -> Endorsed[Paper]:
     return entitle(wish)
 
 
-EVERY = (reviewed, clicked_twice, handed_on, by_two, wished)
+def is_known(paper: Paper) -> Verdict:
+    return Block("The catalogue does not have it.") if paper.text == "bolt" else Pass()
+
+
+@stage(is_known, override=role("head", identity="claimed"))
+async def pick(note: Endorsed[Note]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=note.value.text))
+
+
+@workflow
+def picked_out(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """A guard that head may override, and an approval of what was let on."""
+    picked = pick(note)
+    agreed = approve(picked, by=role("boss"), within=timedelta(hours=1))
+    return file(agreed)
+
+
+EVERY = (reviewed, clicked_twice, handed_on, by_two, wished, picked_out)

@@ -346,12 +346,31 @@ async def test_export_that_cannot_be_is_a_sentence(scenes: Mapping[str, Played],
     assert (nowhere.exit_code, nowhere.stderr.strip().endswith("No such file or directory.")) == (1, True)
 
 
-async def test_export_is_signed_by_every_key(scenes: Mapping[str, Played], typed: Typed, tmp_path: Path) -> None:
-    """One envelope, one signature each; values that are taken out later leave it as it is."""
-    keys = [PrivateKey.made(), PrivateKey.made()]
+SERVICE = """
+from pathlib import Path
+from gatework.signing.keys import PrivateKey
+
+def exporter():
+    return PrivateKey.read(Path(__file__).parent / "2.pem", lambda: "")
+"""
+
+
+async def test_export_is_signed_by_every_key(
+    scenes: Mapping[str, Played], typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a file, a variable or a service of the project. One envelope, one signature each; values that are taken out
+    later leave it as it is.
+    """
+    keys = [PrivateKey.made(), PrivateKey.made(), PrivateKey.made()]
     for number, key in enumerate(keys):
         key.write(tmp_path / f"{number}.pem")
-    done = await typed("export", "undone", *CODE, "--key", "0.pem", "--key", "1.pem", "--output", "c.json")
+    monkeypatch.setenv("EXPORTER", (tmp_path / "1.pem").read_text())
+    (tmp_path / "key_service.py").write_text(SERVICE)
+    for missing in ("env:NOTHING", "call:key_service:nothing", "call:key_service", "file:"):
+        refused = await typed("export", "undone", *CODE, "--key", missing)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (3, 1), refused.stderr
+    sources = ("--key", "0.pem", "--key", "env:EXPORTER", "--key", "call:key_service:exporter")
+    done = await typed("export", "undone", *CODE, *sources, "--output", "c.json")
     assert done.exit_code == 0, done.stderr
     [envelope] = certificate.read((tmp_path / "c.json").read_bytes()).signatures
     assert [signature.keyid for signature in envelope.signatures] == [key.public.id for key in keys]
@@ -380,7 +399,13 @@ async def test_redact_takes_values_out_of_a_file(scenes: Mapping[str, Played], t
     left = certificate.read(file.read_bytes())
     assert left.runs == scenes["undone"].exported.certificate.runs
     assert "You are owed" not in file.read_text()
-    assert (await typed("redact", "c.json", "nothing")).exit_code == 1
+    unknown = await typed("redact", "c.json", "nothing")
+    assert unknown.exit_code == 1
+    assert unknown.stderr.strip().startswith("No input, node or value of the certificate is named nothing; it has ")
+    held = scenes["undone"].exported.certificate
+    for name in certificate.names_disclosed(certificate.without(held, certificate.standing_under(held, ["letter"]))):
+        assert name in unknown.stderr
+    assert "letter" not in unknown.stderr
     assert (await typed("redact", "c.json", "receipt", "--output", "d.json")).exit_code == 0
     assert "A-4 80" in file.read_text()
     assert "A-4 80" not in (tmp_path / "d.json").read_text()

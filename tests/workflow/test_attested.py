@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -83,13 +84,24 @@ SIGNED = [
 ]
 
 
-async def test_signed_run_is_verified_from_its_ledger(deployments: Deployments) -> None:
-    """Each worker answers for what it did: an endorser, an agent's turns, a payment, a guard elsewhere."""
+def signing(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What workers said of their keys when they started."""
+    return [r.getMessage() for r in caplog.records if getattr(r, "event", "").startswith("worker.")]
+
+
+async def test_signed_run_is_verified_from_its_ledger(
+    deployments: Deployments, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each worker answers for what it did, and says with which key: an endorser, an agent's turns, a payment, a guard
+    elsewhere.
+    """
+    caplog.set_level(logging.INFO, logger="gatework")
     async with served(deployments, WORKER, GUARD) as (deployed, checked):
         run = await deployed.start(checked, Note(text="A-1"))
         assert (await run.result()).text == "paid"
         other = await deployed.start(checked, Note(text="A-1"))
         assert (await other.result()).text == "paid"
+    assert signing(caplog) == [f"worker.signs signer={key.public.id}" for key in (WORKER, GUARD)]
     said = await found(run, checked)
     # How often it stands still between two questions depends on what comes when.
     assert list(dict.fromkeys(said)) == SIGNED
@@ -105,11 +117,15 @@ async def test_signed_run_is_verified_from_its_ledger(deployments: Deployments) 
     assert history.count(b'"signed":') == len(said)
 
 
-async def test_run_whose_workers_have_no_keys_takes_no_byte_for_signatures(deployments: Deployments) -> None:
-    """Where no key is configured nothing is signed, and nothing in the history says so."""
+async def test_run_whose_workers_have_no_keys_takes_no_byte_for_signatures(
+    deployments: Deployments, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no key is configured nothing is signed, and nothing in the history says so; the workers do."""
+    caplog.set_level(logging.INFO, logger="gatework")
     async with served(deployments, None, None) as (deployed, checked):
         run = await deployed.start(checked, Note(text="A-1"))
         assert (await run.result()).text == "paid"
+    assert signing(caplog) == ["worker.unsigned"] * 2
     assert await found(run, checked) == []
     assert not any(b"signed" in event.SerializeToString() for event in await events(run))
 

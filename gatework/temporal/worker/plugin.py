@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from gatework import notify
 from gatework.define.workflow import Workflow
 from gatework.errors import ConfigError
+from gatework.logs import emit
 from gatework.models.question import Model
 from gatework.releases.library import Library
 from gatework.signing.keys import Signer
@@ -147,6 +148,10 @@ class GateworkPlugin(SimplePlugin):
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        if self._attestor is None:
+            emit.say("worker.unsigned")
+        else:
+            emit.say("worker.signs", {"signer": self._attestor.signer.public.id})
         if worker.task_queue in self.library.queues:  # it serves no workflow
             return await super().run_worker(worker, next)
         async with self._findable_in.asked(worker.client):

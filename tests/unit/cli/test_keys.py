@@ -26,6 +26,7 @@ def typed(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        cwd=home,
         env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONUTF8": "1", **env},
     )
 
@@ -72,6 +73,20 @@ def test_check_signs_as_a_worker_would_and_says_whose_key_it_is(tmp_path: Path) 
         done = typed(tmp_path, "check", **settings)
         assert (done.returncode, says in done.stdout) == (code, True), done
     assert "PRIVATE" not in done.stdout + done.stderr
+
+
+def test_check_finds_the_function_of_the_project_as_the_worker_does(tmp_path: Path) -> None:
+    """Also from a folder below: the root is where `workflows` is."""
+    typed(tmp_path, "new", "worker-1", "--out", str(tmp_path / "w.pem"))
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "key_service.py").write_text(
+        "from pathlib import Path\nfrom gatework.signing.keys import PrivateKey\n"
+        "def made(): return PrivateKey.read(Path(__file__).parent / 'w.pem', lambda: '')\n"
+    )
+    id = json.loads(typed(tmp_path, "show", str(tmp_path / "w.pem"), "--json").stdout)["id"]
+    below = tmp_path / "workflows"
+    done = typed(below, "check", "--json", GATEWORK_WORKER_KEY="call:key_service:made")
+    assert (done.returncode, json.loads(done.stdout or "{}").get("id")) == (0, id), done.stderr
 
 
 def test_passphrase_comes_from_the_environment(tmp_path: Path) -> None:
