@@ -16,7 +16,7 @@ from gatework.machine.hands import taken_along
 from gatework.plan.expr import Const
 from gatework.plan.labels import Label
 from gatework.plan.plan import Budget, Call, Child, Param, Part, Plan
-from gatework.run.branches import Branch, failing, with_one
+from gatework.run.branches import Branch, failed, with_one
 from gatework.run.budget import left, share, told, total, without
 from gatework.run.changed import changed
 from gatework.run.events import Returned
@@ -56,7 +56,7 @@ def spawned(plan: Plan, node: Call, state: State) -> Spawn:
 
 def stopping(node: Call, state: State) -> bool:
     """Whether a child run gave nothing and the others are to stop for it: those under way are to end, and are heard."""
-    return node.failed == "stop" and failing(state.branches)
+    return node.failed == "stop" and failed(state.branches) > 0
 
 
 def under_way(state: State) -> frozenset[int]:
@@ -267,7 +267,7 @@ def receipt_of(event: Returned) -> Receipt:
 
 def failures(state: State) -> tuple[str, ...]:
     """Which child runs ended without a value, and how, in words."""
-    if not failing(state.branches):
+    if not failed(state.branches):
         return ()
     ended = sorted(number for number, branch in state.branches.items() if branch.held is None)
     told = tuple(f"run {number + 1} {_ended(state.branches[number])}" for number in ended[:MAX_TOLD])
@@ -289,7 +289,7 @@ def gathered(plan: Plan, node: Call, state: State) -> Held:
         return part_of(plan, node, given, state)
     assert node.items is not None
     values: list[Json] = []
-    failed: list[Json] = []
+    lost: list[Json] = []
     salts = [state.values[node.items.node].sealed.salt]
     by_hand, kept = False, private(plan, node, state)
     by: dict[str, None] = {}
@@ -299,7 +299,7 @@ def gathered(plan: Plan, node: Call, state: State) -> Held:
         branch = state.branches[number]
         held = branch.held
         if held is None:
-            failed.append({"index": number, "reason": _told(node, branch)})
+            lost.append({"index": number, "reason": _told(node, branch)})
             continue
         _must_be_known(node, held)
         values.append(held.sealed.data)
@@ -307,7 +307,7 @@ def gathered(plan: Plan, node: Call, state: State) -> Held:
         by_hand, kept = by_hand or held.by_hand, kept or held.private
         by |= dict.fromkeys(held.by)
         hands |= dict.fromkeys(held.hands)
-    data: Json = {"values": values, "failed": failed} if node.failed == "collect" else values
+    data: Json = {"values": values, "failed": lost} if node.failed == "collect" else values
     return Held(
         sealed=Sealed.of(data, bytes.fromhex(canonical.digest("gathered", salts))[:16]),
         label=node.label,

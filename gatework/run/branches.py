@@ -60,11 +60,11 @@ def only(branches: Iterable[tuple[int, Branch]]) -> Mapping[int, Branch]:
     return first
 
 
-def failing(branches: Mapping[int, Branch]) -> bool:
-    """Whether one of them ended without a value."""
+def failed(branches: Mapping[int, Branch]) -> int:
+    """How many of them ended without a value."""
     if isinstance(branches, Branches):
-        return branches.failed > 0
-    return any(branch.held is None for branch in branches.values())
+        return branches.failed
+    return sum(branch.held is None for branch in branches.values())
 
 
 # -- as bytes --------------------------------------------------------------------------------------
@@ -317,4 +317,4 @@ def _together(kind: _Kind, entry: bytes) -> Branch:
     return Branch(outcome=kind.outcome, held=held, reason=kind.reason)
 
 
-__all__ = ["Branch", "Branches", "Closely", "failing", "only", "with_one"]
+__all__ = ["Branch", "Branches", "Closely", "failed", "only", "with_one"]

@@ -11,6 +11,7 @@ from gatework.machine import children
 from gatework.machine.ways import passed_over
 from gatework.plan.plan import Call, Join, Loop, Node, Part, Plan, Work
 from gatework.run import course
+from gatework.run.branches import failed
 from gatework.run.events import OutcomeKind
 from gatework.run.state import State
 from gatework.temporal.page.inbrief import result
@@ -102,9 +103,8 @@ def _children(node: Call, state: State) -> ChildRuns | None:
         total = children.count(node, state)
     except (KeyError, OrderError):
         return None
-    completed = sum(branch.held is not None for branch in state.branches.values())
-    failed = len(state.branches) - completed
-    return ChildRuns(total=total, completed=completed, failed=failed, running=len(state.running))
+    without = failed(state.branches)
+    return ChildRuns(total=total, completed=len(state.branches) - without, failed=without, running=len(state.running))
 
 
 def undoing(state: State) -> Undoing | None:
