@@ -179,18 +179,16 @@ def _has(value: Json, form: dict[str, str]) -> bool:
 
 # -- 5 The order -----------------------------------------------------------------------------------
 
-ATTEMPTS, RUNS = ("output", "stopped", "refused", "failed", "suspended"), "call parallel each"
+ATTEMPTS = ("output", "stopped", "refused", "failed", "suspended")
 GIVES = {"joined": "join part", "round": "loop", "waited": "pause", "chose": "choose when", "approved": "approve"}
-NODES = GIVES | dict.fromkeys((*ATTEMPTS, "acting", "acted"), "stage endorse until")
-NODES |= dict.fromkeys(("called", "returned", "gathered"), RUNS)
-ACTIONS = {"refused": "contract refused block", "failed": "timeout error", "acted": "done found refused failed unknown"}
-ACTIONS |= {"approved": "auto", "returned": "completed rejected aborted expired cancelled failed undone"}
+NODES = GIVES | dict.fromkeys(("called", "returned", "gathered"), "call parallel each")
+NODES |= dict.fromkeys((*ATTEMPTS, "acting", "acted"), "stage endorse until")
 MAY_COME = {"gate": "decided asked resumed migrated ended undoing", "end": "ended undoing", "over": "resumed"}
 JUDGE, REPAIR = "approve reject edit abort", "retry edit abort override"
 DECIDE = {"approval": JUDGE, "escalated": JUDGE, "spent": f"{JUDGE} retry", "call": "approve reject abort"}
 DECIDE |= {"question": "answer abort"} | dict.fromkeys(("blocked", "exhausted", "failed", "unknown"), REPAIR)
 SURE, COUNTED = ("none", "claimed", "authenticated", "signed"), (*ATTEMPTS, "acting", "acted", "called", "returned")
-ELSEWHERE = (("decided", "edit"), ("ended", "cancelled"), ("undoing", "cancelled"))
+ANSWERS = {"model answered": True, "tool done": True, "tool failed": False, "tool refused": False}
 COVERS = {"untrusted": "untrusted plain endorsed approved", "endorsed": "endorsed approved"}
 ENDS, NOBODY = {"reject": "rejected", "abort": "aborted"}, {"role": "", "quorum": 1, "identity": "none"}
 EMPTY: Json = dict.fromkeys(("node", "output", "inputs", "label", "action", "by", "reason", "evidence"), "")
@@ -210,21 +208,15 @@ def plain(name: str) -> str:
 class Ledger:
     """A run, receipt by receipt. It stands at a node, and may wait there: at a gate, for its end, or behind it."""
 
-    over = wait = held_to = ""
+    over = wait = held_to = end = ending = ""
     gates, start, by = 0, dict[str, Json](), dict[str, Json]()
     node: Json
     head: Json
     gate: Json
 
     def __init__(self, file: "Certificate") -> None:
-        self.file, self.last, self.acts = file, Counter[str](), dict[Json, Json]()  # what became of a key, and of what
-        self.held, self.given, self.mark, self.ending = (
-            dict[str, str](),
-            dict[str, str](),
-            dict[str, int](),
-            dict[str, str](),
-        )
-        self.returns, self.undo, self.shown = list[Json](), list[Json](), dict[Json, Json]()
+        self.file, self.last, self.returns, self.undo = file, Counter[str](), list[Json](), list[Json]()
+        self.held, self.given, self.mark, self.acts, self.shown = (dict[Json, Json]() for _ in range(5))
 
     def follow(self, plan: str) -> None:
         """Be held to a plan. Before its nodes stand the inputs, and behind them the end."""
@@ -245,13 +237,14 @@ class Ledger:
 
     def fresh(self) -> None:
         """Begin anew at the node; what child runs gave stays."""
-        name, kind = self.node["name"], self.node["kind"]
+        kind = self.node["kind"]
         self.left, self.going, self.sent, self.question = self.node.get("attempts", 0), False, "", ("", "")
-        self.calls, self.leave, self.ask = dict[str, Json](), "", {"approve": "approval", "ask": "question"}.get(kind)
+        self.calls, self.leave, self.against = dict[str, Json](), set[str](), list[Json]()
+        self.ask = {"approve": "approval", "ask": "question"}.get(kind, "")
         self.kids = {child: kid for child, kid in self.kids.items() if kid and kid[0]} | self.node.get("kid", {})
-        self.last[name] += "children" in self.node
-        ends = {"end": {"action": "completed", "node": name, "by": "", "reason": ""}, "left": self.ending}
-        self.end, self.wait = ends.get(kind, {}), "end" if kind in ends else ""
+        self.last[self.node["name"]] += "children" in self.node
+        self.end = {"end": "completed", "left": self.ending}.get(kind, "")
+        self.wait = "end" if self.end else ""
 
     def back(self, name: str, since: int = 0) -> None:
         """Go back to a node: no effect has happened behind it, and none at it, but with `since`."""
@@ -309,18 +302,13 @@ class Ledger:
             return need("order", r.shown == shown | ({node["item"]: item} if item else {}))
         need("order", len(items) == len(self.kids))
         if node["items"]:
-            names = [f"{node['name']}/{child}" for child in range(len(items))]
-            gave = [self.value({"node": name, "path": []}) for name in names if name in self.held]
-            lost = [
-                {"index": child, "reason": self.kids[child][2]}
-                for child, name in enumerate(names)
-                if name not in self.held
-            ]
+            kids = [(child, *self.kids[child]) for child in range(len(items))]
+            gave = [self.value({"node": f"{node['name']}/{child}", "path": []}) for child, output, *_ in kids if output]
+            lost = [{"index": child, "reason": why} for child, output, _, why in kids if not output]
             whole: Json = [one for one, _ in gave]
             whole = {"values": whole, "failed": lost} if node["failed"] == "collect" else whole
-            need(
-                "order", r.output == digest("value", whole, digest("gathered", [salt, *(one for _, one in gave)])[:32])
-            )
+            salt = digest("gathered", [salt, *(one for _, one in gave)])[:32]
+            need("order", r.output == digest("value", whole, salt))
 
     def take(self, receipt: Json) -> None:
         """Take the next receipt: one that may come, of the node, with its label and the number of the attempt."""
@@ -336,9 +324,7 @@ class Ledger:
             return
         need("order", r.kind in MAY_COME.get(self.wait, r.kind).split(), r.kind != "decided" or self.wait == "gate")
         need("order", (kind == "input") == (r.kind == "begun"), kind in NODES.get(r.kind, kind).split())
-        need("order", r.action in ACTIONS.get(r.kind, r.action).split() or not r.action)
-        elsewhere = self.wait == "end" or (r.kind, r.action) in ELSEWHERE or r.kind in ("resumed", "migrated")
-        need("order", r.node == name or elsewhere)
+        need("order", r.node == name or r.kind in ("resumed", "migrated", "ended", "undoing") or r.action == "edit")
         gives = r.output and r.kind != "acted" and r.action != "edit"
         need("order", r.kind == "returned" or r.label == (node["label"] if gives else ""))
         self.last[name] += r.kind in ATTEMPTS and not self.going
@@ -366,6 +352,7 @@ class Ledger:
         need("guards", [(one["guard"], one["on"]) for one in r.verdicts] == uses)
         need("guards", ({*words[: len(before)]} <= {"pass"}) == (r.kind != "stopped"))
         worst = next((word for word in ("block", "retry", "escalate") if word in words), "pass")
+        self.against = [{x: one[x] for x in one if x != "signed"} for one in r.verdicts if one["verdict"] != "pass"]
         self.going, self.question = r.kind == "suspended", (r.output, r.inputs if r.kind == "stopped" else "")
         another = r.output and until and worst == "retry" and not self.edited
         spent = another and self.mark[until["loop"]] % until["rounds"] == 0
@@ -387,8 +374,13 @@ class Ledger:
         self.question = question
 
     def suspended(self, r: Json) -> None:
-        """5.3: an attempt asks for calls."""
+        """5.3: what an attempt was answered, and the calls that it asks for."""
         tools = {tool["name"]: tool for tool in self.node["tools"] if tool["apart"]}
+        here = {tool["name"] for tool in self.node["tools"]} - {*tools}
+        for one in r.how["entries"]:
+            told = f"{one['kind']} {one['outcome']}"
+            may = {"model answered": {""}, "tool refused": {"", *tools, *here}}.get(told, here)
+            need("order", ANSWERS.get(told) == bool(one["digest"]), one["tool"] in may)
         for call in r.how["calls"]:
             use, of = tools.get(call["tool"]), [r.node, call["tool"], call["arguments"]]
             need("order", use, call["call"] not in self.calls)
@@ -409,10 +401,11 @@ class Ledger:
         call, (became, of, _) = self.due(r)
         happened, probe = became not in ("", "refused", "failed"), call.use["probe"]
         need("effects", not self.sent, not happened or (of == call.of and became in ("asked", "unknown")))
-        need("effects", not happened or probe or self.leave == call.key)
-        need("order", not call.use["approver"] or self.leave == r.how["call"])
+        need("effects", not happened or probe or call.key in self.leave)
+        need("order", not call.use["approver"] or r.how["call"] in self.leave)
         need("order", r.action == ("call again" if happened and probe else "call"))
         self.acts |= {call.key: ("unknown" if happened else "asked", call.of, "")} if call.key else {}
+        self.leave -= {call.key}
         self.sent = r.how["call"]
 
     def acted(self, r: Json) -> None:
@@ -463,17 +456,19 @@ class Ledger:
             return need("quorum", not r.output, not r.inputs)
         gives = r.action in ("edit", "answer") or (lets and gate.action != "call")
         question = self.question if lets and not how.get("skipped") else (r.output, "")
+        need("guards", r.action != "override" or how.get("guards", []) == self.against)
+        need("quorum", by["quorum"] == 1 or not how.get("skipped"))
         need("order", (r.output, r.inputs) == question, any(question) == gives, r.action != "override" or r.reason)
         self.wait = ""
         if gate.action == "call" and r.action != "abort":
-            self.leave = gate.how["call"] * lets
+            self.leave |= {gate.how["call"]} if lets else set()
             if not lets and self.calls[gate.how["call"]].said["by_model"]:
                 self.calls[gate.how["call"]] = None
         elif r.action == "retry" and gate.action == "spent":
             self.round()
         elif r.action == "retry" or r.inputs:
             self.fresh()
-            self.leave = gate.how.get("key", "") * (gate.action == "unknown")
+            self.leave |= {gate.how.get("key")} if gate.action == "unknown" else set()
             self.edited, self.let_in = "", r.inputs or self.let_in
         elif r.action == "edit":
             self.edit(r)
@@ -484,7 +479,7 @@ class Ledger:
         elif self.ending:
             self.arrive(self.at + 1)
         else:
-            self.wait, self.end = "end", {"action": ENDS[r.action], "node": r.node, "by": r.by, "reason": r.reason}
+            self.wait, self.end = "end", ENDS[r.action]
 
     def edit(self, r: Json) -> None:
         """A person gives the value of a place, which records that its effects have happened."""
@@ -505,7 +500,9 @@ class Ledger:
         own = [self.held.get(ref["node"]) for ref in node["gives"]]
         value = self.question[0] or own[self.mark[node["choice"]] if "choice" in node else 0] if own else ""
         count = self.mark.get(name, 0) + 1 if self.question[0] else 1
-        need("order", r.output == value, r.how.get("round", count) == count, r.kind != "approved" or node["when"])
+        need("order", r.output == value, r.kind != "round" or r.how.get("round") == count)
+        need("order", r.kind != "approved" or (r.action == "auto" and node["when"]))
+        need("rule", r.kind != "chose" or r.action in [str(way) for way in range(len(node["ways"]) or 2)])
         self.mark[name] = int(r.action) if r.kind == "chose" else count
         self.hold(r.output)
 
@@ -541,11 +538,8 @@ class Ledger:
 
     def ended(self, r: Json) -> None:
         """5.1: the run ends, and before that undoes what can be undone."""
-        said = {one: getattr(r, one) for one in ("action", "node", "by", "reason")}
         left = self.ending and not self.end  # of what is undone, what nobody answers
-        need(
-            "order", self.end == said or (not self.end and r.action in ("cancelled", "expired", "failed") and not r.by)
-        )
+        need("order", r.action in ((self.end,) if self.end else ("cancelled", "expired", "failed")))
         need("order", r.action != "failed" or self.start.get("asks") is False, not left or r.kind == "undoing")
         if r.action == "expired" and not self.end:
             need("order", self.wait == "gate", not self.node.get("otherwise") or self.gate.how.get("handed_on"))
@@ -557,11 +551,11 @@ class Ledger:
             need("order", not self.ending, r.action != "completed")
             need("order", r.how.get("undo") == [name for name, _, _ in self.undo[::-1]] != [])
             works = [self.works[name] | {"kid": kid, "held": held} for name, kid, held in self.undo[::-1]]
-            self.ending, self.steps, self.undo = said, [*works, {"name": "", "kind": "left"}], []
+            self.ending, self.steps, self.undo = r.action, [*works, {"name": "", "kind": "left"}], []
             self.arrive(0)
         else:
             need("order", self.ending or r.action == "completed" or not self.undo)
-            self.wait, self.over, self.end = "over", r.action, {}
+            self.wait, self.over, self.end = "over", r.action, ""
 
     undoing = ended
 
@@ -570,7 +564,7 @@ class Ledger:
         here = r.node == self.node["name"]
         if r.action == "completed":
             need("order", self.over == "completed", self.undo, not r.node)
-            self.wait, self.end = "end", {"action": "undone", "node": "", "by": r.by, "reason": r.reason}
+            self.wait, self.end = "end", "undone"
         else:
             need("order", r.action, self.over not in ("completed", "rejected"), not self.over or not self.ending)
             need("order", here or not self.ending, r.node in self.works)

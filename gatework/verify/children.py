@@ -132,6 +132,17 @@ def act(node: Call, number: int) -> str:
     return f"run: {node.name} {number}"
 
 
+def in_doubt(state: State) -> dict[str, Done]:
+    """What has been done, or may have been, where the child runs that are under way are left alone."""
+    acts = dict(state.acts)
+    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    for number in sorted(state.running) if isinstance(node, Call) else ():
+        assert isinstance(node, Call)
+        if child_of(node, number).effects:
+            acts.setdefault(act(node, number), Done(node=node.name, tool="", outcome="unknown"))
+    return acts
+
+
 _COVERS = {
     "untrusted": ("untrusted",),
     "plain": ("plain", "untrusted"),

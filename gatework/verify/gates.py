@@ -11,6 +11,7 @@ from gatework.run.state import Receipt
 from gatework.values import canonical
 from gatework.values.canonical import Json
 from gatework.verify import calls, people
+from gatework.verify.children import in_doubt
 from gatework.verify.entries import says
 from gatework.verify.onward import anew, editors, unstarted
 from gatework.verify.refusal import Refused, must
@@ -122,7 +123,7 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
         not_by=not_by,
     )
     if receipt.action != "call":
-        state = replace(anew(state), running=frozenset())
+        state = replace(anew(state), acts=in_doubt(state), running=frozenset())
     return replace(state, phase="gate", gate=gate, gates=gate.id, again=None, ask=None)
 
 

@@ -7,24 +7,13 @@ from dataclasses import replace
 
 from gatework.plan.plan import Call, Part, Plan, Work
 from gatework.run.state import Receipt
-from gatework.verify.children import act, child_of
+from gatework.verify.children import in_doubt
 from gatework.verify.decisions import call_again
 from gatework.verify.entries import says
 from gatework.verify.onward import anew, arrive, attempt, back_to, passed_over, settled, undoing
 from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Done, Ending, State
 from gatework.verify.values import Disclosed
-
-
-def in_doubt(state: State) -> dict[str, Done]:
-    """What has been done, or may have been, where the child runs that are under way are left alone."""
-    acts = dict(state.acts)
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
-    for number in sorted(state.running) if isinstance(node, Call) else ():
-        assert isinstance(node, Call)
-        if child_of(node, number).effects:
-            acts.setdefault(act(node, number), Done(node=node.name, tool="", outcome="unknown"))
-    return acts
 
 
 def resumed(known: Disclosed, state: State, receipt: Receipt) -> State:
