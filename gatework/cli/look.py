@@ -174,6 +174,8 @@ def show(
         draw(plan, facts, mermaid=mermaid, svg=svg)
         return
     if as_json:
+        from gatework.proof.deploys import code_changes
+
         entries = [dataclasses.asdict(entry) for entry in ledger]
         listed = [dataclasses.asdict(child) for child in children.runs]
         dump(
@@ -183,11 +185,14 @@ def show(
                 "ledger": entries,
                 "values": dict(values),
                 "children": listed,
+                "code_changes": [dataclasses.asdict(change) for change in code_changes(ledger)],
             }
         )
         return
     screen = console()
     screen.print(render.standing(found.id, progress))
+    for line in render.deploys(ledger):
+        screen.print(line, soft_wrap=True)
     if children.runs:
         screen.print(_children(children))
         if children.page and screen.is_terminal:

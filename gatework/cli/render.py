@@ -106,6 +106,24 @@ def overridden(overrides: Sequence[Overridden]) -> Iterator[Text]:
         yield Text(f"OVERRIDDEN {one_line(said(one, one_line), 600)}", style="bold red")
 
 
+_MOST_CHANGES = 5
+
+
+def deploys(ledger: Iterable[Entry]) -> Iterator[Text]:
+    """That stages of one run ran on two codes: one line, or none."""
+    from gatework.proof.deploys import code_changes
+
+    changes = code_changes(ledger)
+    if not changes:
+        return
+    said = []
+    for change in changes[:_MOST_CHANGES]:
+        tool = f" ({one_line(change.tool, 60)})" if change.tool else ""
+        said.append(f"{one_line(change.node, 60)}{tool} from attempt {change.attempt} on")
+    more = [f"{len(changes) - len(said)} more"] if len(changes) > len(said) else []
+    yield Text(f"A deploy came in between; other code ran: {', '.join([*said, *more])}.", style="yellow")
+
+
 def ending(status: str, reason: str = "") -> Text:
     """How a run ended, on one line."""
     said = Text(f"{'■ ' if status == 'completed' else '✖ '}{status.replace('_', ' ')}", style=STYLES.get(status, "red"))

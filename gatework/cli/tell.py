@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from gatework.cli.output import console
-from gatework.cli.render import DECIDED, STYLES, one_line
+from gatework.cli.render import DECIDED, STYLES, deploys, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,6 +127,8 @@ class Printed:
         self._screen = console()
         self._printed: set[str] = set()
         self._begun = False
+        self._deploys = ""
+        """What was said of the code that ran, said again only where there is more to say."""
         self._under_way: set[tuple[Value | None, Value | None]] = set()
         """Stage and attempt of what was started and has come to nothing yet: it goes on after it stood still."""
 
@@ -134,6 +136,10 @@ class Printed:
         """Print what is new."""
         if not self._begun:
             self._head(story)
+        for line in deploys(story.ledger):
+            if line.plain != self._deploys:
+                self._screen.print(line, soft_wrap=True)
+                self._deploys = line.plain
         width = max((len(_place(told.event)) for told in story.events), default=0)
         for told in story.events:
             if told.key in self._printed or told.event.level <= logging.DEBUG:
@@ -168,6 +174,8 @@ class Printed:
             if told.event.name == "stage.overridden":
                 place = one_line(str(told.event.fields.get("stage", "")), 60)
                 self._screen.print(Text(f"{words(told.event)} ({place})", style="bold red"))
+            elif inner := _inner(told.event):
+                self._screen.print(Text(inner, style="bold red"))
         if story.forgotten:
             self._screen.print(Text("The server has forgotten the beginning.", style="yellow"))
 
@@ -198,6 +206,17 @@ def _place(event: LogEvent) -> str:
         return ""
     number = f" {attempt}" if isinstance(attempt, int) and attempt > 1 and event.name != "stage.retried" else ""
     return one_line(str(stage), _MOST_PLACE) + number
+
+
+def _inner(event: LogEvent) -> str:
+    """What people overrode in a child run, in words; empty where that is not what happened."""
+    nodes = event.fields.get("overridden")
+    if event.name != "child.ended" or not nodes:
+        return ""
+    stage, child = (one_line(str(event.fields.get(name, "")), 60) for name in ("stage", "child"))
+    return (
+        f"OVERRIDDEN in run {child} of {stage}: {one_line(_plain(nodes), 300)}; `gatework logs` of that run says more."
+    )
 
 
 def since(at: str, started: datetime) -> str:

@@ -28,8 +28,9 @@ def report_view(said: Said) -> RenderableType:
         return Group(_verdict(said), Text(f"  {said['refused']['code']}", style="dim"))
     several = any(one["run"] > 1 for one in (*said["stages"], *said["decisions"]))
     parts: list[RenderableType] = [_head(said["run"])]
-    if said["overrides"]:
-        parts.append(_overrides(said["overrides"], several))
+    unseen = [one for one in said["children"] if one["overridden"] and not one["there"]]
+    if said["overrides"] or unseen:
+        parts.append(_overrides(said["overrides"], unseen, several))
     parts += _section("edited by hand", [_decision(one, several) for one in said["edits"]])
     parts += _section("work", [_stage(one, several) for one in said["stages"] if not one["leg"]])
     parts += _section("approved", [*(_decision(one, several) for one in said["approvals"]), *_by_rule(said, several)])
@@ -67,14 +68,20 @@ def _verdict(said: Said) -> Text:
     return Text(f"{mark} {clean(said['sentence'], 1_000)}", style=style)
 
 
-def _overrides(overrides: Sequence[Said], several: bool) -> RenderableType:
+def _overrides(overrides: Sequence[Said], unseen: Sequence[Said], several: bool) -> RenderableType:
+    """What was overridden; of child runs whose ledger is not in the file, as far as the run that started them says."""
     lines = []
     for one in overrides:
         past = " and ".join(clean(name, 60) for name in one["guards"]) or "what stopped it"
         what = "skipped, and given a value by hand" if one["skipped"] else f"let on past {past}"
         who = f"by {_who(one)}"
         lines.append(Text.assemble((_node(one, several), "bold"), f" was {what}, {who}: {one_line(one['note'], 300)}"))
-    title = Text(f"{len(overrides)} overridden", style="bold")
+    for one in unseen:
+        nodes = " and ".join(clean(name, 60) for name in one["overridden"])
+        place = f"run {one['child']} of {clean(one['node'], 60)}"
+        lines.append(Text.assemble((nodes, "bold"), f" was overridden in {place}, whose ledger is not in the file"))
+    many = len(overrides) + sum(len(one["overridden"]) for one in unseen)
+    title = Text(f"{many} overridden", style="bold")
     return Padding(
         Panel(Group(*lines), title=title, title_align="left", border_style="red", padding=(0, 1)), (1, 0, 0, 0)
     )

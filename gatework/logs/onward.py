@@ -63,9 +63,11 @@ def onward(entry: Entry, plan: Plan | None) -> LogEvent:
                     "reason": receipt.reason,
                     "child_run": run if isinstance(run, str) and _RUN.fullmatch(run) else "",
                     "ledger": short_digest(receipt.how.get("ledger")),
+                    "overridden": _texts(receipt.how.get("overridden")),
                 },
             )
-            level = 0 if receipt.action in ("completed", "undone") else LOUD
+            well = receipt.action in ("completed", "undone") and not receipt.how.get("overridden")
+            level = 0 if well else LOUD
         case "undoing":
             undoes = receipt.how.get("undo")
             by_person = receipt.action in ("rejected", "aborted")
@@ -76,9 +78,7 @@ def onward(entry: Entry, plan: Plan | None) -> LogEvent:
                     "by": receipt.by,
                     "identity": identity(receipt.by) if by_person else "",
                     "note" if by_person else "reason": receipt.reason,
-                    "undoes": tuple(each for each in undoes if isinstance(each, str))
-                    if isinstance(undoes, list)
-                    else (),
+                    "undoes": _texts(undoes),
                 },
             )
         case "gathered":
@@ -102,3 +102,7 @@ def _child(how: Mapping[str, Json]) -> Value:
 
 def _number(value: Json) -> Value:
     return value if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _texts(items: Json) -> tuple[str, ...]:
+    return tuple(each for each in items if isinstance(each, str)) if isinstance(items, list) else ()

@@ -276,10 +276,14 @@ EVENTS: Mapping[str, Kind] = {
         fields=("stage", "attempt", "receipt", "child", "child_workflow", "child_plan"),
     ),
     "child.ended": Kind(
-        says="A child run came to its end. The digest is that of what it gave. A warning where it gave nothing.",
+        says="A child run came to its end. The digest is that of what it gave. A warning where it gave nothing, or "
+        "people overrode something in it.",
         level=INFO,
         sources=("receipt",),
-        fields=("stage", "attempt", "receipt", "child", "outcome", "digest", "label", "reason", "child_run", "ledger"),
+        fields=(
+            *("stage", "attempt", "receipt", "child", "outcome", "digest", "label", "reason", "child_run", "ledger"),
+            "overridden",
+        ),
     ),
     "children.gathered": Kind(
         says="All child runs of a place have ended, and the run goes on with what they gave.",

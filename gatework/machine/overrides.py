@@ -112,7 +112,8 @@ def said(one: Overridden, shown: Callable[[str, int], str]) -> str:
         "inputs": f"it was let run on its inputs {past}",
         "value": f"it was skipped {past}, and given a value by hand",
     }[one.lets]
-    return f"{shown(one.node, 60)}: {what}, by {by} ({one.identity}): {shown(one.reason, 300)}"
+    more = f" ({one.before} more there before it)" if one.before else ""
+    return f"{shown(one.node, 60)}: {what}, by {by} ({one.identity}): {shown(one.reason, 300)}{more}"
 
 
 _MOST_NAMED = 3

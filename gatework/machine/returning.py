@@ -19,7 +19,8 @@ from gatework.run.state import ChildRun, Outcome, Spawn, State
 from gatework.values.verdict import short
 
 MOST_OVERRIDES = 9
-"""How many overrides of a child run the run that started it is told of, the last ones; its own ledger has all."""
+"""How many overrides of a child run the run that started it is told of, the last ones, and how many there were
+before; its own ledger has all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,15 @@ def report(plan: Plan, state: State, ledger: Sequence[Entry], *, run: str, befor
         undoable=completed and bool(state.undoable),
         run=run,
         ledger=ledger[-1].digest if ledger else "",
-        overridden=tuple(replace(one, reason=short(one.reason)) for one in state.overrides[-MOST_OVERRIDES:]),
+        overridden=_handed_on(state.overrides),
     )
+
+
+def _handed_on(overrides: tuple[Overridden, ...]) -> tuple[Overridden, ...]:
+    """The last overrides of a run; the first of them says how many there were before."""
+    kept = tuple(replace(one, reason=short(one.reason)) for one in overrides[-MOST_OVERRIDES:])
+    left = sum(1 + one.before for one in overrides[:-MOST_OVERRIDES])
+    return (replace(kept[0], before=kept[0].before + left), *kept[1:]) if left else kept
 
 
 def unheard(node: Call, run: ChildRun, reason: str, *, outcome: OutcomeKind = "failed", began: bool = True) -> Report:
@@ -93,7 +101,7 @@ def returned(due: Spawn, child: int, report: Report) -> Returned:
         undoable=report.undoable,
         run=report.run,
         ledger=report.ledger,
-        overridden=report.overridden[-MOST_OVERRIDES:],
+        overridden=_handed_on(report.overridden),
     )
 
 

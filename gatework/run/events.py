@@ -277,6 +277,8 @@ class Overridden:
     identity: Identity
     """How surely it is known who they are, at the least."""
     reason: str
+    before: int = 0
+    """How many more there were before it in the same child run, which are not told of one by one."""
 
     @property
     def place(self) -> str:

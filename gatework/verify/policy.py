@@ -95,7 +95,10 @@ def unmet(policy: Policy, checked: Checked) -> Iterator[str]:
         given = [one for one in standing if one.role == role and one.action == "approve" and one.member is not False]
         if not given:
             yield f"Somebody of {role} is to have approved, and no such approval stands."
-    if policy.no_override and (many := sum(one.action == "override" for one in story.decisions)):
+    overridden = sum(one.action == "override" for one in story.decisions)
+    # Of a child run that was left out only the run that started it says so.
+    overridden += sum(len(one.overridden) for one in checked.children if not one.there)
+    if policy.no_override and (many := overridden):
         yield f"Nothing is to be overridden, and {many} {_were(many, 'thing')}."
     if policy.no_edit and (many := sum(one.action == "edit" or one.skipped for one in story.decisions)):
         yield f"No value is to be given by hand, and {many} {_were(many, 'value')}."

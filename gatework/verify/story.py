@@ -93,6 +93,8 @@ class ChildRun:
     id: str
     there: bool = False
     """Whether the certificate has its ledger."""
+    overridden: tuple[str, ...] = ()
+    """What people overrode in it, as the run that started it says."""
 
 
 @dataclass(kw_only=True)

@@ -197,7 +197,13 @@ def _children(checked: Checked, number: int, ids: dict[str, int]) -> list[int]:
             there = ids.get(id_)
             checked.children.append(
                 ChildRun(
-                    run=number, node=receipt.node, child=child, outcome=receipt.action, id=id_, there=there is not None
+                    run=number,
+                    node=receipt.node,
+                    child=child,
+                    outcome=receipt.action,
+                    id=id_,
+                    there=there is not None,
+                    overridden=tuple(map(str, receipt.how.get("overridden", ()))),
                 )
             )
             if there is None:

@@ -17,6 +17,7 @@ from gatework.cli.verify import verify
 from gatework.errors import ConfigError
 from gatework.proof.certificate import written
 from gatework.releases.lock import Lock, Locked
+from gatework.run.state import Receipt
 from gatework.values.wire import encode
 from gatework.verify.policy import Policy
 from tests.unit.verify.forging import FOLDER, changed, forged, kept
@@ -121,3 +122,25 @@ def test_policy_that_is_none_is_refused_as_a_whole(said: dict[str, Any]) -> None
     """What is unclear demands nothing, and so must not pass for a demand."""
     with pytest.raises(ConfigError):
         Policy.of(said, "The policy")
+
+
+def test_override_in_a_child_run_that_was_left_out_is_loud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its ledger cannot say it any more; the run that started it does, and that is enough to break a demand."""
+    whole = kept("errand")
+    [place] = [n for n, entry in enumerate(whole.runs[0].entries) if entry.receipt.kind == "returned"][:1]
+
+    def told(receipts: list[Receipt]) -> list[Receipt]:
+        receipt = receipts[place]
+        receipts[place] = replace(receipt, how={**receipt.how, "overridden": ["checked"]})
+        return receipts
+
+    file = tmp_path / "c.json"
+    for marked, code in ((False, 0), (True, 4)):
+        alone = replace(whole, runs=whole.runs[:1], values={})
+        file.write_bytes(written(forged(alone, told) if marked else alone))
+        assert verified(file, no_override=True, as_json=True) == code, capsys.readouterr()
+        said = json.loads(capsys.readouterr().out)
+        assert any(one["overridden"] == ["checked"] for one in said["children"]) is marked
+    assert said["unmet"] == ["Nothing is to be overridden, and 1 thing was."]
+    assert verified(file) == 0
+    assert "checked was overridden in run 1 of " in " ".join(capsys.readouterr().out.split())

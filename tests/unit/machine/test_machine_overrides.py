@@ -10,7 +10,7 @@ import pytest
 from gatework.errors import DecisionError
 from gatework.machine.overrides import said
 from gatework.machine.resumption import resume
-from gatework.machine.returning import report, returned
+from gatework.machine.returning import MOST_OVERRIDES, Report, report, returned
 from gatework.plan.expr import Compare, Const, Ref
 from gatework.plan.labels import Label
 from gatework.plan.plan import By, Identity, Node, Work
@@ -358,6 +358,24 @@ def test_run_tells_of_what_was_overridden_in_its_child_runs() -> None:
     assert (one.node, one.by, one.reason) == ("all owed", ("Hana",), WHY)
     (receipt,) = (entry.receipt for entry in driver.ledger if entry.receipt.kind == "returned")
     assert receipt.how["overridden"] == ["owed"]
+
+
+def test_run_that_is_told_of_few_knows_how_many_there_were() -> None:
+    """Over any number of child runs one inside the other; nothing that was overridden goes unsaid."""
+    one = Overridden(node="owed", gate=1, lets="output", guards=(), by=("Hana",), identity="claimed", reason=WHY)
+    state = blocked().decide("override", note=WHY, by="Hana").finish().state
+    for many, before in ((MOST_OVERRIDES, 0), (MOST_OVERRIDES + 3, 3)):
+        told = report(PLAN, replace(state, overrides=(one,) * many), (), run="r").overridden
+        assert [each.before for each in told] == [before, *[0] * (MOST_OVERRIDES - 1)]
+    driver = Driver(plan_of(child_run("all"))).begin()
+    outer = returned(driver.spawn, 0, Report(outcome="failed", overridden=told))
+    assert outer.overridden == told
+    driver.take(outer)
+    assert sum(1 + each.before for each in driver.state.overrides) == MOST_OVERRIDES + 3
+    # One more in the run between: the first of all falls out, and is counted with what stood before it.
+    again = report(PLAN, replace(driver.state, overrides=(*driver.state.overrides, one)), (), run="r").overridden
+    assert (again[0].before, len(again)) == (4, MOST_OVERRIDES)
+    assert said(again[0], lambda text, most: text).endswith(f"{WHY} (4 more there before it)")
 
 
 # -- several people --------------------------------------------------------------------------------
