@@ -19,10 +19,10 @@ def keyid(key: str) -> str:
     return hashlib.sha256(b"gatework/1/key\n" + base64.b64decode(key.removeprefix("ed25519:"))).hexdigest()[:16]
 
 
-def verifies(key: str, signature: str, payload: Any, type_: bytes = b"application/vnd.in-toto+json") -> bool:
+def verifies(key: str, signature: str, payload: Any) -> bool:
     """Whether a signature is by this key and over this statement."""
     data = rfc8785.dumps(payload)
-    message = b" ".join([b"DSSEv1", b"%d" % len(type_), type_, b"%d" % len(data), data])
+    message = b" ".join([b"DSSEv1 28 application/vnd.in-toto+json", b"%d" % len(data), data])
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key.removeprefix("ed25519:")))
         public.verify(base64.b64decode(signature, validate=True), message)
@@ -31,12 +31,11 @@ def verifies(key: str, signature: str, payload: Any, type_: bytes = b"applicatio
     return True
 
 
-def statement(node: str, digest: Mapping[str, str], type_: str, predicate: Mapping[str, Any]) -> Any:
-    said = {name: value for name, value in predicate.items() if value not in ("", 0, [], {})}
-    subject = [{"name": node, "digest": digest}]
+def statement(type_: str, run: str, digest: str, predicate: Mapping[str, Any]) -> Any:
+    said = {name: value for name, value in predicate.items() if value not in ("", 0, [], {}) and name != "signed"}
     return {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": subject,
+        "subject": [{"name": run, "digest": {"gateworkPlan1": digest}}],
         "predicateType": f"urn:gatework:{type_}:1",
         "predicate": said,
     }
@@ -47,48 +46,32 @@ def of_entry(entry: Any, *, run: str, plan: Any, digest: str) -> Any:
     receipt = entry["receipt"]
     steps = {step["name"]: step for step in (*plan["nodes"], *plan["undos"])}
     own = [guard["name"] for guard in steps[receipt["node"]]["guards"] if guard["queue"]]
-    how = {name: value for name, value in receipt.get("how", {}).items() if name not in ("signed", "recorded")}
+    said = {**receipt, **receipt.get("how", {}), "how": "", "label": "", "arguments": ""}
     if receipt["kind"] == "suspended":
-        how["calls"] = [{n: v for n, v in call.items() if n != "arguments"} for call in how["calls"]]
-    if receipt["kind"] == "acted":
-        del how["arguments"]
-    subject = {"gateworkInputs1": receipt.get("inputs", "")}
-    if receipt["kind"] == "acted":
-        subject = {"gateworkCall1": how["call"]}
-    if receipt.get("output"):
-        subject = {"gateworkValue1": receipt["output"]}
-    named = ("kind", "node", "attempt", "inputs", "output", "action", "reason")
-    predicate = {name: receipt.get(name, "") for name in named}
+        said["calls"] = [{n: v for n, v in call.items() if n != "arguments"} for call in said["calls"]]
     if receipt["kind"] == "output":
-        predicate |= {"action": "", "reason": ""}
+        said |= {"action": "", "reason": ""}
     verdicts = [given for given in receipt.get("verdicts", []) if given["guard"] not in own]
-    more = {"run": run, "plan": digest, "verdicts": verdicts, "how": how, "at": entry["at"]}
-    return statement(receipt["node"], subject, "attempt", {**predicate, **more})
+    return statement("attempt", run, digest, {**said, "verdicts": verdicts, "at": entry["at"]})
 
 
-def decided(entry: Any, *, run: str, workflow: str, keys: Mapping[str, str]) -> str:
+def decided(entry: Any, *, run: str, plan: str, keys: Mapping[str, str]) -> str:
     """Who signed a decision, by their names' keys; `nobody` where it was not who the entry says, or something else."""
     receipt = entry["receipt"]
-    payload = {
-        "type": "gatework.decision/1",
-        "run": run,
-        "workflow": workflow,
-        **{name: receipt[name] for name in ("gate", "evidence", "action", "by")},
-        "note": receipt.get("reason", ""),
-        "place": receipt["how"].get("place", ""),
-        "value": receipt.get("output", "") if receipt["action"] in ("edit", "answer") else "",
-    }
-    by, how = receipt["by"], receipt["how"]
-    type_ = b"application/vnd.gatework.decision+json"
-    holds = how["key"] == keyid(keys[by]) and verifies(keys[by], how["signature"], payload, type_)
+    names = ("gate", "evidence", "action", "by", "reason")
+    gives = receipt["action"] in ("edit", "answer")
+    said = {name: receipt.get(name, "") for name in names} | {"place": receipt["how"].get("place", "")}
+    payload = statement("decision", run, plan, said | {"output": receipt["output"] if gives else ""})
+    by, signed = receipt["by"], receipt["how"]["signed"]
+    holds = signed["key"] == keyid(keys[by]) and verifies(keys[by], signed["signature"], payload)
     return by if holds else "nobody"
 
 
 def of_verdict(given: Any, receipt: Any, *, run: str, digest: str) -> Any:
     """What the worker of an isolated guard signed."""
-    said = {name: value for name, value in given.items() if name != "signed"}
-    of = {"run": run, "plan": digest, **{name: receipt[name] for name in ("node", "attempt", "inputs")}}
-    return statement(receipt["node"], {"gateworkValue1": given["on"]}, "verdict", {**of, **said})
+    return statement(
+        "verdict", run, digest, {**given, **{name: receipt[name] for name in ("node", "attempt", "inputs")}}
+    )
 
 
 def found(entries: Sequence[Any], *, run: str, plan: Any, digest: str, keys: Keys) -> list[str]:

@@ -1,10 +1,6 @@
-"""A second verifier of certificates, written from ledger.md alone, in the standard library and `cryptography`.
+"""A second verifier of certificates, written from ledger.md alone: `python docs/spec/verifier.py FILE [PEOPLE]`.
 
-    python docs/spec/verifier.py FILE [--people people.toml] [--lock lock.json]
-
-It prints its verdict with the code of section 9, then what is proven, consistent and not checked. It leaves out
-contracts and conditions (`contract`, `rule`), and computes not who is kept off an approval, nor what people are told
-apart by. The numbers in comments are those of the sections of ledger.md.
+PEOPLE is a list of keys. Section 8 says what it leaves out. The numbers in comments are those of the sections.
 """
 
 import base64
@@ -15,11 +11,11 @@ import sys
 import tomllib
 import unicodedata
 from collections import Counter
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -37,52 +33,21 @@ def need(code: str, *holds: object) -> None:
         raise Refused(code)
 
 
-# -- 1 JSON, 2 digests -----------------------------------------------------------------------------
-
-
-def once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """An object that names no member twice."""
-    need("json", len(dict(pairs)) == len(pairs))
-    return dict(pairs)
-
-
-def number(text: str) -> int | float:
-    """A number that is written in one way only; NaN and infinity are none."""
-    value = float(text) if re.search("[.eE]", text) else int(text)
-    need("json", abs(value) < 2**53 or (isinstance(value, float) and 1e21 <= abs(value) < float("inf")))
-    return value
-
-
-def parse(data: bytes) -> Json:
-    """The value in a text that is canonical JSON, with or without a line feed behind."""
-    decoder = json.JSONDecoder(object_pairs_hook=once, parse_int=number, parse_float=number, parse_constant=number)
-    try:
-        value = decoder.decode(data.decode())
-        text = canonical(value).encode()
-    except (ValueError, RecursionError):
-        raise Refused("json") from None
-    need("canonical", text == data.removesuffix(b"\n"))
-    return value
+# 1 and 2: canonical JSON and digests
 
 
 def canonical(value: Json, depth: int = 0) -> str:
     """RFC 8785: members in the order of their UTF-16, numbers as ECMAScript writes them."""
-    need("json", depth <= 80)
+    need("json", depth <= 80, not isinstance(value, int) or abs(value) < 2**53)
     if isinstance(value, dict):
         members = sorted(value.items(), key=lambda member: member[0].encode("utf-16-be"))
         return "{" + ",".join(f"{canonical(name)}:{canonical(item, depth + 1)}" for name, item in members) + "}"
     if isinstance(value, list):
         return "[" + ",".join(canonical(item, depth + 1) for item in value) + "]"
-    if not isinstance(value, float) or not value:
-        return "0" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
-    _, figures, exponent = Decimal(repr(abs(value))).normalize().as_tuple()
-    digits, sign = "".join(map(str, figures)), "-" if value < 0 else ""
-    point = len(digits) + int(exponent)  # how many digits stand before it
-    if 0 < point <= 21:
-        return sign + digits[:point].ljust(point, "0") + f".{digits[point:]}" * (len(digits) > point)
-    if -6 < point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    return sign + digits[0] + f".{digits[1:]}" * (len(digits) > 1) + f"e{point - 1:+d}"
+    if isinstance(value, float):
+        plain = not value or 1e-6 <= abs(value) < 1e21
+        return f"{Decimal(repr(value or 0.0)).normalize():f}" if plain else repr(value).replace("e-0", "e-")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def digest(domain: str, value: Json, salt: str = "") -> str:
@@ -91,90 +56,63 @@ def digest(domain: str, value: Json, salt: str = "") -> str:
     return hashlib.sha256(head + bytes.fromhex(salt) + canonical(value).encode()).hexdigest()
 
 
-# -- 4, 6 The form of receipts and certificates ----------------------------------------------------
+# 4 and 6: the form of receipts and certificates
 
-FORMS = """certificate: format plans=object runs=runs values=object signatures=envelopes
-run: run_id workflow entries superseded=cuts
-cut: run_id entries
-entrie: sequence=number at receipt before=digest digest
-value: data=any salt
-envelope: payload payloadType signatures=sigs
-sig: keyid sig=text
-signed: key signature
-given: guard on=digest verdict reason signed
-ask: tool key call arguments=digest by_model=flag
-turn: kind tool outcome digest=text
-begun: node output label | plan=digest run=text asks=flag
-output: node attempt inputs output label verdicts=givens action reason | {came}
-stopped: node attempt inputs verdicts=givens reason | code=digest signed
-refused failed: node attempt inputs action reason | before=givens {came}
-suspended: node attempt inputs verdicts=givens | entries=turns calls=asks spent signed
-acting: node attempt action | tool key call arguments=digest by_model=flag
-acted: node attempt output action reason | tool key call arguments=digest by_model=flag recorded=flag run=text \
-code=digest signed
-chose: node action reason |
-joined: node output label |
-round: node output label | round=number
-waited: node |
-called: node attempt shown | child=number workflow plan=digest
-returned: node attempt output label action reason | child=number run=text ledger spent acted=flag undoable=flag \
-overridden=texts
-gathered: node output label |
-approved: node output label action reason |
-asked: node attempt gate shown evidence action reason | tool key call not_by=texts handed_on=flag
-decided: node output inputs label gate evidence action by identity reason | key signature principal type \
-place approvals=number quorum=number guards=givens skipped=flag
-migrated: shown by reason | kept=number
-resumed: node action by reason | run=text
-undoing: node action by reason | undo=texts
-ended: node output label action by reason |"""
-CAME = "calls=list tools=list refused=list more=any code=digest spent signed"
-DIGEST = "[0-9a-f]{64}"
+FORMS = """certificate: format plans runs values signatures. value: data salt. signatures signed: key signature
+runs: run_id workflow entries superseded. superseded: run_id entries. entries: sequence at receipt before digest
+verdicts: guard on verdict reason signed. turns: kind tool outcome digest. calls: tool key call arguments by_model
+begun: node output label; plan run asks. called: node attempt shown; child workflow plan
+output: node attempt inputs output label verdicts action reason; calls=list tools refused more code spent signed
+refused failed: node attempt inputs action reason; before=verdicts calls=list tools refused more code spent signed
+suspended: node attempt inputs verdicts; entries=turns calls spent signed
+stopped: node attempt inputs verdicts reason; code signed. joined gathered: node output label
+acting: node attempt action; tool key call arguments by_model. approved: node output label action reason
+acted: node attempt output action reason; tool key call arguments by_model recorded run code signed
+returned: node attempt output label action reason; child run ledger spent acted undoable overridden
+asked: node attempt gate shown evidence action reason; tool key call not_by handed_on. round: node output label; round
+decided: node output inputs label gate evidence action by identity reason; signed principal type place approvals \
+quorum guards=verdicts skipped. undoing: node action by reason; undo. chose: node action reason
+migrated: shown by reason; kept. waited: node
+resumed: node action by reason; run. ended: node output label action by reason"""
+FORM = {one: form for names, form in re.findall(r"([\w ]+): ([^.\n]+)", FORMS) for one in names.split()}
+"""What is in an object; of a receipt, by its kind, what may be in it, and behind a semicolon in its `how`."""
 PATTERNS = {
-    "salt": "([0-9a-f]{32})?",
-    "verdict": "pass|retry|block|escalate",
-    "identity": "none|claimed|authenticated|signed",
-    "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00",
-    **dict.fromkeys(("digest", "inputs", "output", "evidence"), DIGEST),
+    '"[0-9a-f]{64}"': "inputs output evidence on plan code",
+    '"([0-9a-f]{64})?"': "before digest ledger call arguments",
+    r"\d+": "sequence attempt gate kept round child more approvals quorum",
+    "true|false": "asks by_model recorded acted undoable handed_on skipped",
+    r'\[("([^"\\]|\\.)*",?)*\]': "not_by overridden undo",
+    r'\{("([^"\\]|\\.)*":"[0-9a-f]{64}",?)*\}': "shown",
+    r"\[(\{.*\})?\]": "list tools refused",
+    r'\{("(model_calls|tokens)":\d+,?|"money":".*",?|"seconds":[\d.e-]+,?|"tool_calls":\{("\w*":\d+,?)*\})*\}': "spent",
+    r"\{.*\}": "plans values",
+    r".*": "data",
+    r'"([0-9a-f]{32})?"': "salt",
+    r'"[\w+/]{85}[AQgw]=="': "signature",
+    '"(pass|retry|block|escalate)"': "verdict",
+    '"(none|claimed|authenticated|signed)"': "identity",
+    r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"': "at",
 }
-PLAIN = {"number": int, "attempt": int, "gate": int, "flag": bool, "list": list, "object": dict}
-OBJECTS: dict[str, list[dict[str, str]]] = {}
-"""Type → its members, each with its type; and those of the `how` of a receipt."""
-for line in FORMS.format(came=CAME).splitlines():
-    for name in line.partition(":")[0].split():
-        parts = [[one.partition("=") for one in part.split()] for part in line.partition(":")[2].split("|")]
-        OBJECTS[name] = [{member: kind or member for member, _, kind in part} for part in parts]
+PATTERN = {name: pattern for pattern, names in PATTERNS.items() for name in names.split()}
+"""How the canonical JSON of a member is written; of any other it is a text."""
 
 
-def fits(kind: str, value: Json) -> bool:
-    """Whether a value is of a type, or a list of what the type names in the plural."""
-    if kind == "receipt" and isinstance(value, dict):
-        kind, said = str(value.get("kind")), {name: value[name] for name in value if name not in ("kind", "how")}
-        forms = OBJECTS.get(kind, [])
-        return len(forms) == 2 and _has(said, forms[0]) and _has(value.get("how", {}), forms[1]) and all(value.values())
-    if kind in PLAIN:
-        return type(value) is PLAIN[kind] and (type(value) is not int or value >= 0)
-    if kind == "shown" or kind in PATTERNS:
-        texts = list(value.values()) if isinstance(value, dict) and kind == "shown" else [value]
-        return all(isinstance(text, str) and re.fullmatch(PATTERNS.get(kind, "[0-9a-f]{64}"), text) for text in texts)
-    if kind == "spent" and isinstance(value, dict):
-        numbers = {
-            "model_calls": "number",
-            "tokens": "number",
-            "money": "text",
-            "tool_calls": "object",
-            "seconds": "any",
-        }
-        return _has(value, numbers) and all(fits("number", one) for one in value.get("tool_calls", {}).values())
-    if kind in OBJECTS:
-        return _has(value, OBJECTS[kind][0]) and value.keys() | {"signed"} >= OBJECTS[kind][0].keys()
-    if kind[:-1] in (*OBJECTS, "text"):
-        return isinstance(value, list) and all(fits(kind[:-1], one) for one in value)
-    return kind == "any" or isinstance(value, str)
+def fits(name: str, value: Json) -> bool:
+    """Whether a value may stand under a name."""
+    if name == "receipt":
+        own, _, how = FORM[value["kind"]].partition(";")
+        said = {one: item for one, item in value.items() if one not in ("kind", "how")}
+        return all(value.values()) and has(own, said) and has(how, value.get("how", {}))
+    if name in PATTERN or name not in FORM:
+        return re.fullmatch(PATTERN.get(name, '".*"'), canonical(value), re.DOTALL | re.ASCII) is not None
+    many, whole = [value] if name in ("certificate", "value", "signed") else value, {*FORM[name].split()} - {"signed"}
+    return isinstance(many, list) and all(has(FORM[name], one) and one.keys() >= whole for one in many)
 
 
-def _has(value: Json, form: dict[str, str]) -> bool:
-    return isinstance(value, dict) and all(name in form and fits(form[name], item) for name, item in value.items())
+def has(form: str, value: Json) -> bool:
+    """Whether an object has no members but those of a form."""
+    types = dict([*one.split("="), one][:2] for one in form.split())
+    return isinstance(value, dict) and all(one in types and fits(types[one], item) for one, item in value.items())
 
 
 # -- 5 The order -----------------------------------------------------------------------------------
@@ -213,6 +151,7 @@ class Ledger:
     node: Json
     head: Json
     gate: Json
+    moment: datetime
 
     def __init__(self, file: "Certificate") -> None:
         self.file, self.last, self.returns, self.undo = file, Counter[str](), list[Json](), list[Json]()
@@ -448,7 +387,7 @@ class Ledger:
         sure, enough, self.role = SURE.index(r.identity), SURE.index(by["identity"]), by["role"]
         need("identity", sure >= (min(enough, 1) if r.action in ENDS else enough), bool(sure) == bool(name))
         kept_off = {*map(plain, gate.how.get("not_by", ()))} & {name, plain(how.get("principal", "")), ""}
-        need("identity", sure < 3 or {"key", "signature"} <= how.keys(), not (lets and kept_off))
+        need("identity", sure < 3 or "signed" in how, not (lets and kept_off))
         counts = (len(self.votes) + 1, by["quorum"]) if lets and by["quorum"] > 1 else (None, None)
         need("quorum", (how.get("approvals"), how.get("quorum")) == counts, not lets or name not in self.votes)
         self.votes.append(name)
@@ -583,199 +522,127 @@ class Ledger:
         self.back(self.steps[to]["name"])
 
 
-# -- 7 Signatures ----------------------------------------------------------------------------------
-
-IN_TOTO = "application/vnd.in-toto+json"
+# 6 and 7: certificates and signatures
 
 
-class Key(NamedTuple):
-    """A key on the list of people."""
-
-    name: str
-    roles: list[str]
-    public: bytes
-    since: datetime
-    until: datetime
-
-
-def people_of(text: str) -> dict[str, Key]:
-    """The keys on a list, by their ids."""
-
-    def moment(day: Any, otherwise: int) -> datetime:
-        ever = datetime(otherwise, 1, 1, tzinfo=UTC)
-        return ever if day is None else day if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
-
-    keys = dict[str, Key]()
-    for name, entry in tomllib.loads(text).items():
-        for key in entry.get("keys", []):
-            public = base64.b64decode(key["key"].removeprefix("ed25519:"), validate=True)
-            since, until = moment(key.get("from"), 1), moment(key.get("until"), 9999)
+def keys_of(people: str) -> dict[str, tuple[str, list[str], bytes, datetime, datetime]]:
+    """The keys on a list, by their ids: whose each is, the roles, and from when until when it holds."""
+    keys = {}
+    for name, person in tomllib.loads(people).items():
+        for key in person.get("keys", []):
+            public = base64.b64decode(key["key"].removeprefix("ed25519:"))
+            days = str(key.get("from", "0001-01-01")), str(key.get("until", "9999-01-01"))
+            since, until = (day if day.tzinfo else day.replace(tzinfo=UTC) for day in map(datetime.fromisoformat, days))
             id_ = hashlib.sha256(b"gatework/1/key\n" + public).hexdigest()[:16]
-            keys[id_] = Key(name, entry["roles"], public, since, until)
+            keys[id_] = name, person["roles"], public, since, until
     return keys
 
 
-def is_base64(text: str) -> bool:
-    """Whether bytes are written in base64 as they are always written."""
-    try:
-        return base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
-    except ValueError:
-        return False
-
-
-def statement(name: str, kind: str, value: Json, what: str, predicate: Json) -> Json:
-    """An in-toto Statement; of its predicate only what says something, but for that of a certificate."""
-    said = predicate if what == "certificate" else {name: item for name, item in predicate.items() if item}
-    whole = {"subject": [{"name": name, "digest": {kind: value}}], "predicate": said}
-    return {"_type": "https://in-toto.io/Statement/v1", "predicateType": f"urn:gatework:{what}:1", **whole}
-
-
-def signatures(ledger: Ledger, r: Json, at: str, plan: str) -> None:
-    """7.1 and 7.2: the signatures of a receipt. `plan` is the digest of the plan that it was held to."""
-    how, check = r.get("how", {}), ledger.file.signed
-    if r["kind"] == "decided" and {"key", "signature"} & how.keys():
-        need("signature", {"key", "signature"} <= how.keys(), r.get("identity") == "signed")
-        said = {"type": "gatework.decision/1", "run": ledger.lineage, "workflow": ledger.plan["name"]}
-        said |= {name: r[name] for name in ("gate", "evidence", "action", "by")} | {"note": r.get("reason", "")}
-        gives = r["action"] in ("edit", "answer") or how.get("skipped")
-        said |= {"place": how.get("place", ""), "value": r["output"] if gives else ""}
-        kind = "application/vnd.gatework.decision+json"
-        check(ledger.role, how["key"], how["signature"], at, said, kind, r["by"])
-    common = {"run": ledger.lineage, "plan": plan, "node": r.get("node", ""), "attempt": r.get("attempt", 0)}
-    steps = [step for step in ledger.steps if step["name"] == common["node"]]
-    uses = [use for step in steps for name in ("before", "guards") for use in step.get(name, ())]
-    queued = {use["name"] for use in uses if use["queue"]}
-    if signed := how.get("signed"):
-        need("signature", not how.get("recorded"))
-        names = ("kind", "inputs", "output", "action", "reason")[: 3 if r["kind"] == "output" else None]
-        told = {name: how[name] for name in how if name not in ("signed", "arguments")}
-        if r["kind"] == "suspended":
-            told["calls"] = [{name: call[name] for name in call if name != "arguments"} for call in how["calls"]]
-        said = common | {name: r[name] for name in names if name in r} | {"how": told, "at": at}
-        said |= {"verdicts": [one for one in r.get("verdicts", ()) if one["guard"] not in queued]}
-        by = next(name for name in ("output", "inputs", "call") if name in {**how, **r})
-        kind = {"output": "gateworkValue1", "inputs": "gateworkInputs1", "call": "gateworkCall1"}[by]
-        payload = statement(r["node"], kind, {**how, **r}[by], "attempt", said)
-        check("worker", signed["key"], signed["signature"], at, payload)
-    for one in [*r.get("verdicts", ()), *how.get("before", ())]:
-        if signed := one.get("signed"):
-            need("signature", one["guard"] in queued)
-            said = common | {name: one[name] for name in ("guard", "on", "verdict", "reason")} | {"inputs": r["inputs"]}
-            payload = statement(r["node"], "gateworkValue1", one["on"], "verdict", said)
-            check("guard", signed["key"], signed["signature"], at, payload)
-
-
-# -- 6 Certificates --------------------------------------------------------------------------------
-
-
 class Certificate:
-    """A certificate. Raises `Refused`; `found` counts what is proven, consistent and not checked."""
+    """A certificate that holds, else `Refused`. `found` counts what is proven, consistent and not checked."""
 
-    def __init__(self, data: bytes, people: dict[str, Key] | None = None) -> None:
-        self.people, self.found, file = people, Counter[tuple[str, str]](), parse(data)
-        need("format", fits("certificate", file) and file["format"] == "gatework.certificate/1", file and file["runs"])
-        need("format", all(fits("value", value) for value in file["values"].values()))
-        need("format", *(one["signatures"] for one in file["signatures"]))
-        texts = [
-            text for one in file["signatures"] for text in (one["payload"], *(sig["sig"] for sig in one["signatures"]))
-        ]
-        need("format", *map(is_base64, texts))
-        self.plans, self.values, ids = file["plans"], file["values"], [run["run_id"] for run in file["runs"]]
+    def __init__(self, data: bytes, people: str) -> None:
+        file, self.keys, self.found = json.loads(data.decode()), keys_of(people), Counter[tuple[str, str]]()
+        need("canonical", canonical(file).encode() == data.removesuffix(b"\n"))
+        need("format", fits("certificate", file), file["format"] == "gatework.certificate/1", file["runs"])
+        self.plans, self.values, ledgers, cuts = file["plans"], file["values"], dict[str, Ledger](), list[Ledger]()
+        need("format", *(fits("value", value) for value in self.values.values()))
         need("plan", *(digest("plan", plan) == name for name, plan in self.plans.items()))
         need("value", *(digest("value", one["data"], one["salt"]) == name for name, one in self.values.items()))
-        ledgers = {run["run_id"]: self.ledger(run["entries"], run["workflow"]) for run in file["runs"]}
-        cuts = [self.cut(run, cut) for run in file["runs"] for cut in run["superseded"]]
+        for run in file["runs"]:
+            need("child", run["run_id"] not in ledgers)
+            ledger = ledgers[run["run_id"]] = self.ledger(run["entries"], run["workflow"])
+            known = {entry["digest"]: entry for entry in run["entries"]}
+            for entries in [cut["entries"] for cut in run["superseded"]]:
+                while entries[0]["before"] in known:
+                    entries = [known[entries[0]["before"]], *entries]
+                need("superseded", entries[0]["sequence"] == 1)
+                known |= {entry["digest"]: entry for entry in entries}
+                cuts.append(self.ledger(entries, run["workflow"]))
+                need("superseded", cuts[-1].lineage == ledger.lineage)
         returns = [one for ledger in (*ledgers.values(), *cuts) for one in ledger.returns]
         for id_, head, action, output, shown in returns:
             if child := ledgers.get(id_):
-                need("child", [child.head["digest"], child.head["receipt"].get("output", "")] == [head, output])
-                need("child", child.over == action, action == "undone" or shown == child.given)
-        need("child", len({*ids}) == len(ids), {*ids[1:]} <= {one[0] for one in returns})
-        receipts = json.dumps([[run["entries"], run["superseded"]] for run in file["runs"]])
+                came = child.head["digest"], child.over, child.head["receipt"].get("output", "")
+                need("child", came == (head, action, output), action == "undone" or shown == child.given)
+        need("child", {*list(ledgers)[1:]} <= {one[0] for one in returns})
+        receipts = json.dumps(file["runs"])
         need("stray", *(name in receipts for name in self.values))
-        first, head = ledgers[ids[0]], ledgers[ids[0]].head
-        said = {"plan": first.held_to, "entries": head["sequence"], "outcome": first.over}
+        first = ledgers[file["runs"][0]["run_id"]]
+        said = {"ledger": first.head["digest"], "entries": first.head["sequence"], "outcome": first.over}
         said["superseded"] = [cut.head["digest"] for cut in cuts]
-        payload = statement(first.lineage, "gateworkEntry1", head["digest"], "certificate", said)
-        for one in file["signatures"]:
-            need("signature", one["payloadType"] == IN_TOTO)
-            need("signature", one["payload"] == base64.b64encode(canonical(payload).encode()).decode())
-            for sig in one["signatures"]:
-                self.signed("exporter", sig["keyid"], sig["sig"], head["at"], payload)
+        for signed in file["signatures"]:
+            self.signed("exporter", signed, first, said)
 
     def ledger(self, entries: list[Json], workflow: str) -> Ledger:
         """Step through the entries of a run."""
-        ledger, head = Ledger(self), "0" * 64
+        ledger, before = Ledger(self), "0" * 64
         for count, entry in enumerate(entries, start=1):
-            whole = {name: item for name, item in entry.items() if name != "digest"}
-            need(
-                "chain", entry["sequence"] == count, entry["before"] == head, entry["digest"] == digest("entry", whole)
-            )
-            head, plan = entry["digest"], ledger.held_to
-            try:
-                ledger.take(entry["receipt"])
-            except KeyError:  # a member that the rule needs
-                raise Refused("order") from None
-            signatures(ledger, entry["receipt"], entry["at"], plan or ledger.held_to)
-            ledger.head = entry
+            own = digest("entry", {name: item for name, item in entry.items() if name != "digest"})
+            need("chain", (entry["sequence"], entry["before"], entry["digest"]) == (count, before, own))
+            before, ledger.head, ledger.moment = own, entry, datetime.fromisoformat(entry["at"])
+            ledger.take(entry["receipt"])
+            self.receipt(entry["receipt"], ledger)
             self.found["consistent", "receipts"] += 1
-        need("plan", ledger.held_to and ledger.plan["name"] == workflow)
+        need("plan", ledger.plan["name"] == workflow)
         return ledger
 
-    def cut(self, run: Json, cut: Json) -> Ledger:
-        """What a reset cut off, behind what it follows on."""
-        others = [one for other in run["superseded"] if other is not cut for one in other["entries"]]
-        known, chain = {one["digest"]: one for one in [*run["entries"], *others]}, list(cut["entries"])
-        need("superseded", chain)
-        while chain[0]["before"] in known:
-            chain.insert(0, known.pop(chain[0]["before"]))
-        try:
-            return self.ledger(chain, run["workflow"])
-        except Refused as refused:
-            raise Refused("superseded") from refused
+    def receipt(self, r: Json, ledger: Ledger) -> None:
+        """Check the signatures of a receipt. Nobody signs what is hidden from them."""
+        how, decided = r.get("how", {}), r["kind"] == "decided"
+        step = ledger.works.get(r.get("node"), {})
+        apart = [use["name"] for name in ("before", "guards") for use in step.get(name, ()) if use["queue"]]
+        for one in [*r.get("verdicts", ()), *how.get("before", ())]:
+            if "signed" in one:
+                need("signature", one["guard"] in apart)
+                self.signed(
+                    "guard", one["signed"], ledger, one | {name: r[name] for name in ("node", "attempt", "inputs")}
+                )
+        need("identity", not decided or ("signed" in how) == (r.get("identity") == "signed"))
+        if "signed" in how and decided:
+            gives = r["action"] in ("edit", "answer") or how.get("skipped")
+            names = "gate evidence action by reason place".split() + ["output"] * bool(gives)
+            self.signed(ledger.role, how["signed"], ledger, {name: {**r, **how}.get(name) for name in names})
+        elif "signed" in how:
+            hidden = ("how", "arguments", "label", *(("action", "reason") if r["kind"] == "output" else ()))
+            said = {name: item for name, item in {**r, **how}.items() if name not in hidden} | {"at": ledger.head["at"]}
+            said["verdicts"] = [one for one in r.get("verdicts", ()) if one["guard"] not in apart]
+            if r["kind"] == "suspended":
+                said["calls"] = [{name: call[name] for name in call if name != "arguments"} for call in how["calls"]]
+            self.signed("worker", how["signed"], ledger, said)
 
-    def signed(self, role: str, key: str, sig: str, at: str, payload: Json, kind: str = IN_TOTO, by: str = "") -> None:
-        """Check a signature. One of a key that is not on the list is not checked, but for that of a certificate."""
-        known = {one.name for one in self.people.values()} if self.people is not None else set()
-        if self.people is None or (key not in self.people and by not in known and role != "exporter"):
-            self.found["not checked", f"signatures of {role}"] += 1
+    def signed(self, role: str, signed: Json, ledger: Ledger, said: Json) -> None:
+        """Check a signature. One of whom the list does not have is not checked."""
+        listed = signed["key"] in self.keys or said.get("by") in [name for name, *_ in self.keys.values()]
+        self.found["proven" if listed else "not checked", f"signatures of {role}"] += 1
+        if not listed:
             return
-        need("signature", key in self.people)
-        name, roles, public, since, until = self.people[key]
-        moment, text = datetime.fromisoformat(at), canonical(payload).encode()
-        need("signature", role in roles, by in ("", name), since <= moment or role == "exporter", moment < until)
-        try:
-            need("signature", is_base64(sig))
-            message = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(text), text)
-            Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(sig), message)
-        except (InvalidSignature, ValueError):
-            raise Refused("signature") from None
-        self.found["proven", f"signatures of {role}"] += 1
+        need("signature", signed["key"] in self.keys)
+        name, roles, public, since, until = self.keys[signed["key"]]
+        need("signature", role in roles, said.get("by", name) == name, ledger.moment < until)
+        need("signature", since <= ledger.moment or role == "exporter")
+        what = {"worker": "attempt", "guard": "verdict", "exporter": "certificate"}.get(role, "decision")
+        statement: Json = {"_type": "https://in-toto.io/Statement/v1", "predicateType": f"urn:gatework:{what}:1"}
+        statement["subject"] = [{"name": ledger.lineage, "digest": {"gateworkPlan1": ledger.held_to}}]
+        statement["predicate"] = {name: item for name, item in said.items() if item and name != "signed"}
+        text = canonical(statement).encode()
+        message = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(text), text)
+        Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signed["signature"]), message)
 
 
-def verify(data: bytes, people: dict[str, Key] | None = None) -> Certificate:
-    """Check the file of a certificate. Raises `Refused`, also for plans that are none."""
+def verify(data: bytes, people: str = "") -> Certificate:
+    """Check the file of a certificate. Raises `Refused`."""
     try:
         return Certificate(data, people)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError):
+    except InvalidSignature:
+        raise Refused("signature") from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, RecursionError):
         raise Refused("format") from None
 
 
-def main(arguments: list[str]) -> int:
-    """Verify a file, and say what was found."""
-    options = dict(zip(arguments[1::2], arguments[2::2], strict=True))
-    people = people_of(Path(options["--people"]).read_text()) if "--people" in options else None
-    try:
-        file = verify(Path(arguments[0]).read_bytes(), people)
-        if "--lock" in options:
-            lock = json.loads(Path(options["--lock"]).read_text())
-            need("policy", {*file.plans} & {one["digest"] for one in lock["plans"]})
-    except Refused as refused:
-        print(f"refused: {refused}")
-        return 1
-    print("accepted", *(f"{how}: {count} {what}" for (how, what), count in sorted(file.found.items())), sep="\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        found = verify(Path(sys.argv[1]).read_bytes(), *(Path(name).read_text() for name in sys.argv[2:])).found
+        print("accepted", *(f"{how}: {count} {what}" for (how, what), count in sorted(found.items())), sep="\n")
+    except Refused as refused:
+        sys.exit(f"refused: {refused}")

@@ -185,7 +185,7 @@ class _Told:
 def _tell(told: _Told, as_json: bool) -> None:
     certificate, found = told.certificate, told.found
     top = certificate.runs[0]
-    signers = [signature.keyid for envelope in certificate.signatures for signature in envelope.signatures]
+    signers = [signature.key for signature in certificate.signatures]
     cut = sum(len(run.superseded) for run in certificate.runs)
     if as_json:
         dump(

@@ -128,7 +128,7 @@ def _signature(action: Action, sent: Mapping[str, Json], progress: Progress, wai
         salt, value = sealed.salt, sealed.digest
     statement = Statement(
         run=progress.lineage,
-        workflow=progress.workflow,
+        plan=progress.plan,
         gate=waiting.gate,
         evidence=waiting.evidence,
         action=action,

@@ -7,8 +7,6 @@ finds out.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -17,7 +15,8 @@ from gatework.errors import ContractError, GateworkError
 from gatework.plan.plan import Plan
 from gatework.proof import ledger
 from gatework.proof.ledger import Entry
-from gatework.proof.shape import is_digest, is_salt, misshapen
+from gatework.proof.shape import is_digest, is_salt, is_signature, misshapen
+from gatework.run.events import Signed
 from gatework.run.state import Receipt
 from gatework.values import canonical, wire
 from gatework.values.canonical import Json
@@ -81,25 +80,6 @@ class Disclosed:
         return canonical.digest("value", self.data, salt=bytes.fromhex(self.salt))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvelopeSignature:
-    """One signature of an envelope."""
-
-    keyid: str
-    sig: str
-    """In base64."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """A DSSE envelope; its members are named as DSSE names them."""
-
-    payload: str
-    """In base64."""
-    payloadType: str
-    signatures: tuple[EnvelopeSignature, ...]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What a certificate says."""
@@ -110,7 +90,7 @@ class Certificate:
     """The run itself first, then its child runs, theirs and so on."""
     values: Mapping[str, Disclosed] = field(default_factory=dict)
     """Those that are disclosed, by the digests under which they stand there."""
-    signatures: tuple[Envelope, ...] = ()
+    signatures: tuple[Signed, ...] = ()
 
     @property
     def data(self) -> Json:
@@ -131,7 +111,7 @@ class Certificate:
                 for run in self.runs
             ],
             "values": {digest: {"data": value.data, "salt": value.salt} for digest, value in self.values.items()},
-            "signatures": [wire.data(envelope) for envelope in self.signatures],
+            "signatures": [wire.data(signature) for signature in self.signatures],
         }
 
     @property
@@ -183,7 +163,7 @@ class _File:
     plans: Mapping[str, Plan]
     runs: tuple[RunLedger, ...]
     values: Mapping[str, Disclosed]
-    signatures: tuple[Envelope, ...]
+    signatures: tuple[Signed, ...]
 
 
 def _misshapen(certificate: Certificate, said: Json) -> Iterator[str]:
@@ -202,25 +182,11 @@ def _misshapen(certificate: Certificate, said: Json) -> Iterator[str]:
         yield "a plan or a value stands under something else than a digest"
     if not all(is_salt(value.salt) for value in certificate.values.values()):
         yield "a salt is not 32 hex digits"
-    texts = [
-        text
-        for envelope in certificate.signatures
-        for text in (envelope.payload, *(signature.sig for signature in envelope.signatures))
-    ]
-    if not all(map(_is_base64, texts)):
-        yield "a signature is not in base64"
-    if not all(envelope.signatures for envelope in certificate.signatures):
-        yield "an envelope has no signature"
+    if not all(is_signature(one.signature) for one in certificate.signatures):
+        yield "a signature is not 64 bytes in base64"
     # What has a default may be left out of what is read; of a certificate there is one way to write it.
     if certificate.data != said:
         yield "a member is missing, or one is written out that says nothing"
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        return base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
-    except (binascii.Error, ValueError):
-        return False
 
 
 # -- values ----------------------------------------------------------------------------------------

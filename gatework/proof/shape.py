@@ -1,7 +1,7 @@
 """The shape of an entry in a certificate: which members it has, and what may stand in each. Pure.
 
-Section 4 of docs/spec/ledger.md as a table. A receipt says how it came about in members that differ from kind to kind,
-and so does not the type of it; what no receipt of a run has, no certificate has.
+Section 4 of docs/spec/ledger.md as tables. Which members say how a receipt came about differs from kind to kind; what
+may stand in one of them does not. What no receipt of a run has, no certificate has.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Check = Callable[[Json], bool]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SALT = re.compile(r"([0-9a-f]{32})?")
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{85}[AQgw]==")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}\+00:00")
 _IDENTITIES = ("", "none", "claimed", "authenticated", "signed")
 
@@ -32,6 +33,11 @@ def is_digest(value: Json) -> TypeGuard[str]:
 def is_salt(value: Json) -> TypeGuard[str]:
     """Whether this is a salt as a certificate has it: 32 hex digits, or nothing."""
     return isinstance(value, str) and _SALT.fullmatch(value) is not None
+
+
+def is_signature(value: Json) -> TypeGuard[str]:
+    """Whether this is 64 bytes in base64, as they are always written."""
+    return isinstance(value, str) and _SIGNATURE.fullmatch(value) is not None
 
 
 def is_time(value: Json) -> TypeGuard[str]:
@@ -66,8 +72,8 @@ def misshapen(entry: Entry) -> str:
 
 
 def _how(receipt: Receipt) -> bool:
-    members = _MEMBERS[receipt.kind]
-    return all(name in members and members[name](value) for name, value in receipt.how.items())
+    members, own = _HOW[receipt.kind].split(), _OWN.get(receipt.kind, {})
+    return all(name in members and (own.get(name) or _MEMBERS[name])(value) for name, value in receipt.how.items())
 
 
 # -- what may stand in a place ---------------------------------------------------------------------
@@ -85,16 +91,16 @@ def _count(value: Json) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-
-
 def _digest_or_none(value: Json) -> bool:
     return value == "" or is_digest(value)
 
 
-def _anything(_value: Json) -> bool:
-    return True
+def _verdict(value: Json) -> bool:
+    return value in ("pass", "retry", "block", "escalate")
+
+
+def _any_object(value: Json) -> bool:
+    return isinstance(value, dict)
 
 
 def _all(each: Check) -> Check:
@@ -102,9 +108,12 @@ def _all(each: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(each, value))
 
 
-def _map(each: Check) -> Check:
-    """An object of them, under any names."""
-    return lambda value: isinstance(value, dict) and all(map(each, value.values()))
+def _number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _counts(value: Json) -> bool:
+    return isinstance(value, dict) and all(map(_count, value.values()))
 
 
 def _object(needed: Mapping[str, Check], more: Mapping[str, Check] | None = None) -> Check:
@@ -121,64 +130,57 @@ def _object(needed: Mapping[str, Check], more: Mapping[str, Check] | None = None
     return check
 
 
-_SIGNED = _object({"key": _text, "signature": _text})
-_GIVEN = _object({"guard": _text, "on": is_digest, "verdict": _text}, {"reason": _text, "signed": _SIGNED})
-_SPENT = _object(
-    {}, {"model_calls": _count, "tokens": _count, "money": _text, "tool_calls": _map(_count), "seconds": _number}
-)
-_ASKED: Mapping[str, Check] = {"tool": _text, "key": _digest_or_none, "call": _digest_or_none}
-_CALL: Mapping[str, Check] = {**_ASKED, "arguments": _digest_or_none, "by_model": _flag}
-_ENTRY = _object({"kind": _text, "tool": _text, "outcome": _text, "digest": _digest_or_none})
-_WORK: Mapping[str, Check] = {
-    # What a worker says of models and tools differs with them: by digests, and in words of ours.
-    **dict.fromkeys(("calls", "tools", "refused"), _all(_map(_anything))),
-    "more": _count,
-    "code": is_digest,
-    "spent": _SPENT,
-    "signed": _SIGNED,
-}
+_SIGNED = _object({"key": _text, "signature": is_signature})
+_GIVEN = _all(_object({"guard": _text, "on": is_digest, "verdict": _verdict, "reason": _text}, {"signed": _SIGNED}))
+_CALL = {"tool": _text, "key": _text, "call": _digest_or_none, "arguments": _digest_or_none, "by_model": _flag}
+_TURN = _object({"kind": _text, "tool": _text, "outcome": _text, "digest": _digest_or_none})
 
-_MEMBERS: Mapping[str, Mapping[str, Check]] = {
-    "begun": {"plan": is_digest, "run": _text, "asks": _flag},
-    "output": _WORK,
-    "stopped": {"code": is_digest, "signed": _SIGNED},
-    "refused": {**_WORK, "before": _all(_GIVEN)},
-    "failed": {**_WORK, "before": _all(_GIVEN)},
-    "suspended": {
-        "entries": _all(_ENTRY),
-        "calls": _all(_object(_CALL)),
-        "spent": _SPENT,
-        "signed": _SIGNED,
-    },
-    "acting": _CALL,
-    "acted": {**_CALL, "recorded": _flag, "run": _text, "code": is_digest, "signed": _SIGNED},
-    "chose": {},
-    "joined": {},
-    "round": {"round": _count},
-    "waited": {},
-    "called": {"child": _count, "workflow": _text, "plan": is_digest},
-    "returned": {
-        "child": _count,
-        "run": _text,
-        "ledger": _digest_or_none,
-        "spent": _SPENT,
-        "acted": _flag,
-        "undoable": _flag,
-        "overridden": _all(_text),
-    },
-    "gathered": {},
-    "approved": {},
-    "asked": {**_ASKED, "not_by": _all(_text), "handed_on": _flag},
-    "decided": {
-        **dict.fromkeys(("key", "signature", "principal", "type", "place"), _text),
-        "approvals": _count,
-        "quorum": _count,
-        "guards": _all(_GIVEN),
-        "skipped": _flag,
-    },
-    "migrated": {"kept": _count},
-    "resumed": {"run": _text},
-    "undoing": {"undo": _all(_text)},
-    "ended": {},
+_MEMBERS: Mapping[str, Check] = {
+    **_CALL,
+    **dict.fromkeys(("plan", "code"), is_digest),
+    **dict.fromkeys(("kept", "round", "child", "more", "approvals", "quorum"), _count),
+    **dict.fromkeys(("asks", "recorded", "acted", "undoable", "handed_on", "skipped"), _flag),
+    **dict.fromkeys(("not_by", "overridden", "undo"), _all(_text)),
+    **dict.fromkeys(("run", "workflow", "principal", "type", "place"), _text),
+    # What a worker says of models and tools differs with them: by digests, and in words of ours.
+    **dict.fromkeys(("calls", "tools", "refused"), _all(_any_object)),
+    "spent": _object(
+        {}, {"model_calls": _count, "tokens": _count, "money": _text, "tool_calls": _counts, "seconds": _number}
+    ),
+    "ledger": _digest_or_none,
+    "signed": _SIGNED,
+    "before": _GIVEN,
+    "guards": _GIVEN,
 }
-"""Kind of receipt → what its member `how` may have."""
+"""Member of `how` → what may stand there."""
+
+_OWN: Mapping[str, Mapping[str, Check]] = {"suspended": {"calls": _all(_object(_CALL)), "entries": _all(_TURN)}}
+"""Kind of receipt → members that are something else there."""
+
+_WORK = "calls tools refused more code spent signed"
+
+_HOW: Mapping[str, str] = {
+    "begun": "plan run asks",
+    "output": _WORK,
+    "stopped": "code signed",
+    "refused": f"before {_WORK}",
+    "failed": f"before {_WORK}",
+    "suspended": "entries calls spent signed",
+    "acting": "tool key call arguments by_model",
+    "acted": "tool key call arguments by_model recorded run code signed",
+    "chose": "",
+    "joined": "",
+    "round": "round",
+    "waited": "",
+    "called": "child workflow plan",
+    "returned": "child run ledger spent acted undoable overridden",
+    "gathered": "",
+    "approved": "",
+    "asked": "tool key call not_by handed_on",
+    "decided": "signed principal type place approvals quorum guards skipped",
+    "migrated": "kept",
+    "resumed": "run",
+    "undoing": "undo",
+    "ended": "",
+}
+"""Kind of receipt → the members that its `how` may have."""

@@ -16,38 +16,18 @@ from gatework.errors import ContractError
 from gatework.machine.admission import code_of
 from gatework.machine.calls import entry_data
 from gatework.plan.plan import Plan, Work
-from gatework.proof.certificate import Certificate, Envelope, EnvelopeSignature
+from gatework.proof.certificate import Certificate
 from gatework.proof.ledger import moment, written
 from gatework.run.budget import told
-from gatework.run.events import REFUSED, Acted, Failed, Finished, Given, Result, Stopped, Suspended
+from gatework.run.events import REFUSED, Acted, Failed, Finished, Given, Result, Signed, Stopped, Suspended
 from gatework.run.journal import Call
 from gatework.signing import dsse
 from gatework.signing.keys import Signer, signature_of
-from gatework.values import canonical, wire
+from gatework.values import wire
 from gatework.values.canonical import Json
-
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT = "https://in-toto.io/Statement/v1"
-
-ATTEMPT = "urn:gatework:attempt:1"
-VERDICT = "urn:gatework:verdict:1"
-CERTIFICATE = "urn:gatework:certificate:1"
 
 Said = Mapping[str, Json]
 """A receipt as JSON: of its members those that say something, as the ledger has them."""
-
-_NOT_SIGNED = ("signed", "recorded")
-"""What a receipt says in `how` that the worker could not."""
-
-
-def encoded(statement: Json) -> bytes:
-    """The bytes that are signed for a statement."""
-    return dsse.encoding(PAYLOAD_TYPE, canonical.dumps(statement))
-
-
-def _statement(name: str, digest: Mapping[str, str], type_: str, predicate: Mapping[str, Json]) -> Json:
-    subject = {"name": name, "digest": dict(digest)}
-    return {"_type": STATEMENT, "subject": [subject], "predicateType": type_, "predicate": _said(predicate)}
 
 
 def _said(members: Mapping[str, Json]) -> dict[str, Json]:
@@ -63,53 +43,21 @@ def attempt(said: Said, *, run: str, plan: str, at: str, isolated: Collection[st
     `run` is the lineage, `plan` the digest of the plan that the run was held to, `at` the time of the entry.
     `isolated` names the guards of the node that have a task queue of their own, whose workers answer for themselves.
     """
-    how = {name: value for name, value in said.get("how", {}).items() if name not in _NOT_SIGNED}
+    hidden = ("label", "how", *(("action", "reason") if said["kind"] == "output" else ()))
+    predicate = {name: value for name, value in said.items() if name not in hidden}
+    # The digest of arguments has a salt that no worker of a stage knows; a call is named by its id, which is of them.
+    predicate |= {name: value for name, value in said.get("how", {}).items() if name not in ("signed", "arguments")}
     if said["kind"] == "suspended":
-        how["calls"] = [_without_arguments(call) for call in how["calls"]]
-    if said["kind"] == "acted":
-        how = _without_arguments(how)
-    predicate = {
-        "run": run,
-        "plan": plan,
-        "kind": said["kind"],
-        "node": said["node"],
-        "attempt": said.get("attempt", 0),
-        "inputs": said.get("inputs", ""),
-        "output": said.get("output", ""),
-        "verdicts": [given for given in said.get("verdicts", []) if given["guard"] not in isolated],
-        # What comes of an output, the machine says.
-        "action": "" if said["kind"] == "output" else said.get("action", ""),
-        "reason": "" if said["kind"] == "output" else said.get("reason", ""),
-        "how": how,
-        "at": at,
-    }
-    return _statement(said["node"], _subject(said), ATTEMPT, predicate)
-
-
-def _subject(said: Said) -> Mapping[str, str]:
-    if said.get("output"):
-        return {"gateworkValue1": said["output"]}
-    if said["kind"] == "acted":
-        return {"gateworkCall1": said["how"]["call"]}
-    return {"gateworkInputs1": said["inputs"]}
-
-
-def _without_arguments(call: Mapping[str, Json]) -> dict[str, Json]:
-    """A call by its id, which is of the arguments. Their digest has a salt that no worker of a stage knows."""
-    return {name: value for name, value in call.items() if name != "arguments"}
+        calls = said.get("how", {}).get("calls", ())
+        predicate["calls"] = [{name: call[name] for name in call if name != "arguments"} for call in calls]
+    predicate["verdicts"] = [given for given in said.get("verdicts", []) if given["guard"] not in isolated]
+    return dsse.statement("attempt", run, plan, {**predicate, "at": at})
 
 
 def verdict(given: Mapping[str, Json], *, run: str, plan: str, node: str, attempt: int, inputs: str) -> Json:
     """The statement of an isolated guard's verdict, from the receipt of the attempt that it looked at."""
-    predicate = {
-        "run": run,
-        "plan": plan,
-        "node": node,
-        "attempt": attempt,
-        "inputs": inputs,
-        **{name: given[name] for name in ("guard", "on", "verdict", "reason")},
-    }
-    return _statement(node, {"gateworkValue1": given["on"]}, VERDICT, predicate)
+    said = {name: given[name] for name in ("guard", "on", "verdict", "reason")}
+    return dsse.statement("verdict", run, plan, {"node": node, "attempt": attempt, "inputs": inputs, **said})
 
 
 # -- the same, from what a worker is about to say --------------------------------------------------
@@ -195,22 +143,19 @@ def of_certificate(certificate: Certificate) -> Json:
             plan = receipt.shown["to"]
     last = entries[-1]
     predicate = {
-        "plan": plan,
+        "ledger": last.digest,
         "entries": len(entries),
         "outcome": last.receipt.action if last.receipt.kind == "ended" else "",
         "superseded": [cut.entries[-1].digest for each in certificate.runs for cut in each.superseded],
     }
-    subject = {"name": run, "digest": {"gateworkEntry1": last.digest}}
-    return {"_type": STATEMENT, "subject": [subject], "predicateType": CERTIFICATE, "predicate": predicate}
+    return dsse.statement("certificate", run, plan, predicate)
 
 
 def signed(certificate: Certificate, signers: Sequence[Signer]) -> Certificate:
-    """A certificate with one envelope more, which all signers have signed. Raises `ConfigError` where one does not."""
-    payload = canonical.dumps(of_certificate(certificate))
-    message = dsse.encoding(PAYLOAD_TYPE, payload)
-    signatures = tuple(
-        EnvelopeSignature(keyid=signer.public.id, sig=base64.b64encode(signature_of(signer, message)).decode())
+    """A certificate that all signers have signed, too. Raises `ConfigError` where one does not."""
+    message = dsse.encoded(of_certificate(certificate))
+    more = (
+        Signed(key=signer.public.id, signature=base64.b64encode(signature_of(signer, message)).decode())
         for signer in signers
     )
-    envelope = Envelope(payload=base64.b64encode(payload).decode(), payloadType=PAYLOAD_TYPE, signatures=signatures)
-    return replace(certificate, signatures=(*certificate.signatures, envelope))
+    return replace(certificate, signatures=(*certificate.signatures, *more))

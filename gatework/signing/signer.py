@@ -23,7 +23,7 @@ from gatework.logs.text import place_of
 from gatework.plan.plan import Plan
 from gatework.run.events import Acted, ActedOutcome, Failed, Given, Result, Signed, Stopped
 from gatework.run.journal import Call
-from gatework.signing import attest
+from gatework.signing import attest, dsse
 from gatework.signing.keys import PrivateKey, PublicKey, Signer, signature_of
 from gatework.threads import Threads
 from gatework.values.canonical import Json
@@ -178,7 +178,7 @@ class Attestor:
             return replace(given, verdict="block", reason=short(reason))
 
     async def _signed(self, statement: Json) -> Signed:
-        signature = await self._signature(attest.encoded(statement))
+        signature = await self._signature(dsse.encoded(statement))
         return Signed(key=self.signer.public.id, signature=base64.b64encode(signature).decode())
 
     async def _signature(self, message: bytes) -> bytes:

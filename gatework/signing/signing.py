@@ -1,8 +1,8 @@
 """Signed decisions: what is signed, and how it is written. Ed25519 over the envelope of DSSE.
 
 What is signed names the run, the gate, the digest of the evidence and everything that is recorded of the decision, so a
-signature is good for that one decision and no other. It is signed as the payload of an envelope of DSSE (`dsse.py`),
-so that it can be put into one later as it is.
+signature is good for that one decision and no other. It is an in-toto statement, as the payload of a DSSE envelope
+(`dsse.py`), so that it can be put into one later as it is.
 """
 
 from __future__ import annotations
@@ -17,14 +17,7 @@ from gatework.run.events import Action, Decided
 from gatework.run.state import Gate
 from gatework.signing import dsse
 from gatework.signing.keys import PrivateKey, PublicKey, exact
-from gatework.values import canonical
 from gatework.values.canonical import Json
-
-TYPE = "gatework.decision/1"
-"""The kind of statement, and its version."""
-
-PAYLOAD_TYPE = "application/vnd.gatework.decision+json"
-"""The payload type in the envelope: no signature of another use is ever one of a decision."""
 
 _SIGNATURE = re.compile(r"ed25519:([0-9a-f]{16}):([A-Za-z0-9+/]{86}==)(?::([0-9a-f]{32}))?")
 
@@ -35,7 +28,8 @@ class Statement:
 
     run: str
     """The lineage of the run, which no other run has."""
-    workflow: str
+    plan: str
+    """Digest of the plan that it is held to."""
     gate: int
     evidence: str
     """Digest of what was shown."""
@@ -47,33 +41,31 @@ class Statement:
     """For `edit` and `answer`: the salted digest of the value, as the receipt has it."""
 
     @property
-    def data(self) -> Mapping[str, Json]:
-        """The statement as JSON."""
-        return {
-            "type": TYPE,
-            "run": self.run,
-            "workflow": self.workflow,
+    def data(self) -> Json:
+        """The statement as JSON, by the names that a receipt has for it."""
+        said = {
             "gate": self.gate,
             "evidence": self.evidence,
             "action": self.action,
             "by": self.by,
-            "note": self.note,
+            "reason": self.note,
             "place": self.place,
-            "value": self.value,
+            "output": self.value,
         }
+        return dsse.statement("decision", self.run, self.plan, said)
 
     def signed(self) -> bytes:
         """The bytes that are signed."""
-        return dsse.encoding(PAYLOAD_TYPE, canonical.dumps(self.data))
+        return dsse.encoded(self.data)
 
 
-def statement(run: str, workflow: str, gate: Gate, event: Decided) -> Statement:
+def statement(run: str, plan: str, gate: Gate, event: Decided) -> Statement:
     """The statement of a decision at a gate: what its signature must be over. Takes nothing of what a sender claims of
     gate or evidence.
     """
     return Statement(
         run=run,
-        workflow=workflow,
+        plan=plan,
         gate=gate.id,
         evidence=gate.evidence,
         action=event.action,
@@ -110,7 +102,7 @@ class Signature:
     @property
     def proof(self) -> Mapping[str, Json]:
         """What a receipt keeps of it. Without the salt, which would let short values be guessed."""
-        return {"key": self.key, "signature": base64.b64encode(self.data).decode()}
+        return {"signed": {"key": self.key, "signature": base64.b64encode(self.data).decode()}}
 
 
 def sign(key: PrivateKey, statement: Statement, *, salt: str = "") -> Signature:

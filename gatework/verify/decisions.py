@@ -64,7 +64,7 @@ def _who(gate: Gate, receipt: Receipt, needed: str) -> None:
     must(people.surely(receipt.identity, needed), "identity", "It is not known as surely as the plan asks who decided.")
     how = receipt.how
     if receipt.identity == "signed":
-        must(bool(how.get("key") and how.get("signature")), "identity", "A signed decision has no signature.")
+        must("signed" in how, "identity", "A signed decision has no signature.")
     if receipt.action not in ("approve", "override"):
         must("approvals" not in how and "quorum" not in how, "quorum", "What is no approval is counted as one.")
         return

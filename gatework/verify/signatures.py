@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 
 from gatework.errors import ContractError
 from gatework.plan.plan import Work
-from gatework.proof.certificate import Certificate, Envelope
+from gatework.proof.certificate import Certificate
 from gatework.proof.ledger import Entry
-from gatework.run.state import Receipt
 from gatework.signing.roster import Key, People
 from gatework.values import canonical, wire
 from gatework.values.canonical import Json
@@ -19,7 +18,6 @@ from gatework.verify.refusal import Refused, must
 from gatework.verify.state import State
 
 STATEMENT_TYPE = "application/vnd.in-toto+json"
-DECISION_TYPE = "application/vnd.gatework.decision+json"
 
 
 class Keys:
@@ -33,22 +31,21 @@ class Keys:
                 must(id_ not in self._keys, "signature", "Two on the list of keys have the same key.")
                 self._keys[id_] = name, person.roles, key
 
-    def of(self, key: str) -> tuple[str, frozenset[str], Key]:
-        """Whose key it is, in which roles. Raises `Refused` where the list has no such key."""
-        must(key in self._keys, "signature", "The certificate is signed with a key that the list does not have.")
-        return self._keys[key]
-
-    def signer(self, key: str, signature: str, role: str, message: bytes, entry: Entry, owner: str = "") -> str:
+    def signer(self, signed: Mapping[str, str], role: str, message: bytes, entry: Entry, owner: str = "") -> str:
         """Who signed; empty where the list does not say. Raises `Refused` where they did not, or could not."""
-        if key not in self._keys:
+        if signed["key"] not in self._keys:
             stranger = not owner or self.people is None or owner not in self.people.persons
             must(stranger, "signature", "A decision is signed with a key that the list has not under that name.")
             return ""
-        name, roles, held = self._keys[key]
+        name, roles, held = self._keys[signed["key"]]
         must(not owner or owner == name, "signature", "A decision is signed with the key of somebody else.")
         must(role in roles, "signature", "A signature is by somebody who is not in the role that it takes.")
-        must(held.holds(_time(entry)), "signature", "A key did not hold when it signed.")
-        must(held.public.verifies(_bytes(signature), message), "signature", "A signature is not of what stands there.")
+        # Who exports a run does so when it has happened, with a key that may be newer.
+        begun = held.since is None or held.since <= _time(entry) or role == "exporter"
+        holds = begun and (held.until is None or _time(entry) < held.until)
+        must(holds, "signature", "A key did not hold when it signed.")
+        good = held.public.verifies(base64.b64decode(signed["signature"]), message)
+        must(good, "signature", "A signature is not of what stands there.")
         return name
 
 
@@ -56,22 +53,19 @@ def _time(entry: Entry) -> datetime:
     return datetime.fromisoformat(entry.at)
 
 
-def _bytes(text: str) -> bytes:
+def encoded(what: str, state: State, predicate: Mapping[str, Json]) -> bytes:
+    """What is signed: a statement of a run that is held to a plan, in DSSE's pre-authentication encoding."""
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": state.lineage, "digest": {"gateworkPlan1": state.plan.digest}}],
+        "predicateType": f"urn:gatework:{what}:1",
+        "predicate": {member: value for member, value in predicate.items() if value not in ("", 0, [], {})},
+    }
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused("signature", "A signature is not in base64.") from None
-    must(base64.b64encode(data).decode() == text, "signature", "A signature is not in base64 as it is written.")
-    return data
-
-
-def encoded(payload_type: str, payload: Json) -> bytes:
-    """What is signed: DSSE's pre-authentication encoding of a payload."""
-    try:
-        data = canonical.dumps(payload)
+        data = canonical.dumps(statement)
     except ContractError:
         raise Refused("signature", "What is signed is no JSON.") from None
-    return b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type.encode(), len(data), data)
+    return b"DSSEv1 %d %s %d %s" % (len(STATEMENT_TYPE), STATEMENT_TYPE.encode(), len(data), data)
 
 
 # -- decisions -------------------------------------------------------------------------------------
@@ -80,23 +74,16 @@ def encoded(payload_type: str, payload: Json) -> bytes:
 def decision(keys: Keys, state: State, entry: Entry, role: str) -> str:
     """Who signed a decision; empty where nobody did, or the list does not say."""
     receipt, how = entry.receipt, entry.receipt.how
+    must(("signed" in how) is (receipt.identity == "signed"), "identity", "What is not a signed decision is signed.")
     if receipt.identity != "signed":
         return ""
-    value = receipt.output if receipt.action in ("edit", "answer") or how.get("skipped") is True else ""
-    payload = {
-        "type": "gatework.decision/1",
-        "run": state.lineage,
-        "workflow": state.plan.name,
-        "gate": receipt.gate,
-        "evidence": receipt.evidence,
-        "action": receipt.action,
-        "by": receipt.by,
-        "note": receipt.reason,
+    gives = receipt.action in ("edit", "answer") or how.get("skipped") is True
+    said = {
+        **{name: getattr(receipt, name) for name in ("gate", "evidence", "action", "by", "reason")},
         "place": how.get("place", ""),
-        "value": value,
+        "output": receipt.output if gives else "",
     }
-    message = encoded(DECISION_TYPE, payload)
-    return keys.signer(how["key"], how["signature"], role, message, entry, owner=receipt.by)
+    return keys.signer(how["signed"], role, encoded("decision", state, said), entry, owner=receipt.by)
 
 
 # -- attempts and verdicts -------------------------------------------------------------------------
@@ -108,75 +95,35 @@ def attempt(keys: Keys, state: State, entry: Entry) -> str:
     signed = receipt.how.get("signed")
     if signed is None:
         return ""
-    must(receipt.how.get("recorded") is not True, "signature", "What nobody did is signed.")
     node = state.plan.steps[state.at]
     isolated = {use.name for use in (*node.before, *node.guards) if use.queue} if isinstance(node, Work) else set()
-    said = wire.data(receipt)
-    how = {name: value for name, value in receipt.how.items() if name != "signed"}
-    if receipt.kind == "suspended":
-        how["calls"] = [_without(call, "arguments") for call in how["calls"]]
-    if receipt.kind == "acted":
-        how = _without(how, "arguments")
-    predicate: dict[str, Json] = {
-        "run": state.lineage,
-        "plan": state.plan.digest,
-        **{name: said[name] for name in ("kind", "node", "attempt", "inputs", "output", "action", "reason")},
-        "verdicts": [one for one in said["verdicts"] if one["guard"] not in isolated],
-        "how": how,
-        "at": entry.at,
-    }
+    said = {name: value for name, value in wire.data(receipt).items() if name not in ("label", "how")}
     if receipt.kind == "output":  # of which only the machine knows what comes of it
-        predicate |= {"action": "", "reason": ""}
-    message = _statement(receipt.node, _subject(receipt), "urn:gatework:attempt:1", predicate)
-    return keys.signer(signed["key"], signed["signature"], "worker", message, entry)
-
-
-def _subject(receipt: Receipt) -> Mapping[str, str]:
-    if receipt.output:
-        return {"gateworkValue1": receipt.output}
-    if receipt.kind == "acted":
-        return {"gateworkCall1": receipt.how["call"]}
-    return {"gateworkInputs1": receipt.inputs}
+        said |= {"action": "", "reason": ""}
+    said |= _without(receipt.how, "signed", "arguments")
+    if receipt.kind == "suspended":
+        said["calls"] = [_without(call, "arguments") for call in receipt.how["calls"]]
+    said["verdicts"] = [one for one in said["verdicts"] if one["guard"] not in isolated]
+    return keys.signer(signed, "worker", encoded("attempt", state, {**said, "at": entry.at}), entry)
 
 
 def verdicts(keys: Keys, state: State, entry: Entry) -> Iterator[tuple[str, str]]:
     """The guards whose verdicts are signed, each with who signed; empty where the list does not say."""
     receipt, node = entry.receipt, state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
-    for given in wire.data(receipt)["verdicts"]:
-        signed = given.pop("signed", None)
+    before: Iterable[Mapping[str, Json]] = receipt.how.get("before", ())
+    for given in (*wire.data(receipt)["verdicts"], *before):
+        signed = given.get("signed")
         if signed is None:
             continue
         uses = (*node.before, *node.guards) if isinstance(node, Work) else ()
         isolated = any(use.name == given["guard"] and use.queue for use in uses)
         must(isolated, "signature", "A verdict is signed by a guard that has no workers of its own.")
-        predicate = {
-            "run": state.lineage,
-            "plan": state.plan.digest,
-            "node": receipt.node,
-            "attempt": receipt.attempt,
-            "inputs": receipt.inputs,
-            **given,
-        }
-        message = _statement(receipt.node, {"gateworkValue1": given["on"]}, "urn:gatework:verdict:1", predicate)
-        yield given["guard"], keys.signer(signed["key"], signed["signature"], "guard", message, entry)
+        said = {name: getattr(receipt, name) for name in ("node", "attempt", "inputs")} | _without(given, "signed")
+        yield str(given["guard"]), keys.signer(signed, "guard", encoded("verdict", state, said), entry)
 
 
-def _statement(name: str, digest: Mapping[str, str], type_: str, predicate: Mapping[str, Json]) -> bytes:
-    said = {member: value for member, value in predicate.items() if value not in ("", 0, [], {})}
-    return encoded(STATEMENT_TYPE, _in_toto(name, digest, type_, said))
-
-
-def _in_toto(name: str, digest: Mapping[str, str], type_: str, predicate: Mapping[str, Json]) -> Json:
-    return {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": name, "digest": dict(digest)}],
-        "predicateType": type_,
-        "predicate": predicate,
-    }
-
-
-def _without(said: Mapping[str, Json], member: str) -> dict[str, Json]:
-    return {name: value for name, value in said.items() if name != member}
+def _without(said: Mapping[str, Json], *members: str) -> dict[str, Json]:
+    return {name: value for name, value in said.items() if name not in members}
 
 
 # -- the certificate -------------------------------------------------------------------------------
@@ -184,29 +131,13 @@ def _without(said: Mapping[str, Json], member: str) -> dict[str, Json]:
 
 def certificate(keys: Keys, given: Certificate, state: State) -> tuple[str, ...]:
     """Who signed a certificate, whose first run stands in a state at its end. Raises `Refused`."""
-    entries = given.runs[0].entries
-    predicate = {
-        "plan": state.plan.digest,
-        "entries": len(entries),
+    last = given.runs[0].entries[-1]
+    said = {
+        "ledger": last.digest,
+        "entries": last.sequence,
         "outcome": state.outcome,
         "superseded": [cut.entries[-1].digest for run in given.runs for cut in run.superseded],
     }
-    digest = {"gateworkEntry1": entries[-1].digest}
-    payload = _in_toto(state.lineage, digest, "urn:gatework:certificate:1", predicate)
-    message = encoded(STATEMENT_TYPE, payload)
-    return tuple(name for one in given.signatures for name in _envelope(keys, one, payload, message, entries[-1]))
-
-
-def _envelope(keys: Keys, envelope: Envelope, payload: Json, message: bytes, last: Entry) -> Iterator[str]:
-    same = envelope.payloadType == STATEMENT_TYPE and _bytes(envelope.payload) == canonical.dumps(payload)
-    must(same, "signature", "The certificate is signed as another than it is.")
-    for one in envelope.signatures:
-        if keys.people is None:
-            continue
-        name, roles, held = keys.of(one.keyid)
-        must("exporter" in roles, "signature", "The certificate is signed by somebody who exports none.")
-        ended = held.until is not None and held.until <= _time(last)
-        must(not ended, "signature", "The key that signed the certificate had ended before its last entry.")
-        good = held.public.verifies(_bytes(one.sig), message)
-        must(good, "signature", "A signature of the certificate is not of what stands there.")
-        yield name
+    message = encoded("certificate", state, said)
+    names = [keys.signer(asdict(one), "exporter", message, last) for one in given.signatures]
+    return tuple(name for name in names if name)

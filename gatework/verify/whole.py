@@ -137,24 +137,13 @@ class _Walker:
         return name if name in state.plan.index or name in state.plan.starts else ""
 
     def _cut_off(self, lineage: str) -> None:
-        by_before: dict[str, list[int]] = {}
         for leg, cut in enumerate(self._run.superseded, start=1):
-            by_before.setdefault(cut.entries[0].before, []).append(leg)
-        waiting = deque(before for before in by_before if before in self._marks)
-        seen = 0
-        while waiting:
-            for leg in by_before.pop(waiting.popleft(), []):
-                seen += 1
-                entries = self._run.superseded[leg - 1].entries
-                known = set(self._marks)
-                before, state = self._marks[entries[0].before]
-                state = self._through(entries, before, state, leg)
-                same = state.lineage == lineage
-                must(same, "superseded", "What was cut off is of another run.")
-                waiting.extend(mark for mark in by_before if mark in self._marks and mark not in known)
-        if seen != len(self._run.superseded):
-            place = Place(run=self._number)
-            raise Refused("superseded", "What was cut off follows on no entry of the run.", place)
+            place = Place(run=self._number, leg=leg)
+            if cut.entries[0].before not in self._marks:
+                raise Refused("superseded", "What was cut off follows on no entry before it.", place)
+            before, state = self._marks[cut.entries[0].before]
+            if self._through(cut.entries, before, state, leg).lineage != lineage:
+                raise Refused("superseded", "What was cut off is of another run.", place)
 
 
 # -- what ties runs together -----------------------------------------------------------------------

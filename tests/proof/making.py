@@ -18,6 +18,7 @@ from gatework.run.events import Begun
 from gatework.run.held import Held
 from gatework.signing import attest
 from gatework.signing.keys import PublicKey
+from gatework.signing.signing import Statement
 from gatework.testing import factories
 from gatework.testing.driver import Driver
 from gatework.testing.factories import approve, call, effect, endorse, plan_of, stage
@@ -26,8 +27,6 @@ from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
 
 LINEAGE = "lineage"
-IN_TOTO = "application/vnd.in-toto+json"
-DECISION = "application/vnd.gatework.decision+json"
 SIGNED = By(role="finance", identity="signed")
 TWO = By(role="finance", quorum=2, identity="signed")
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -212,10 +211,10 @@ def certificate(run: Driver) -> Any:
     return repaired(said)
 
 
-def signature(name: str, kind: str, payload: Json) -> str:
-    text = canonical.dumps(payload)
-    message = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(text), text)
-    return base64.b64encode(private(name).sign(message)).decode()
+def signature(name: str, statement: Json) -> Any:
+    text = canonical.dumps(statement)
+    message = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(text), text)
+    return {"key": public(name).id, "signature": base64.b64encode(private(name).sign(message)).decode()}
 
 
 ATTEMPTS = ("output", "stopped", "refused", "failed", "suspended", "acted")
@@ -243,49 +242,37 @@ def signed(
                 if one["guard"] in queued:
                     place = {"node": receipt["node"], "attempt": receipt["attempt"], "inputs": receipt["inputs"]}
                     payload = attest.verdict(one, run=lineage, plan=plan, **place)
-                    one["signed"] = {"key": public(guard).id, "signature": signature(guard, IN_TOTO, payload)}
+                    one["signed"] = signature(guard, payload)
             how = receipt.setdefault("how", {})
             if receipt["kind"] in ATTEMPTS and "recorded" not in how:
                 how.pop("signed", None)
                 payload = attest.attempt(receipt, run=lineage, plan=plan, at=entry["at"], isolated=queued)
-                how["signed"] = {"key": public(worker).id, "signature": signature(worker, IN_TOTO, payload)}
+                how["signed"] = signature(worker, payload)
             if receipt.get("identity") == "signed":
-                who = person or receipt["by"]
-                how |= {
-                    "key": public(who).id,
-                    "signature": signature(who, DECISION, decision(run, receipt, begun["run"])),
-                }
+                how["signed"] = signature(person or receipt["by"], decision(receipt, lineage, plan))
             if not how:
                 del receipt["how"]
     return exported(repaired(said), exporter)
 
 
-def decision(run: Json, receipt: Json, lineage: str) -> Json:
+def decision(receipt: Json, lineage: str, plan: str) -> Json:
     """What somebody signs who decides."""
     gives = receipt["action"] in ("edit", "answer")
-    return {
-        "type": "gatework.decision/1",
-        "run": lineage,
-        "workflow": run["workflow"],
-        "gate": receipt["gate"],
-        "evidence": receipt["evidence"],
-        "action": receipt["action"],
-        "by": receipt.get("by", ""),
-        "note": receipt.get("reason", ""),
-        "place": receipt.get("how", {}).get("place", ""),
-        "value": receipt["output"] if gives else "",
-    }
+    statement = Statement(
+        run=lineage,
+        plan=plan,
+        note=receipt.get("reason", ""),
+        place=receipt.get("how", {}).get("place", ""),
+        value=receipt["output"] if gives else "",
+        **{name: receipt.get(name, "") for name in ("gate", "evidence", "action", "by")},
+    )
+    return statement.data
 
 
 def exported(said: Json, exporter: str = "desk") -> Any:
     """The certificate with the signature of who exported it, in place of any."""
     payload = attest.of_certificate(certificates.read(canonical.dumps({**said, "signatures": []})))
-    envelope = {
-        "payload": base64.b64encode(canonical.dumps(payload)).decode(),
-        "payloadType": IN_TOTO,
-        "signatures": [{"keyid": public(exporter).id, "sig": signature(exporter, IN_TOTO, payload)}],
-    }
-    return {**said, "signatures": [envelope]}
+    return {**said, "signatures": [signature(exporter, payload)]}
 
 
 def bare(said: Json) -> Any:
@@ -295,7 +282,8 @@ def bare(said: Json) -> Any:
     for run in said["runs"]:
         for entry in run["entries"]:
             for one in (*entry["receipt"].get("verdicts", ()), entry["receipt"].get("how", {})):
-                one.pop("signed", None)
+                if entry["receipt"]["kind"] != "decided":
+                    one.pop("signed", None)
             if entry["receipt"].get("how") == {}:
                 del entry["receipt"]["how"]
     return repaired(said)

@@ -21,6 +21,7 @@ from gatework.values import canonical
 from gatework.values.canonical import Json
 from tests.proof import making
 from tests.proof.both import first, second
+from tests.proof.spellings import spellings
 from tests.proof.tampering import Tampered, tampered
 
 EVERY = bool(os.environ.get("GATEWORK_SEARCH"))
@@ -34,6 +35,8 @@ LEFT_OUT = {"limits", "budget"}
 
 PLACE = {"order", "guards", "evidence", "identity", "quorum", "effects", "rule", "child", "contract", *LEFT_OUT}
 """Of several rules that an entry breaks in its place, a verifier may name any."""
+FORM = {"json", "canonical", "format"}
+"""So it is with the form of the file."""
 
 
 @cache
@@ -53,7 +56,8 @@ def verdict(data: bytes, people: str = PEOPLE) -> str:
         one == other
         or (one in LEFT_OUT and not other)
         or {one, other} <= PLACE
-        or (one and other and {one, other} & {"format", "plan"})
+        or {one, other} <= FORM
+        or ("" not in (one, other) and not {one, other}.isdisjoint({"format", "plan"}))
     )
     assert alike, f"Gatework says {one or 'accepted'}, the second verifier {other or 'accepted'}"
     return one
@@ -84,7 +88,8 @@ HARMLESS = {
     ("runs.run_id", "longer"): "the server's id of a run is nobody's word but the exporter's; no rule rests on it",
     ("signatures", "first dropped"): "nobody signed then, and the report says so; a policy can demand it",
     ("signatures", "last twice"): "the same signature twice",
-    ("signatures.signatures", "last twice"): "the same signature twice",
+    ("signatures.key", "longer"): "of a key that the list does not have: nobody signed then, as far as it knows",
+    ("signatures.key", "one digit"): "the same",
     ("values", "removed"): "a value withheld: all that holds of its digest holds still",
 }
 """What may be changed of a signed certificate without a word, and why that is right."""
@@ -254,7 +259,6 @@ def test_receipts_of_elsewhere_are_refused() -> None:
         ("exporter", "machine"),
         ("exporter", "ana"),
         ("exporter", "retired"),
-        ("exporter", "stranger"),
     ],
 )
 def test_keys_of_others_are_refused(role: str, name: str) -> None:
@@ -273,9 +277,7 @@ def test_approvals_are_neither_forged_nor_replayed() -> None:
     """A signature of another gate, run, action or evidence, of a bystander, or of none is none."""
     own, other = signed("paid"), making.signed(making.certificate(making.paid("another")))
     forged: dict[str, Callable[[Any], object]] = {
-        "of another gate": lambda said: decided(said)["how"].update(
-            signature=decided(own, 1)["how"]["signature"], key=decided(own, 1)["how"]["key"]
-        ),
+        "of another gate": lambda said: decided(said)["how"].update(signed=decided(own, 1)["how"]["signed"]),
         "of another run": lambda said: decided(said)["how"].update(decided(other)["how"]),
         "another action": lambda said: decided(said).update(action="abort"),
         "another note": lambda said: decided(said).update(reason="never mind"),
@@ -331,43 +333,6 @@ def test_older_formats_are_refused() -> None:
 
 
 # -- spellings -------------------------------------------------------------------------------------
-
-
-def spellings(data: bytes) -> dict[str, tuple[bytes, str]]:
-    """Other bytes that a lenient reader takes for the same, with the code of each."""
-    text = data.decode()
-    return {
-        "white space behind": (data + b" ", "canonical"),
-        "two line feeds": (data + b"\n\n", "canonical"),
-        "white space before": (b" " + data, "canonical"),
-        "white space inside": (data.replace(b'":', b'": ', 1), "canonical"),
-        "garbage behind": (data + b"x", "json"),
-        "another text behind": (data + data, "json"),
-        "a byte order mark": (b"\xef\xbb\xbf" + data, "json"),
-        "not UTF-8": (data.replace(b"pays", b"pay\xff", 1), "json"),
-        "UTF-16": (text.encode("utf-16"), "json"),
-        "1.0": (data.replace(b'"sequence":1}', b'"sequence":1.0}', 1), "canonical"),
-        "1e0": (data.replace(b'"sequence":1}', b'"sequence":1e0}', 1), "canonical"),
-        "01": (data.replace(b'"sequence":1}', b'"sequence":01}', 1), "json"),
-        "+1": (data.replace(b'"sequence":1}', b'"sequence":+1}', 1), "json"),
-        "-0": (data.replace(b'"attempt":1', b'"attempt":-0', 1), "canonical"),
-        "NaN": (data.replace(b'"attempt":1', b'"attempt":NaN', 1), "json"),
-        "1e400": (data.replace(b'"attempt":1', b'"attempt":1e400', 1), "json"),
-        "2^53": (data.replace(b'"attempt":1', b'"attempt":9007199254740992', 1), "json"),
-        "an escape": (data.replace(b'"pays"', b'"p\\u0061ys"', 1), "canonical"),
-        "an escaped slash": (data.replace(b"/", b"\\/", 1), "canonical"),
-        "a lone surrogate": (data.replace(b'"pays"', b'"\\ud800"', 1), "json"),
-        "twice": (data.replace(b'{"format"', b'{"format":"gatework.certificate/1","format"', 1), "json"),
-        "twice, deep": (data.replace(b'"attempt":1', b'"attempt":1,"attempt":1', 1), "json"),
-        "another order": (
-            json.dumps(dict(reversed(json.loads(text).items())), separators=(",", ":")).encode(),
-            "canonical",
-        ),
-        "single quotes": (data.replace(b'"pays"', b"'pays'", 1), "json"),
-        "a comma more": (data[:-1] + b",}", "json"),
-        "nothing": (b"", "json"),
-        "deep": (b"[" * 100_000 + b"]" * 100_000, "json"),
-    }
 
 
 def test_other_spellings_are_refused() -> None:

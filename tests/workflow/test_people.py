@@ -92,7 +92,7 @@ async def stated(run: Execution[Any], by: str, /, **changed: Any) -> tuple[State
     assert waits is not None
     said = Statement(
         run=progress.lineage,
-        workflow=progress.workflow,
+        plan=progress.plan,
         gate=waits.gate,
         evidence=waits.evidence,
         action="approve",
@@ -135,7 +135,7 @@ async def test_two_people_who_sign_let_the_run_go_on(deployments: Deployments) -
     assert (await run.result()).number == "A1"
     assert await receipts(run) == [("approve", "ana", "signed"), ("approve", "ben", "signed")]
     proofs = [entry.receipt.how for entry in await run.ledger() if entry.receipt.kind == "decided"]
-    assert [proof["key"] for proof in proofs] == [KEYS["ana"].public.id, KEYS["ben"].public.id]
+    assert [proof["signed"]["key"] for proof in proofs] == [KEYS["ana"].public.id, KEYS["ben"].public.id]
 
 
 async def test_keys_of_one_person_are_one_of_a_quorum(deployments: Deployments, listed: Callable[[str], None]) -> None:
@@ -159,7 +159,7 @@ async def test_keys_of_one_person_are_one_of_a_quorum(deployments: Deployments, 
     await pasted(deployed, run, await signed_by(run, "ben"))
     assert (await run.result()).number == "A1"
     told = [ledger.data(entry) for entry in await run.ledger()]
-    of = {"run": told[0]["receipt"]["how"]["run"], "workflow": "by_two"}
+    of = {"run": told[0]["receipt"]["how"]["run"], "plan": told[0]["receipt"]["how"]["plan"]}
     keys = {name: str(KEYS[name].public) for name in ("ana", "ben")}
     made = [entry for entry in told if entry["receipt"]["kind"] == "decided"]
     assert [attested.decided(entry, **of, keys=keys) for entry in made] == ["ana", "ben"]
@@ -178,7 +178,7 @@ async def test_keys_of_one_person_are_one_of_a_quorum(deployments: Deployments, 
         ("Ana", "ana", {}, "nobody of that name"),
         ("ana", "ana", {"gate": 2}, "not of this decision"),
         ("ana", "ana", {"run": "default/another/run"}, "not of this decision"),
-        ("ana", "ana", {"workflow": "by_another"}, "not of this decision"),
+        ("ana", "ana", {"plan": "0" * 64}, "not of this decision"),
         ("ana", "ana", {"evidence": "0" * 64}, "not of this decision"),
         ("ana", "ana", {"action": "reject"}, "not of this decision"),
         ("ana", "ana", {"note": "and more"}, "not of this decision"),

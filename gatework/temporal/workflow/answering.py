@@ -146,7 +146,7 @@ class Answering(Recorded):
             self._must_be_meant(sent.event, state.gate)
             evidence.must_be_seen(self._progress(), state.gate, sent.event)
             event = deciding.found_out(
-                sent, state.gate, roster=self.roster, lineage=self._lineage, name=self.name, at=workflow.now()
+                sent, state.gate, roster=self.roster, lineage=self._lineage, plan=known.plan.digest, at=workflow.now()
             )
             machine.step(known.plan, state, event)
             self._found[_update_id()] = event

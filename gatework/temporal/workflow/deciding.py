@@ -26,9 +26,9 @@ _RECORDED: tuple[Identity, ...] = ("claimed", "signed")
 """What a list of people can have confirmed. A claim that none has needs no marker: it is as it was sent."""
 
 
-def found_out(sent: Sent, gate: Gate, *, roster: Roster | None, lineage: str, name: str, at: datetime) -> Decided:
+def found_out(sent: Sent, gate: Gate, *, roster: Roster | None, lineage: str, plan: str, at: datetime) -> Decided:
     """A new decision, with what is known of whoever sent it. Raises `DecisionError` in one sentence."""
-    stated = statement(lineage, name, gate, sent.event)
+    stated = statement(lineage, plan, gate, sent.event)
     found = people.checked(roster, sent.signature, stated, gate.asked(sent.event.action).role, at)
     # Texts of a plan often name people as the server does, and a decision by the name that the list gives them.
     if sent.event.action in VOTES and kept_off(gate, people.principal_of(roster, sent.event.by)):

@@ -15,8 +15,6 @@ from gatework.proof.certificate import (
     Certificate,
     CertificateError,
     Disclosed,
-    Envelope,
-    EnvelopeSignature,
     RunLedger,
     Superseded,
     named,
@@ -24,6 +22,7 @@ from gatework.proof.certificate import (
     without,
     written,
 )
+from gatework.run.events import Signed
 from gatework.run.state import Act
 from gatework.testing import Driver
 from gatework.testing.factories import acted, begun, call, effect, finished, plan_of, sealed, stage, suspended
@@ -46,12 +45,12 @@ def given() -> Certificate:
     driver.take(finished(PLAN, driver.run, "paid"))
     cut = Superseded(run_id="old", entries=driver.ledger[3:])
     held = [value.sealed for value in driver.state.values.values()]
-    envelope = Envelope(payload="e30=", payloadType="t", signatures=(EnvelopeSignature(keyid="k", sig="AA=="),))
+    signature = Signed(key="k", signature="A" * 86 + "==")
     return Certificate(
         plans={PLAN.digest: PLAN},
         runs=(RunLedger(run_id="run", workflow=PLAN.name, entries=driver.ledger, superseded=(cut,)),),
         values={one.digest: Disclosed(data=one.data, salt=one.salt) for one in held},
-        signatures=(envelope,),
+        signatures=(signature,),
     )
 
 
@@ -109,9 +108,10 @@ SHAPES: dict[str, Callable[[Any], object]] = {
     "a call with more": lambda said: entry(said, SUSPENDED)["receipt"]["how"]["calls"][0].update(note="x"),
     "a call with less": lambda said: entry(said, SUSPENDED)["receipt"]["how"]["calls"][0].pop("key"),
     "arguments that are no digest": lambda said: entry(said, ACTING)["receipt"]["how"].update(arguments="x"),
-    "an envelope without signatures": lambda said: said["signatures"][0]["signatures"].clear(),
-    "a payload in no base64": lambda said: said["signatures"][0].update(payload="e30"),
-    "base64 in another spelling": lambda said: said["signatures"][0]["signatures"][0].update(sig="AB=="),
+    "a signature of 63 bytes": lambda said: said["signatures"][0].update(signature="A" * 84),
+    "a signature in no base64": lambda said: said["signatures"][0].update(signature="-" * 86 + "=="),
+    "base64 in another spelling": lambda said: said["signatures"][0].update(signature="A" * 85 + "B=="),
+    "a signature with more": lambda said: said["signatures"][0].update(note="x"),
 }
 
 

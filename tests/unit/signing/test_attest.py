@@ -18,7 +18,7 @@ from gatework.proof import ledger
 from gatework.proof.certificate import Certificate, RunLedger, Superseded, read, written
 from gatework.run.budget import Spent
 from gatework.run.events import Acted, Event, Finished, Signed
-from gatework.signing import attest
+from gatework.signing import attest, dsse
 from gatework.signing.keys import PrivateKey, Signer
 from gatework.testing import Driver, factories
 from gatework.testing.factories import (
@@ -71,7 +71,7 @@ CODE = "c" * 64
 
 def signed_by(key: PrivateKey, statement: Any) -> Signed:
     """A worker's signature of what it says."""
-    signature = key.sign(attest.encoded(statement))
+    signature = key.sign(dsse.encoded(statement))
     return Signed(key=key.public.id, signature=base64.b64encode(signature).decode())
 
 
@@ -350,11 +350,10 @@ def test_certificate_states_where_its_ledger_ends_and_what_was_cut_off() -> None
     [run] = certificate.runs
     said: Any = attest.of_certificate(certificate)
     assert said["predicateType"] == "urn:gatework:certificate:1"
-    assert said["subject"] == [{"name": RUN, "digest": {"gateworkEntry1": run.entries[-1].digest}}]
+    assert said["subject"] == [{"name": RUN, "digest": {"gateworkPlan1": PLAN.digest}}]
     assert said["predicate"] == {
-        "plan": PLAN.digest,
+        "ledger": run.entries[-1].digest,
         "entries": 2,
-        "outcome": "",
         "superseded": [run.superseded[0].entries[-1].digest],
     }
     shorter = replace(certificate, runs=(replace(run, entries=run.entries[:-1]),))
@@ -363,15 +362,12 @@ def test_certificate_states_where_its_ledger_ends_and_what_was_cut_off() -> None
 
 
 def test_certificate_is_read_with_the_signatures_of_its_exporters() -> None:
-    """Signing adds one envelope, signed by all, to those that are there."""
-    certificate = attest.signed(attest.signed(exported(), [WORKER]), [WORKER, GUARD])
+    """Signing adds to the signatures that are there; all are of the same statement."""
+    certificate = attest.signed(attest.signed(exported(), [WORKER]), [GUARD])
     assert read(written(certificate)) == certificate
-    assert [len(envelope.signatures) for envelope in certificate.signatures] == [1, 2]
-    payload = json.loads(base64.b64decode(certificate.signatures[1].payload))
-    assert payload == attest.of_certificate(exported())
-    for signature, key in zip(certificate.signatures[1].signatures, (WORKER, GUARD), strict=True):
-        assert signature.keyid == attested.keyid(str(key.public))
-        assert attested.verifies(str(key.public), signature.sig, payload)
+    for signed, key in zip(certificate.signatures, (WORKER, GUARD), strict=True):
+        assert signed.key == attested.keyid(str(key.public))
+        assert attested.verifies(str(key.public), signed.signature, attest.of_certificate(exported()))
 
 
 class _Broken:
@@ -413,11 +409,13 @@ def test_signer_that_breaks_repeats_nothing_of_what_it_said() -> None:
     assert str(error.value) == "What signs broke with RuntimeError."
 
 
-def test_acted_statement_names_the_call_where_nothing_came_of_it() -> None:
-    """A call without a result is named by its id, which no other call of the attempt has."""
+def test_acted_statement_names_the_call_and_what_came_of_it() -> None:
+    """A call is named by its id, which no other call of the attempt has; the digest of its arguments nobody signs."""
     driver = take(begun(), looked, lambda d: signed(suspended(PLAN, d.run, call("work"))))
     event = replace(acted(driver.act, "failed"), ended_ms=ENDED_MS)
     said: Any = attest.of_call(event, driver.act.call, run=RUN)
-    assert said["subject"] == [{"name": "work", "digest": {"gateworkCall1": driver.act.call.id}}]
-    with_result = attest.of_call(replace(event, result=sealed("x")), driver.act.call, run=RUN)
-    assert said["subject"] != with_result["subject"]
+    assert said["subject"] == [{"name": RUN, "digest": {"gateworkPlan1": PLAN.digest}}]
+    assert said["predicate"]["call"] == driver.act.call.id
+    assert not {"output", "arguments"} & said["predicate"].keys()
+    with_result: Any = attest.of_call(replace(event, result=sealed("x")), driver.act.call, run=RUN)
+    assert with_result["predicate"]["output"] == sealed("x").digest

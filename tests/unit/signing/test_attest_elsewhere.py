@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import in_toto_attestation.v1.statement_pb2 as statement_pb  # pyright: ignore[reportMissingImports]
@@ -12,7 +13,7 @@ from securesystemslib.dsse import Envelope  # pyright: ignore[reportMissingImpor
 from securesystemslib.exceptions import VerificationError  # pyright: ignore[reportMissingImports]
 from securesystemslib.signer import SSlibKey  # pyright: ignore[reportMissingImports, reportPrivateImportUsage]
 
-from gatework.signing import attest
+from gatework.signing import attest, dsse
 from gatework.signing.keys import PublicKey
 from gatework.values import canonical, wire
 from tests import attested
@@ -21,8 +22,10 @@ from tests.unit.signing.test_attest import GUARD, PLAN, RUN, STRANGER, WORKER, b
 
 def test_certificate_is_signed_as_an_envelope_that_others_verify() -> None:
     """securesystemslib, which has no code in common with us, verifies our envelopes as DSSE says."""
-    [envelope] = attest.signed(exported(), [WORKER, GUARD]).signatures
-    read = Envelope.from_dict(wire.data(envelope))
+    certificate = attest.signed(exported(), [WORKER, GUARD])
+    payload = base64.b64encode(canonical.dumps(attest.of_certificate(certificate))).decode()
+    signatures = [{"keyid": one.key, "sig": one.signature} for one in certificate.signatures]
+    read = Envelope.from_dict({"payload": payload, "payloadType": dsse.PAYLOAD_TYPE, "signatures": signatures})
     assert len(read.verify([theirs(WORKER.public), theirs(GUARD.public)], 2)) == 2
     assert json.loads(read.payload) == attest.of_certificate(exported())
     with pytest.raises(VerificationError):

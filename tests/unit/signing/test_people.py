@@ -22,7 +22,7 @@ from gatework.signing.signing import Statement, sign
 
 ANA, BEN = PrivateKey.made(), PrivateKey.made()
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-STATEMENT = Statement(run="r", workflow="refund", gate=1, evidence="e" * 64, action="approve", by="ana")
+STATEMENT = Statement(run="r", plan="d" * 64, gate=1, evidence="e" * 64, action="approve", by="ana")
 
 LIST = f"""
 [ana]

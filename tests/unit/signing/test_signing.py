@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from gatework.errors import DecisionError
 from gatework.signing.keys import PrivateKey, PublicKey
-from gatework.signing.signing import PAYLOAD_TYPE, Signature, Statement, salt_of, sign, verify
+from gatework.signing.signing import Signature, Statement, salt_of, sign, verify
 
 KEY = PrivateKey.made()
 OTHER = PrivateKey.made()
 STATEMENT = Statement(
     run="default/refund-1/9f",
-    workflow="refund",
+    plan="d" * 64,
     gate=2,
     evidence="e" * 64,
     action="edit",
@@ -49,12 +49,16 @@ def test_statement_signed_by_the_key_holds() -> None:
 
 def test_signed_bytes_are_those_of_a_dsse_envelope() -> None:
     """What is signed can be put into a DSSE envelope as it is: the pre-authentication encoding of its version 1."""
-    payload = (
-        b'{"action":"edit","by":"ana","evidence":"' + b"e" * 64 + b'","gate":2,"note":"checked","place":"owed",'
-        b'"run":"default/refund-1/9f","type":"gatework.decision/1","value":"' + b"f" * 64 + b'","workflow":"refund"}'
+    predicate = (
+        b'{"action":"edit","by":"ana","evidence":"' + b"e" * 64 + b'","gate":2,"output":"' + b"f" * 64 + b'",'
+        b'"place":"owed","reason":"checked"}'
     )
-    head = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} {len(payload)} ".encode()
-    assert STATEMENT.signed() == head + payload
+    subject = b'[{"digest":{"gateworkPlan1":"' + b"d" * 64 + b'"},"name":"default/refund-1/9f"}]'
+    payload = (
+        b'{"_type":"https://in-toto.io/Statement/v1","predicate":' + predicate + b',"predicateType":'
+        b'"urn:gatework:decision:1","subject":' + subject + b"}"
+    )
+    assert STATEMENT.signed() == b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
@@ -73,7 +77,7 @@ def test_statement_changed_in_any_field_is_refused(field: str, data: st.DataObje
 @given(st.lists(texts, min_size=5, max_size=5), st.lists(texts, min_size=5, max_size=5))
 def test_statements_of_other_fields_are_other_bytes(one: list[str], other: list[str]) -> None:
     """No text can be moved from one field into the next: other fields are other bytes."""
-    names = ("run", "workflow", "by", "note", "place")
+    names = ("run", "plan", "by", "note", "place")
     first = altered(**dict(zip(names, one, strict=True)))
     second = altered(**dict(zip(names, other, strict=True)))
     assert (first.signed() == second.signed()) is (one == other)
@@ -139,7 +143,7 @@ def test_base64_with_bits_left_over_is_refused() -> None:
 
 def test_proof_keeps_no_salt() -> None:
     """The receipt keeps key and signature; with the salt short values could be guessed from it."""
-    assert set(SIGNATURE.proof) == {"key", "signature"}
+    assert set(SIGNATURE.proof["signed"]) == {"key", "signature"}
     assert SIGNATURE.salt not in str(SIGNATURE.proof)
     assert salt_of(str(SIGNATURE)) == bytes(16)
     assert salt_of("") == b""
