@@ -10,16 +10,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 from temporalio.worker import Worker
 
-from gatework import Endorsed, Pass, Untrusted, Verdict, at_most, endorse, guard, stage, workflow
+from gatework import Block, Endorsed, Pass, Untrusted, Verdict, at_most, endorse, guard, stage, workflow
 from gatework.errors import ConfigError
 from gatework.proof import ledger
 from gatework.signing.keys import PrivateKey, Signer
+from gatework.signing.roster import People
 from gatework.signing.signer import Service
-from gatework.temporal import Execution, GateworkPlugin
+from gatework.temporal import Execution, GateworkPlugin, find
+from gatework.temporal.client.restarting import look, resumed
 from gatework.values import wire
+from gatework.verify.policy import Policy, unmet
+from gatework.verify.whole import check, read
 from tests import attested
+from tests.proof import both
 from tests.workflow import plans
 from tests.workflow.deployment import Deployed, Deployments, events
 from tests.workflow.plans import Note, Paper, world
@@ -128,6 +134,62 @@ async def test_run_whose_workers_have_no_keys_takes_no_byte_for_signatures(
     assert signing(caplog) == ["worker.unsigned"] * 2
     assert await found(run, checked) == []
     assert not any(b"signed" in event.SerializeToString() for event in await events(run))
+
+
+class Stuck:
+    """Whether a stage refuses what it is given."""
+
+    now = True
+
+
+@stage()
+async def copy(note: Endorsed[Note]) -> Endorsed[Paper]:
+    return Endorsed(Paper(text=note.value.text))
+
+
+@stage()
+async def bind(paper: Endorsed[Paper]) -> Endorsed[Paper] | Block:
+    return Block("The glue is not dry.") if Stuck.now else paper
+
+
+@workflow
+def copied(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """What a child run does."""
+    return copy(note)
+
+
+@workflow
+def bound(note: Endorsed[Note]) -> Endorsed[Paper]:
+    """A child run, and a stage behind it."""
+    paper = copied(note)
+    return bind(paper)
+
+
+async def test_child_runs_and_resumed_runs_are_proven_by_the_keys_of_workers(deployments: Deployments) -> None:
+    """In the certificate of a run that was resumed every attempt is signed, over all its legs and its child run."""
+    Stuck.now = True
+    people = f'[w]\nroles = ["worker"]\n\n[[w.keys]]\nkey = "{WORKER.public}"\nfrom = 2020-01-01\n'
+    deployed = await deployments.serve(bound, copied, signer=WORKER)
+    run, gate = await deployed.gate(bound, Note(text="a"))
+    assert gate.kind == "blocked"
+    await run.abort("Later.")
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    Stuck.now = False
+    await resumed(deployed.client, await look(deployed.client, run.id))
+    run = find(deployed.client, bound, run.id)
+    assert (await run.result()).text == "a"
+    certificate = await run.export()
+    checked = check(read(certificate), People.of(people.encode(), "people.toml"))
+    assert [one.there for one in checked.children] == [True]
+    stages = {(one.run, one.node): (one.attempts, one.unsigned, one.signers) for one in checked.story.stages.values()}
+    assert stages[1, read(certificate).plans[copied.plan.digest].nodes[0].name] == (1, 0, ["w"])
+    assert stages[0, bound.plan.nodes[-1].name] == (2, 0, ["w"])
+    demand = Policy(signed=("attempts",))
+    assert list(unmet(demand, checked)) == []
+    assert both.second(certificate, people) == ""
+    stranger = people.replace(str(WORKER.public), str(STRANGER.public))
+    assert list(unmet(demand, check(read(certificate), People.of(stranger.encode(), "people.toml")))) != []
 
 
 class Moody:
