@@ -1,14 +1,17 @@
 """What a stage costs in Gatework, beside hand-written Temporal workflows that do the same.
 
-    python bench/overhead.py [--runs 20] [--together 100] [--rounds 6]
+    python bench/overhead.py [--runs 20] [--together 100] [--rounds 8]
 
-Three sides run the same ten-stage job (1 KB pydantic models, two guards for each stage, bodies that do nothing else)
+Four sides run the same ten-stage job (1 KB pydantic models, two guards for each stage, bodies that do nothing else)
 on one server with the settings of the embedded one: `floor`, a hand-written workflow with one activity a stage that
-checks in the activity; `separate`, a hand-written one with separate validate and guard activities; `gatework`. Each
-side has a worker process of its own. First one run at a time, the sides in turn; then many at once, the sides in turn,
-each after the server has come to rest. Every order of the sides comes as often as the others.
+checks in the activity, in the sandbox, where the SDK runs workflows unless told otherwise; `bare`, the same with the
+sandbox switched off; `separate`, a hand-written one with separate validate and guard activities, sandboxed as the
+floor; `gatework`. Each side has a worker process of its own. First one run at a time, the sides in turn; then many at
+once, the sides in turn, each after the server has come to rest. Over four turns every side has every place once, and
+follows every other side once.
 
 Medians with the quartiles around them, and ratios to the floor: of medians of the same minutes, on the same machine.
+The last column is what Gatework comes to beside `bare`.
 """
 
 from __future__ import annotations
@@ -16,29 +19,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import os
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs import FLOOR, GATEWORK, SEPARATE, Work, plugin, sides
+from by_hand import STAGES
+from jobs import BARE, FLOOR, GATEWORK, SEPARATE, plugin, sides
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
+from work import Work
 
 from gatework.temporal.server import dev_server
 
-STAGES = 10
+SIDES = (FLOOR, BARE, SEPARATE, GATEWORK)
 
 
 async def _worker(side: str, address: str) -> None:
-    client = await _client(side, address)
+    client = await client_of(side, address)
     workflows, activities = sides()[side]
     async with Worker(
         client, task_queue=side, workflows=workflows, activities=activities, max_cached_workflows=1000,
@@ -48,7 +52,7 @@ async def _worker(side: str, address: str) -> None:
         await asyncio.Event().wait()
 
 
-async def _client(side: str, address: str) -> Client:
+async def client_of(side: str, address: str) -> Client:
     if side == GATEWORK:
         return await Client.connect(address, plugins=[plugin()])
     return await Client.connect(address, data_converter=pydantic_data_converter)
@@ -62,7 +66,7 @@ def _cpu_seconds(pid: int) -> float:
 @contextlib.asynccontextmanager
 async def _workers(address: str) -> AsyncGenerator[dict[str, int], None]:
     processes = {}
-    for side in (FLOOR, SEPARATE, GATEWORK):
+    for side in SIDES:
         process = await asyncio.create_subprocess_exec(
             sys.executable, __file__, "--worker", side, address, stdout=asyncio.subprocess.PIPE
         )
@@ -143,15 +147,16 @@ async def _measure(runs: int, together: int, rounds: int) -> None:
         bare = dev_server(Path(folder) / "bench.db", findable=False)
         async with bare as server, _workers(server.address) as workers:
             measured = {
-                name: Side(await _client(name, server.address), pid, server.child.pid) for name, pid in workers.items()
+                name: Side(await client_of(name, server.address), pid, server.child.pid)
+                for name, pid in workers.items()
             }
             for name, side in measured.items():  # warm
                 await asyncio.gather(*(side.run(name) for _ in range(3)))
             for turn in range(runs):
-                for name in _in_turn(measured, turn):
+                for name in _in_turn(turn):
                     await measured[name].alone(name)
             for turn in range(rounds):
-                for name in _in_turn(measured, turn):
+                for name in _in_turn(turn):
                     await _settled(server.child.pid)
                     await measured[name].together(name, together)
             for side in measured.values():
@@ -159,10 +164,15 @@ async def _measure(runs: int, together: int, rounds: int) -> None:
     _report(measured)
 
 
-def _in_turn(sides: Iterable[str], turn: int) -> list[str]:
-    """Every side once, in an order that gives each the same neighbours as the others over some turns."""
-    orders = list(itertools.permutations(sides))
-    return list(orders[turn % len(orders)])
+def _in_turn(turn: int) -> list[str]:
+    """Every side once. Over as many turns as there are sides, each has each place once, and follows each other once.
+
+    E. J. Williams, Experimental designs balanced for the estimation of residual effects of treatments, 1949: for an
+    even number of sides one square does it.
+    """
+    count = len(SIDES)
+    places = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]
+    return [SIDES[(place + turn) % count] for place in places]
 
 
 async def _settled(server: int) -> None:
@@ -175,10 +185,11 @@ async def _settled(server: int) -> None:
 
 
 def _report(measured: dict[str, Side]) -> None:
-    print(f"{'':24}" + "".join(f"{name:>30}" for name in measured))
+    print(f"{'':24}" + "".join(f"{name:>30}" for name in measured) + f"{GATEWORK + ' to ' + BARE:>20}")
     for title, of in ROWS:
-        floor = statistics.median(of(measured[FLOOR]))
-        print(f"{title:24}" + "".join(f"{_cell(of(side), floor):>30}" for side in measured.values()))
+        floor, bare, ours = (statistics.median(of(measured[name])) for name in (FLOOR, BARE, GATEWORK))
+        cells = "".join(f"{_cell(of(side), floor):>30}" for side in measured.values())
+        print(f"{title:24}{cells}{f'×{ours / bare:.2f}':>20}")
 
 
 def _cell(values: Sequence[float], floor: float) -> str:
@@ -196,7 +207,7 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, metavar=("SIDE", "ADDRESS"), help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=int, default=20, help="runs a side, one at a time")
     parser.add_argument("--together", type=int, default=100, help="runs at once")
-    parser.add_argument("--rounds", type=int, default=6, help="times a side that many runs are started at once")
+    parser.add_argument("--rounds", type=int, default=8, help="times a side that many runs are started at once")
     options = parser.parse_args()
     if options.worker:
         asyncio.run(_worker(*options.worker))

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
-_Call = tuple[Callable[[], object], asyncio.AbstractEventLoop, "asyncio.Future[object]"]
+_Outcome = tuple[object, BaseException | None]
 
 
 class Threads:
@@ -23,33 +23,66 @@ class Threads:
         self._keep = keep
         self._idle: deque[SimpleQueue[_Call]] = deque()
 
-    def call(self, function: Callable[[], object]) -> asyncio.Future[object]:
-        """Start a call; the future is that of the running event loop. Whatever ends the call becomes an `Exception`."""
+    def call(self, function: Callable[[], object], *, moment: float = 0.0) -> asyncio.Future[object]:
+        """Start a call; the future is that of the running event loop. Whatever ends the call becomes an `Exception`.
+
+        For so many seconds, a `moment`, the loop stands still for the call, which is then over already if it was quick:
+        to be woken by another thread costs the loop more than most calls take.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
+        call = _Call(function)
         try:
             calls = self._idle.pop()
         except IndexError:
             calls = SimpleQueue()
             threading.Thread(target=self._serve, args=(calls,), name="gatework", daemon=True).start()
-        calls.put((function, loop, future))
+            moment = 0.0  # it has first to begin
+        calls.put(call)
+        if moment and call.over.acquire(timeout=moment):
+            assert call.outcome is not None
+            _settle(future, *call.outcome)
+            return future
+        call.waits = (loop, future)
+        # It may have ended just before it could see who waits. Both may settle the future, and one of them does.
+        if (outcome := call.outcome) is not None:
+            _settle(future, *outcome)
         return future
 
     def _serve(self, calls: SimpleQueue[_Call]) -> None:
         kept = True
         while kept:
-            function, loop, future = calls.get()
-            result, error = _outcome(function)
+            call = calls.get()
+            outcome = _outcome(call.function)
             # Before its caller hears of it, who may have the next one ready.
             kept = len(self._idle) < self._keep
             if kept:
                 self._idle.append(calls)
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-                loop.call_soon_threadsafe(_settle, future, result, error)
-            del function, loop, future, result, error  # or they would live until the next call
+            call.outcome = outcome
+            call.over.release()
+            if call.waits is not None:
+                loop, future = call.waits
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                    loop.call_soon_threadsafe(_settle, future, *outcome)
+                del loop, future
+            del call, outcome  # or they would live until the next call
 
 
-def _outcome(function: Callable[[], object]) -> tuple[object, BaseException | None]:
+class _Call:
+    """One call, which its thread ends and its caller waits for."""
+
+    __slots__ = ("function", "outcome", "over", "waits")
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function = function
+        self.outcome: _Outcome | None = None
+        self.waits: tuple[asyncio.AbstractEventLoop, asyncio.Future[object]] | None = None
+        """Who is to be told through the loop; nobody while the caller stands still for it."""
+        self.over = threading.Lock()
+        self.over.acquire()
+
+
+def _outcome(function: Callable[[], object]) -> _Outcome:
     try:
         return function(), None
     except BaseException as broke:  # noqa: BLE001  # a call must not take the thread down in silence

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from gatework.logs.vocabulary import LOUD, LogEvent, Value
 from gatework.plan.changes import words
 from gatework.plan.plan import Choice, Plan
-from gatework.proof.ledger import Entry
+from gatework.proof.ledger import Entry, Noted
 from gatework.values.canonical import Json
 
 _HEX = re.compile(r"[0-9a-f]{12,64}")
@@ -26,7 +26,7 @@ def identity(by: str) -> str:
     return "claimed" if by else "none"
 
 
-def onward(entry: Entry, plan: Plan | None) -> LogEvent:
+def onward(entry: Entry | Noted, plan: Plan | None) -> LogEvent:
     """The event of a receipt that says where a run goes on. The plan knows what a way is called."""
     receipt = entry.receipt
     fields: dict[str, Value] = {"stage": receipt.node, "receipt": entry.sequence}

@@ -10,7 +10,7 @@ from gatework.logs.onward import identity, onward, short_digest
 from gatework.logs.vocabulary import LOUD, PASSED, LogEvent, Value
 from gatework.machine.gates import asked_at, waits
 from gatework.plan.plan import Node, Plan, Work
-from gatework.proof.ledger import Entry
+from gatework.proof.ledger import Entry, Noted
 from gatework.run.state import Receipt
 from gatework.values.canonical import Json
 
@@ -23,7 +23,7 @@ _WORST = ("block", "retry", "escalate")
 """Verdicts in the order in which the machine looks for them."""
 
 
-def told(entries: Sequence[Entry], plan: Plan | None) -> Iterator[LogEvent]:
+def told(entries: Sequence[Entry | Noted], plan: Plan | None) -> Iterator[LogEvent]:
     """What consecutive entries of a ledger say. The plan adds who may answer a gate, and until when.
 
     The entries of one step, or of several: an attempt that failed is followed by the gate that it opened, in the
@@ -33,7 +33,7 @@ def told(entries: Sequence[Entry], plan: Plan | None) -> Iterator[LogEvent]:
         yield from _events(entry, plan, entries[position + 1].receipt if position + 1 < len(entries) else None)
 
 
-def _events(entry: Entry, plan: Plan | None, following: Receipt | None) -> Iterator[LogEvent]:
+def _events(entry: Entry | Noted, plan: Plan | None, following: Receipt | None) -> Iterator[LogEvent]:
     receipt = entry.receipt
     place: Fields = {"stage": receipt.node, "receipt": entry.sequence}
     match receipt.kind:
@@ -112,7 +112,7 @@ def _overridden(receipt: Receipt) -> Fields:
 class _Attempt:
     """What came of one attempt of a stage: refused calls, its guards' verdicts, and what the machine made of them."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry | Noted) -> None:
         self._at = entry.at
         self._receipt = receipt = entry.receipt
         self._place: Fields = {"stage": receipt.node, "attempt": receipt.attempt, "receipt": entry.sequence}
@@ -182,7 +182,7 @@ class _Attempt:
         return LogEvent.of(name, {**self._place, **fields}, at=self._at, level=level)
 
 
-def _called(entry: Entry) -> LogEvent:
+def _called(entry: Entry | Noted) -> LogEvent:
     """A call that runs apart: asked for, or at its end."""
     receipt = entry.receipt
     how = receipt.how
@@ -223,7 +223,7 @@ def _objects(items: Json) -> list[Mapping[str, Json]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
-def _asked(entry: Entry, plan: Plan | None, place: Fields) -> LogEvent:
+def _asked(entry: Entry | Noted, plan: Plan | None, place: Fields) -> LogEvent:
     receipt = entry.receipt
     node = plan.node(receipt.node) if plan and receipt.node in plan.index else None
     fields: Fields = {

@@ -18,6 +18,9 @@ from typing import Any
 
 from gatework.threads import Threads
 
+_MOMENT = 0.0002
+"""How many seconds the event loop stands still for guards: most have answered by then, and no others hold it up."""
+
 
 class Late(Exception):
     """A guard has not answered in its time."""
@@ -98,7 +101,7 @@ class _Turn:
 
     async def taken(self, threads: Threads) -> list[tuple[object, float]]:
         """The answers, up to that of the first that is late."""
-        done = threads.call(self._run)
+        done = threads.call(self._run, moment=_MOMENT)
         try:
             while not done.done():
                 answered = self._found[:]

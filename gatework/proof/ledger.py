@@ -38,6 +38,15 @@ class Entry:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A receipt with its place in the ledger, whose digest nobody has asked for."""
+
+    sequence: int
+    at: str
+    receipt: Receipt
+
+
 def moment(ended_ms: int) -> datetime | None:
     """A time by a worker's clock, in milliseconds since 1970; None where it says none, or no calendar has it."""
     try:

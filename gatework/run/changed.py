@@ -15,19 +15,27 @@ if TYPE_CHECKING:
 else:
 
     def changed(value, /, **changes):
-        """A copy of a dataclass without slots whose fields are all that it holds. Raises `TypeError` as `replace`."""
+        """A copy of a dataclass whose fields are all that it holds. Raises `TypeError` as `replace`."""
         kind = type(value)
         names = _names(kind)
         copy = object.__new__(kind)
-        inner = vars(copy)
-        inner.update(vars(value))
-        if len(inner) != len(names):  # what was computed from the value once, and kept with it
-            for name in [name for name in inner if name not in names]:
-                del inner[name]
+        if not hasattr(copy, "__dict__"):
+            for name in names:
+                _set(copy, name, changes.pop(name) if name in changes else getattr(value, name))
+            if changes:
+                raise TypeError(f"{kind.__name__} has no such field")
+            return copy
+        inner = vars(value).copy()
+        for _ in range(len(inner) - len(names)):
+            inner.popitem()  # what was computed from the value once, and kept with it: behind the fields
         inner.update(changes)
         if len(inner) != len(names):
             raise TypeError(f"{kind.__name__} has no such field")
+        _set(copy, "__dict__", inner)  # a dict that is copied whole, which filling one is not
         return copy
+
+
+_set = object.__setattr__  # as the `__init__` of a frozen dataclass does
 
 
 @functools.cache

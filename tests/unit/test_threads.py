@@ -49,6 +49,25 @@ async def test_a_call_that_never_returns_holds_up_no_other() -> None:
     await asyncio.gather(*stuck)
 
 
+async def test_a_call_that_is_over_in_a_moment_is_not_waited_for() -> None:
+    """To be woken by another thread costs the loop more than most calls take."""
+    threads = Threads(keep=1)
+    await threads.call(lambda: None)
+    assert threads.call(lambda: "answered", moment=60).result() == "answered"
+    broken = threads.call(lambda: 1 // 0, moment=60)
+    assert isinstance(broken.exception(), ZeroDivisionError)
+
+
+async def test_a_call_that_is_not_over_in_a_moment_holds_up_the_loop_no_longer() -> None:
+    """What it waits for here comes from the loop."""
+    threads, go = Threads(keep=1), threading.Event()
+    await threads.call(lambda: None)
+    waiting = threads.call(lambda: go.wait(60), moment=0.001)
+    assert not waiting.done()
+    go.set()
+    assert await waiting is True
+
+
 @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(), KeyboardInterrupt(), StopIteration()])
 async def test_whatever_ends_a_call_is_an_exception_and_the_thread_lives(error: BaseException) -> None:
     """Nothing that a function raises ends the thread in silence, or the loop."""

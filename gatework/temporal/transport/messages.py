@@ -6,9 +6,10 @@ default of the engine's own dataclasses, is left out; everything that the machin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gatework.errors import ContractError
+from gatework.run.changed import changed
 from gatework.run.events import Failed, Finished, Given, Result, Stopped, Suspended
 from gatework.run.state import Run
 from gatework.values import canonical, wire
@@ -64,12 +65,8 @@ def answered(event: Result) -> bytes:
     match event:
         case Finished():
             # Each guard looked at the one output; those of inputs, at the one digest of them.
-            brief = replace(
-                event,
-                verdicts=_without(event.verdicts, event.output.digest),
-                before=_without(event.before, event.inputs),
-            )
-            return wire.brief(Answer(finished=brief))
+            verdicts, before = _without(event.verdicts, event.output.digest), _without(event.before, event.inputs)
+            return wire.brief(Answer(finished=changed(event, verdicts=verdicts, before=before)))
         case Stopped():
             return wire.brief(Answer(stopped=event))
         case Failed():
@@ -86,17 +83,14 @@ def result_in(message: bytes) -> Result:
         raise ContractError("holds no result, or more than one", boundary="result")
     event = found[0]
     if isinstance(event, Finished):
-        return replace(
-            event,
-            verdicts=_with(event.verdicts, event.output.digest),
-            before=_with(event.before, event.inputs),
-        )
+        verdicts, before = _with(event.verdicts, event.output.digest), _with(event.before, event.inputs)
+        return changed(event, verdicts=verdicts, before=before)
     return event
 
 
 def _without(verdicts: tuple[Given, ...], digest: str) -> tuple[Given, ...]:
-    return tuple(replace(given, on="") if given.on == digest else given for given in verdicts)
+    return tuple([changed(given, on="") if given.on == digest else given for given in verdicts])
 
 
 def _with(verdicts: tuple[Given, ...], digest: str) -> tuple[Given, ...]:
-    return tuple(given if given.on else replace(given, on=digest) for given in verdicts)
+    return tuple([given if given.on else changed(given, on=digest) for given in verdicts])

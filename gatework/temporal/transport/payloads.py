@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import Any
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, PydanticPayloadConverter
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverter,
     DefaultPayloadConverter,
+    EncodingPayloadConverter,
     ExternalStorage,
     PayloadConverter,
 )
@@ -107,12 +109,47 @@ def _said(exception: BaseException) -> BaseException:
     return exception
 
 
+class _Json(EncodingPayloadConverter):
+    """Pydantic's converter of JSON, made when a value is converted."""
+
+    @property
+    def encoding(self) -> str:
+        return "json/plain"
+
+    @cached_property
+    def _made(self) -> PydanticJSONPlainPayloadConverter:
+        return PydanticJSONPlainPayloadConverter()
+
+    def to_payload(self, value: Any) -> Payload | None:
+        return self._made.to_payload(value)
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        return self._made.from_payload(payload, type_hint)
+
+
+_OTHERS = {
+    converter.encoding.encode(): converter
+    for converter in DefaultPayloadConverter.default_encoding_payload_converters
+    if converter.encoding != "json/plain"
+}
+
+
+class SparingConverter(PydanticPayloadConverter):
+    """Pydantic's converter, which costs nothing where nothing is converted.
+
+    Temporal makes one for each workflow task, and our runs read their payloads themselves.
+    """
+
+    def __init__(self) -> None:  # instead of that of the base, which makes all of it
+        self.converters = {**_OTHERS, b"json/plain": _Json()}
+
+
 def data_converter(existing: DataConverter | None, storage: ExternalStorage | None = None) -> DataConverter:
     """An application's converter, speaking pydantic, with our failures and a store; what it set itself is kept."""
     converter = existing or DataConverter.default
     changes: dict[str, Any] = {}
     if converter.payload_converter_class is DefaultPayloadConverter:
-        changes["payload_converter_class"] = PydanticPayloadConverter
+        changes["payload_converter_class"] = SparingConverter
     if converter.failure_converter_class is DefaultFailureConverter:
         changes["failure_converter_class"] = FailureConverter
     if converter.external_storage is None and storage is not None:

@@ -15,7 +15,7 @@ from gatework.logs.story import told
 from gatework.logs.vocabulary import QUIET
 from gatework.machine import machine
 from gatework.plan.plan import Plan
-from gatework.proof.ledger import Entry, length
+from gatework.proof.ledger import Entry, Noted, length, written
 from gatework.releases.library import Known, Library
 from gatework.run.events import Event
 from gatework.run.state import Receipt, State, Step
@@ -110,8 +110,14 @@ class Recorded(OwnPayloads):
             return
         if emit.wanted(logging.INFO) or any(receipt.kind not in QUIET for receipt in receipts):
             known, _ = self._now
-            events = (event for event in told(self._newest(len(receipts)), known.plan) if not event.live)
+            events = (event for event in told(self._just_taken(len(receipts)), known.plan) if not event.live)
             emit.write(events, self._about(known.plan))
+
+    def _just_taken(self, many: int) -> Sequence[Noted]:
+        """So many of the receipts that were taken just now: to tell of them they need no digests."""
+        first = self._length - many + 1
+        new = self._unchained[len(self._unchained) - many :]
+        return [Noted(first + place, written(at), receipt) for place, (receipt, at) in enumerate(new)]
 
     def _newest(self, many: int) -> Sequence[Entry]:
         """So many of the last entries."""

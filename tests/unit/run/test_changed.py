@@ -10,6 +10,7 @@ import pytest
 from gatework.errors import OrderError
 from gatework.machine import machine
 from gatework.run.changed import changed
+from gatework.run.events import Given
 from gatework.run.state import Run, State
 from gatework.testing.driver import Driver
 from gatework.testing.factories import plan_of, stage
@@ -25,6 +26,8 @@ def test_copy_is_what_replace_makes() -> None:
     news: dict[str, Any] = {"at": 1, "feedback": ("no",), "values": {}}
     assert changed(state, **news) == replace(state, **news)
     assert state == before
+    given = Given(guard="is_paid", on="", verdict="pass", reason="")
+    assert changed(given, on="0" * 64) == replace(given, on="0" * 64) != given
 
 
 def test_what_was_computed_from_the_original_is_not_copied() -> None:
@@ -45,6 +48,8 @@ def test_field_that_there_is_not_is_refused() -> None:
     wrong: dict[str, Any] = {"feedbak": ()}
     with pytest.raises(TypeError):
         changed(State(plan="0" * 64), **wrong)
+    with pytest.raises(TypeError):
+        changed(Given(guard="is_paid", on="", verdict="pass", reason=""), **wrong)
 
 
 def test_what_is_due_is_that_of_the_plan_that_is_asked_for() -> None:

@@ -41,6 +41,7 @@ def test_what_is_written_reads_back_and_is_written_alike(value: Any) -> None:
 
 @given(JSON)
 @example({"\U0001f600": 1, "\ufb01": 2, "é": 3, 'a\u2028\x7f\x00"\\/': [True, 1.5, -0.0]})
+@example([1e-4, 9.999999999999999e-5, -1e-4, 1e15, 999999999999999.9, -999999999999999.9, 0.1 + 0.2, 5e-324, 2.0])
 def test_form_is_that_of_rfc_8785(value: Any) -> None:
     """The short cut for plain values writes what the library for the standard writes."""
     assert canonical.dumps(value) == rfc8785.dumps(value)
