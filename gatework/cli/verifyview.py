@@ -96,9 +96,10 @@ def _section(title: str, rows: Iterable[Sequence[RenderableType]]) -> Iterator[R
     for column in range(len(rows[0])):
         # Marks and names stay whole on a narrow terminal; what is said of them goes on in the next line.
         table.add_column(no_wrap=column < 2, overflow="ellipsis" if column < 2 else "fold")
-    for row in rows[:_MOST]:
-        table.add_row(*row)
-    yield Padding(table, (0, 0, 0, 2), expand=False)
+    for mark, *row in rows[:_MOST]:
+        # Indented here: a table inside a padding is measured too narrow, and breaks its lines.
+        table.add_row(Text.assemble("  ", mark) if isinstance(mark, Text) else mark, *row)
+    yield table
     if len(rows) > _MOST:
         yield Text(f"  and {len(rows) - _MOST} more, with --json", style="dim")
 

@@ -76,7 +76,8 @@ def _read(data: bytes, max_bytes: int, max_values: int | None, max_depth: int) -
     except RecursionError:
         raise ContractError(f"nested deeper than {max_depth} levels") from None
     except json.JSONDecodeError as error:
-        raise ContractError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        what = error.msg.removesuffix(" at")  # as in: Unterminated string starting at
+        raise ContractError(f"not JSON: {what} at line {error.lineno}, column {error.colno}") from None
     except ValueError:  # the interpreter's own limit on the digits of an integer
         raise ContractError(_TOO_LARGE) from None
     return value, check(value, max_values=max_values, max_depth=max_depth)

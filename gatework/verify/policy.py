@@ -80,7 +80,7 @@ class Policy:
                 form = "true or false" if flag else "a list of texts" if listed else "a text"
                 raise ConfigError(f"{what}: {name} is {form}.")
             if (name == "signed" and not set(value) <= set(SIGNED)) or (name == "outcome" and value not in OUTCOMES):
-                raise ConfigError(f"{what}: {name} is of {', '.join(SIGNED if name == 'signed' else OUTCOMES)}.")
+                raise ConfigError(f"{what}: {name} is one of {', '.join(SIGNED if name == 'signed' else OUTCOMES)}.")
         given: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in said.items()}
         return cls(**given)
 
