@@ -10,7 +10,7 @@ from gatework.run.state import Receipt
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
 from gatework.verify.entries import says
-from gatework.verify.onward import arrive, hold_as, undoing
+from gatework.verify.onward import arrive, hold_as, undoing, with_hands
 from gatework.verify.refusal import must
 from gatework.verify.state import Ask, Branch, Done, Held, State, Undoable
 from gatework.verify.values import Disclosed
@@ -117,7 +117,13 @@ def returned(known: Disclosed, state: State, receipt: Receipt) -> State:
     if receipt.how.get("undoable") is True:
         must(completed, "order", "A child run can be undone, and did not complete.")
         undoable = (*undoable, Undoable(undo=node.name, child=number))
-    branch = Branch(outcome=receipt.action, output=receipt.output, label=receipt.label, reason=receipt.reason)
+    branch = Branch(
+        outcome=receipt.action,
+        output=receipt.output,
+        label=receipt.label,
+        reason=receipt.reason,
+        held=known.gave.get(str(receipt.how.get("run", ""))),
+    )
     return replace(
         state,
         acts=acts,
@@ -180,7 +186,8 @@ def gathered(known: Disclosed, state: State, receipt: Receipt) -> State:
         if own is None:
             known.unchecked("lists that were gathered of withheld values")
     known.contract(node.contract, receipt.output)
-    return hold_as(state, node, Held(digest=receipt.output, label=str(node.label)))
+    hands = [branch.held for branch in state.branches.values()]
+    return hold_as(state, node, with_hands(Held(digest=receipt.output, label=str(node.label)), hands))
 
 
 def arrive_behind(state: State, node: Call) -> State:

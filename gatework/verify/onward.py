@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from gatework.plan.plan import Call, Node, Part, Pause, Work
@@ -100,6 +101,13 @@ def hold(state: State, output: str, *, by: tuple[str, ...] = (), over: tuple[str
 def _hands(held: Held) -> tuple[str, ...]:
     """Whoever had a hand in a value; an empty name for somebody who did not say who they are."""
     return held.editor or (("",) if held.by_hand else ())
+
+
+def with_hands(held: Held, of: Iterable[Held | None]) -> Held:
+    """A value that comes from other runs, with all whose hands were in it there, as far as that is known."""
+    known = [one for one in of if one is not None]
+    names = tuple(dict.fromkeys(name for one in known for name in _hands(one)))
+    return replace(held, by_hand=any(one.by_hand for one in known), editor=names)
 
 
 def hold_as(state: State, node: Node, held: Held) -> State:

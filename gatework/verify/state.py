@@ -100,6 +100,8 @@ class Branch:
     """With `completed`."""
     label: str = ""
     reason: str = ""
+    held: Held | None = None
+    """The output as the child run held it, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

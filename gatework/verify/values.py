@@ -12,6 +12,7 @@ from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
 from gatework.values.schema import Schema
 from gatework.verify.refusal import Refused, must
+from gatework.verify.state import Held
 
 Value = tuple[Json, str]
 """Data, and its salt as hex."""
@@ -24,6 +25,10 @@ class Disclosed:
     plans: Mapping[str, Plan]
     values: Mapping[str, Value] = field(default_factory=dict)
     not_checked: dict[str, int] = field(default_factory=dict)
+    given: Mapping[str, Held] = field(default_factory=dict)
+    """Of a run that another started: its inputs as they were held there, where that is known."""
+    gave: Mapping[str, Held] = field(default_factory=dict)
+    """What runs that this one started gave, by the server's ids of them, where that is known."""
     checked: int = 0
     """How many disclosed values keep to their contracts."""
     _fields: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from gatework.plan.plan import Plan
 from gatework.run.state import Receipt
 from gatework.verify import budgets, calls, children, decisions, gates, limits, moves, ways, work
 from gatework.verify.entries import says
-from gatework.verify.onward import arrive, settled, undoing, unstarted
+from gatework.verify.onward import arrive, settled, undoing, unstarted, with_hands
 from gatework.verify.refusal import must
 from gatework.verify.state import Ending, Held, State
 from gatework.verify.values import Disclosed
@@ -57,7 +57,8 @@ def _begun(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(receipt.node == wanted.name, "order", "The run begins with another input than is due.")
     must(bool(receipt.output) and receipt.label == wanted.label, "order", "The input has not the label of the plan.")
     known.contract(wanted.contract, receipt.output)
-    state = replace(state, held={**state.held, wanted.name: Held(digest=receipt.output, label=receipt.label)})
+    held = with_hands(Held(digest=receipt.output, label=receipt.label), [known.given.get(wanted.name)])
+    state = replace(state, held={**state.held, wanted.name: held})
     return arrive(state, 0) if state.inputs == len(plan.inputs) else state
 
 

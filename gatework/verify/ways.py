@@ -8,7 +8,7 @@ from gatework.plan.expr import Condition, ExprError, holds, refs, resolve
 from gatework.plan.plan import Approval, Choice, Join, Loop, Node, Part, Pause, Work
 from gatework.run.state import Receipt
 from gatework.verify.entries import says
-from gatework.verify.onward import arrive, back_to, by_hand, hold_as, taken_along
+from gatework.verify.onward import arrive, back_to, by_hand, hold_as, taken_along, with_hands
 from gatework.verify.refusal import must
 from gatework.verify.state import Held, State
 from gatework.verify.values import Disclosed
@@ -102,6 +102,7 @@ def joined(known: Disclosed, state: State, receipt: Receipt) -> State:
     if isinstance(node, Part):
         branch = state.branches.get(node.child)
         held = Held(digest=branch.output if branch else "", label=str(node.label))
+        held = with_hands(held, [branch.held if branch else None])
         known.contract(node.contract, held.digest)
     else:
         way = state.marks.get(node.choice, -1)

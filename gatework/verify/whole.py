@@ -12,7 +12,7 @@ from gatework.proof import certificate as files
 from gatework.proof.certificate import Certificate, CertificateError, RunLedger
 from gatework.proof.ledger import GENESIS, Entry
 from gatework.signing.roster import People
-from gatework.verify import signatures, ties, values, walk
+from gatework.verify import across, signatures, ties, values, walk
 from gatework.verify.account import spent_in
 from gatework.verify.entries import chained
 from gatework.verify.refusal import Place, Refused, must
@@ -49,6 +49,8 @@ class Checked:
     story: Story
     runs: list[Run] = field(default_factory=list)
     children: list[ChildRun] = field(default_factory=list)
+    going_on: dict[tuple[int, str, int], int] = field(default_factory=dict)
+    """Run, node and number of child runs that are under way → which run of the certificate each is."""
     exporters: tuple[str, ...] = ()
     """Who signed it, by the reader's list."""
 
@@ -73,6 +75,8 @@ def check(certificate: Certificate, people: People | None = None) -> Checked:
     for number, ledger in enumerate(certificate.runs):
         _Walker(checked, number, ledger).walk()
     _tie(checked)
+    if len(checked.runs) > 1 and any(one.action in ("edit", "override") for one in checked.story.decisions):
+        across.check(checked.runs, known, checked.going_on)
     values.stray(disclosed, files.named(certificate))
     checked.exporters = signatures.certificate(checked.story.keys, certificate, checked.runs[0].state)
     return checked
@@ -222,6 +226,7 @@ def _under_way(checked: Checked, number: int, started: ties.Started, named: set[
             _began(checked.runs[there], called.get((node.name, child)))
         except Refused as refused:
             raise refused.at(Place(run=there)) from None
+        checked.going_on[number, node.name, child] = there
         found.append(there)
     return found
 
