@@ -115,7 +115,8 @@ async def test_override_is_signed_by_whom_the_plan_names_and_told_first(
     assert "OVERRIDDEN: its output goes on past is_known by ana (signed)" in " ".join(told.stdout.split())
     decided = [entry.receipt for entry in await run.ledger() if entry.receipt.action == "override"]
     assert [receipt.how.get("skipped", False) for receipt in decided] == [False, True]
-    assert decided[0].how["key"] == KEYS["ana"].public.id
+    signed: Any = decided[0].how["signed"]
+    assert signed["key"] == KEYS["ana"].public.id
     guards: Any = decided[0].how["guards"]
     assert [(given["guard"], given["verdict"]) for given in guards] == [("is_known", "block")]
 
