@@ -185,7 +185,7 @@ class Ledger:
         self.end = {"end": "completed", "left": self.ending}.get(kind, "")
         self.wait = "end" if self.end else ""
 
-    def back(self, name: str, since: int = 0) -> None:
+    def back(self, name: str, since: int = 0, question: tuple[str, str] = ("", "")) -> None:
         """Go back to a node: no effect has happened behind it, and none at it, but with `since`."""
         names = [step["name"] for step in self.steps]
         to = self.at if name == self.node["name"] else names.index(name)
@@ -193,9 +193,11 @@ class Ledger:
         need("order", to <= self.at)
         need("effects", self.ending or happened <= {*names[: to + since]})
         kept, self.let_in = {*names[: max(to, self.inputs)]}, ""
-        self.held = {one: value for one, value in self.held.items() if one.partition("/")[0] in kept}
-        self.mark = {one: value for one, value in self.mark.items() if one in {*kept, name}}
+        if not self.ending:
+            self.held = {one: value for one, value in self.held.items() if one.partition("/")[0] in kept}
+            self.mark = {one: value for one, value in self.mark.items() if one in {*kept, name}}
         self.fresh() if self.steps[to] is self.node else self.arrive(to)
+        self.question = question
         need("order", self.at == to)
 
     def hold(self, output: str) -> None:
@@ -304,13 +306,7 @@ class Ledger:
         elif r.output and (worst == "pass" or r.action):
             self.hold(r.output)
         elif another and not spent:
-            self.round()
-
-    def round(self) -> None:
-        """Go back for another round of a loop, with what the last one gave."""
-        question = self.question
-        self.back(self.node["until"]["loop"], len(self.steps))
-        self.question = question
+            self.back(until["loop"], len(self.steps), self.question)
 
     def suspended(self, r: Json) -> None:
         """5.3: what an attempt was answered, and the calls that it asks for."""
@@ -404,7 +400,7 @@ class Ledger:
             if not lets and self.calls[gate.how["call"]].said["by_model"]:
                 self.calls[gate.how["call"]] = None
         elif r.action == "retry" and gate.action == "spent":
-            self.round()
+            self.back(node["until"]["loop"], len(self.steps), self.question)
         elif r.action == "retry" or r.inputs:
             self.fresh()
             self.leave |= {gate.how.get("key")} if gate.action == "unknown" else set()
