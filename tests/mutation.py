@@ -84,6 +84,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "without strict=",
     ): "it is what zip does unless told otherwise; ruff wants it said",
     (
+        "if begun == many:",
+        "never",
+    ): "none is left then; the check only saves the time",
+    (
+        "if not failed(state.branches):",
+        "never",
+    ): "none is told of then; the check only saves the time",
+    (
         "if not param.source.path:",
         "never",
     ): "sealing the same data with the same salt gives the same value; the check only saves the time",

@@ -285,7 +285,8 @@ _TOLD = {"rejected": "was rejected", "aborted": "was aborted", "cancelled": "was
 def gathered(plan: Plan, node: Call, state: State) -> Held:
     """What all child runs gave together, in their order. Raises `OrderError` where one gave too little known of."""
     if node.kind == "call":
-        [given] = [branch.held for branch in state.branches.values() if branch.held is not None]
+        given = state.branches[0].held
+        assert given is not None
         return part_of(plan, node, given, state)
     assert node.items is not None
     values: list[Json] = []
