@@ -54,7 +54,8 @@ def tampered(said: Json, *, below: str = "") -> Iterator[Tampered]:
 def _members(value: Json, path: tuple[str | int, ...], kind: str) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
     yield path, value, kind
     if isinstance(value, dict):
-        inside = value.get("receipt", {}).get("kind", kind) if path[:1] == ("runs",) else kind
+        receipt = value.get("receipt") if path[:1] == ("runs",) else None
+        inside = receipt.get("kind", kind) if isinstance(receipt, dict) else kind
         for name, item in value.items():
             yield from _members(item, (*path, name), inside)
     elif isinstance(value, list):
