@@ -119,18 +119,19 @@ def has(form: str, value: Json) -> bool:
 
 ATTEMPTS = ("output", "stopped", "refused", "failed", "suspended")
 GIVES = {"joined": "join part", "round": "loop", "waited": "pause", "chose": "choose when", "approved": "approve"}
-NODES = GIVES | dict.fromkeys(("called", "returned", "gathered"), "call parallel each")
-NODES |= dict.fromkeys((*ATTEMPTS, "acting", "acted"), "stage endorse until")
+CALLING, WORKING = ("called", "returned", "gathered"), (*ATTEMPTS, "acting", "acted")
+NODES: Json = {**GIVES, **dict.fromkeys(CALLING, "call parallel each"), **dict.fromkeys(WORKING, "stage endorse until")}
 MAY_COME = {"gate": "decided asked resumed migrated ended undoing", "end": "ended undoing", "over": "resumed"}
 JUDGE, REPAIR = "approve reject edit abort", "retry edit abort override"
-DECIDE = {"approval": JUDGE, "escalated": JUDGE, "spent": f"{JUDGE} retry", "call": "approve reject abort"}
-DECIDE |= {"question": "answer abort"} | dict.fromkeys(("blocked", "exhausted", "failed", "unknown"), REPAIR)
-SURE, COUNTED = ("none", "claimed", "authenticated", "signed"), (*ATTEMPTS, "acting", "acted", "called", "returned")
+DECIDE = dict.fromkeys(("blocked", "exhausted", "failed", "unknown"), REPAIR) | {"question": "answer abort"}
+DECIDE.update(approval=JUDGE, escalated=JUDGE, spent=f"{JUDGE} retry", call="approve reject abort")
+SURE, COUNTED = ("none", "claimed", "authenticated", "signed"), (*WORKING, "called", "returned")
 ANSWERS = {"model answered": True, "tool done": True, "tool failed": False, "tool refused": False}
 COVERS = {"untrusted": "untrusted plain endorsed approved", "endorsed": "endorsed approved"}
 ENDS, NOBODY = {"reject": "rejected", "abort": "aborted"}, {"role": "", "quorum": 1, "identity": "none"}
-EMPTY: Json = dict.fromkeys(("node", "output", "inputs", "label", "action", "by", "reason", "evidence"), "")
-EMPTY |= {"how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": "none"}
+TEXTS = ("node", "output", "inputs", "label", "action", "by", "reason", "evidence")
+EMPTY: Json = {"how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": "none"}
+EMPTY.update(dict.fromkeys(TEXTS, ""))
 
 
 class Unknown(Exception):
@@ -255,7 +256,7 @@ class Ledger:
         """Take the next receipt: one that may come, of the node, with its label and the number of the attempt."""
         r = SimpleNamespace(raw=receipt, **EMPTY | receipt)
         if not self.held_to:
-            self.start, self.lineage = r.how, r.how["run"]
+            self.start, self.lineage, self.began = r.how, r.how["run"], [r.how["plan"], self.given]
             self.follow(r.how["plan"])
             self.arrive(0)
         node, name, kind = self.node, self.node["name"], self.node["kind"]
@@ -447,7 +448,7 @@ class Ledger:
         need("order", child not in kids, [*kids.values()].count(None) < node["at_most"], not self.ending)
         need("order", r.how["workflow"] == use["workflow"], r.how["plan"] == use["plan"])
         need("order", node["failed"] != "stop" or all(kid is None or kid[0] for kid in kids.values()))
-        kids[child], self.shown[name, child] = None, r.shown
+        kids[child], self.shown[name, child] = None, [r.how["plan"], r.shown]
         self.acts |= {(name, child): self.acts.get((name, child), ("asked", [name], ""))} if use["effects"] else {}
 
     def returned(self, r: Json) -> None:
@@ -465,11 +466,18 @@ class Ledger:
 
     def gathered(self, r: Json) -> None:
         node, kids = self.node, [self.kids[child] for child in range(len(self.kids))]
-        labels, side = COVERS.get(node["label"], node["label"]).split(), node["kind"] == "parallel"
+        labels, side = str(COVERS.get(node["label"], node["label"])).split(), node["kind"] == "parallel"
         need("order", None not in kids, not self.ending, node["failed"] == "collect" or all(kid[0] for kid in kids))
         need("order", side or all(kid[1] in labels for kid in kids if kid[0]), bool(r.output) != side)
         need("order", node["kind"] != "call" or r.output == kids[0][0])
         self.hold(r.output)
+
+    def under_way(self) -> list[Json]:
+        """The child runs of which nothing has been heard: the lineage of each, and what it began with."""
+        going = {child: self.node["kind"] != "call" for child, kid in self.kids.items() if kid is None}
+        name = self.node["name"]
+        own = {child: f"{self.lineage}/{name}" + f"/{child + 1}" * many for child, many in going.items()}
+        return [(own[child], self.shown.get((name, child))) for child in going]
 
     def ended(self, r: Json) -> None:
         """5.1: the run ends, and before that undoes what can be undone."""
@@ -559,9 +567,14 @@ class Certificate:
         returns = [one for ledger in (*ledgers.values(), *cuts) for one in ledger.returns]
         for id_, head, action, output, shown in returns:
             if child := ledgers.get(id_):
-                came = child.head["digest"], child.over, child.head["receipt"].get("output", "")
-                need("child", came == (head, action, output), action == "undone" or shown == child.given)
-        need("child", {*list(ledgers)[1:]} <= {one[0] for one in returns})
+                lost = (action, child.over) in (("failed", "completed"), ("failed", ""), ("cancelled", ""))
+                came = [child.over, child.head["receipt"].get("output", "")] == [action, output]
+                need("child", child.head["digest"] == head, came or lost, action == "undone" or child.began == shown)
+        named, going = {*list(ledgers)[:1], *(one[0] for one in returns)}, Counter[str]()
+        for name, shown in (kid for ledger in ledgers.values() for kid in ledger.under_way()):
+            going[canonical([name, shown])] += 1
+        going.subtract(canonical([one.lineage, one.began]) for id_, one in ledgers.items() if id_ not in named)
+        need("child", min(going.values(), default=0) >= 0)
         receipts = json.dumps(file["runs"])
         need("stray", *(name in receipts for name in self.values))
         first = ledgers[file["runs"][0]["run_id"]]

@@ -24,6 +24,7 @@ from gatework.temporal.client.exporting import Disclosure, ForgottenError, expor
 from gatework.temporal.client.history import HistoryError
 from gatework.verify import whole
 from gatework.verify.refusal import Refused
+from tests.proof import both
 from tests.proof.runs import SERVED, Played, Stage, errand_undone, gone_on, played, reset, undone, waits
 from tests.unit.verify.forging import changed, forged
 from tests.workflow.conftest import Typed, typed_at
@@ -182,6 +183,8 @@ async def test_child_runs_that_are_under_way_come_as_far_as_they_are(stage: Stag
     # The run that started it says that it failed, and nobody says more.
     lost = whole.check(after.certificate)
     assert ("failed", False) in {(one.outcome, one.there) for one in lost.children}
+    said = [both.second(certificate.written(one)) for one in (found.certificate, stranger, after.certificate)]
+    assert said == ["", "child", ""]
 
 
 async def run_ledger(run: Execution[Any]) -> list[Any]:
