@@ -252,7 +252,7 @@ async def test_runs_are_listed_by_plan_and_by_workflow(deployments: Deployments,
     cut = await typed("runs", "--all", "--limit", "1", "--json")
     assert [run["id"] for run in json.loads(cut.stdout)] == [one.id]  # the one that runs
     assert "Only 1 runs were looked at, and there are more" in cut.stderr
-    assert (await typed("runs", "--all", "--limit", "2")).stderr == ""
+    assert "there are more" not in (await typed("runs", "--all", "--limit", "2")).stderr
     assert await ids("--workflow", "single", "--plan", signed.plan.digest) == set()
     assert signed.plan.digest[:8] in (await typed("runs")).stdout
     for wrong in (("--plan", "xyz!"), ("--plan", "abc"), ("--workflow", "a' OR 'b")):
