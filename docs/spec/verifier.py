@@ -459,7 +459,7 @@ class Ledger:
         self.held = {**self.held, f"{key[0]}/{key[1]}": r.output} if r.output else self.held
         if how.get("acted") or self.acts.get(key, " ")[0] == "asked":
             self.acts[key] = "done" if how.get("acted") else "failed", [key[0]], ""
-        self.returns.append((how.get("run"), how.get("ledger"), r.action, r.output, self.shown.get(key)))
+        self.returns.append((how.get("run"), how.get("ledger"), r.action, r.output, r.label, self.shown.get(key)))
         self.undo += [(key[0], {key[1]: None}, self.held)] if how.get("undoable") else []
         if self.ending and r.action == "undone":
             self.arrive(self.at + 1)
@@ -565,10 +565,11 @@ class Certificate:
                 cuts.append(self.ledger(entries, run["workflow"]))
                 need("superseded", cuts[-1].lineage == ledger.lineage)
         returns = [one for ledger in (*ledgers.values(), *cuts) for one in ledger.returns]
-        for id_, head, action, output, shown in returns:
+        for id_, head, action, *gave, shown in returns:
             if child := ledgers.get(id_):
                 lost = (action, child.over) in (("failed", "completed"), ("failed", ""), ("cancelled", ""))
-                came = [child.over, child.head["receipt"].get("output", "")] == [action, output]
+                last = child.head["receipt"]
+                came = [child.over, last.get("output", ""), last.get("label", "")] == [action, *gave]
                 need("child", child.head["digest"] == head, came or lost, action == "undone" or child.began == shown)
         named, going = {*list(ledgers)[:1], *(one[0] for one in returns)}, Counter[str]()
         for name, shown in (kid for ledger in ledgers.values() for kid in ledger.under_way()):

@@ -238,6 +238,7 @@ def _must_be(child: Run, returned: Entry, called: Entry | None) -> None:
     last = entries[-1].receipt
     if last.kind == "ended" and last.action == receipt.action:
         must(last.output == receipt.output, "child", "A child run gave another value than is said.")
+        must(last.label == receipt.label, "child", "A child run gave a value with another label than is said.")
         account = child.state.account
         same = (account.whole - account.taken_over - spent_in(receipt.how)).data == {}
         must(same, "child", "A child run spent something else than is said.")

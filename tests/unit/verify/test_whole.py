@@ -257,7 +257,11 @@ def test_forged_files_are_refused(change: Callable[[Certificate], Certificate], 
 
 @pytest.mark.parametrize(
     ("part", "changes"),
-    [("returned", {"output": "ab" * 32}), ("returned", {"action": "failed", "output": "", "label": ""})],
+    [
+        ("returned", {"output": "ab" * 32}),
+        ("returned", {"label": "approved"}),
+        ("returned", {"action": "failed", "output": "", "label": ""}),
+    ],
 )
 def test_a_child_run_that_is_another_than_is_said_is_refused(part: str, changes: dict[str, Any]) -> None:
     """What a run says of its child runs, their own ledgers must say as well."""
