@@ -159,7 +159,7 @@ def _places(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
             continue
-        if isinstance(child, ast.Assign) and _is_type(child.value):
+        if isinstance(child, ast.Assign) and (_is_type(child.value) or _says_names(child)):
             continue
         if isinstance(tree, ast.FunctionDef | ast.ClassDef) and child in (
             *tree.decorator_list,
@@ -172,6 +172,11 @@ def _places(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         yield child
         yield from _places(child)
+
+
+def _says_names(child: ast.Assign) -> bool:
+    """Whether it says which names of a module are for others, which only checkers read."""
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in child.targets)
 
 
 def _is_type(value: ast.expr) -> bool:

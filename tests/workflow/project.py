@@ -78,7 +78,7 @@ LOCK = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from letter import letter
-from gatework import lock
+from gatework.releases import lock
 lock.write(letter, weaken=True)
 """
 

@@ -154,7 +154,7 @@ async def test_terminated_run_goes_on_where_it_ended(deployments: Deployments) -
     assert ledger[: len(before)] == before
     [receipt] = [entry.receipt for entry in ledger if entry.receipt.kind == "resumed"]
     assert (receipt.node, receipt.action, receipt.by, receipt.reason) == ("agreed", "terminated", "Ada", "Once more.")
-    assert receipt.how == {"run": old, "kept": ["paper"]}
+    assert receipt.how == {"run": old}
     assert (await kinds(run)).count("ACTIVITY_TASK_SCHEDULED") == 2  # the look at the old run, and `file`
 
 
