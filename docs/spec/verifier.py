@@ -653,6 +653,7 @@ def verify(data: bytes, people: str = "") -> Certificate:
 if __name__ == "__main__":
     try:
         found = verify(Path(sys.argv[1]).read_bytes(), *(Path(name).read_text() for name in sys.argv[2:])).found
-        print("accepted", *(f"{how}: {count} {what}" for (how, what), count in sorted(found.items())), sep="\n")
+        said = sorted((how != "overridden", how, what, count) for (how, what), count in found.items() if count)
+        print("accepted", *(f"{how}: {count} {what}" for _, how, what, count in said), sep="\n")
     except Refused as refused:
         sys.exit(f"refused: {refused}")
