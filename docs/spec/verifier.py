@@ -129,9 +129,8 @@ SURE, COUNTED = ("none", "claimed", "authenticated", "signed"), (*WORKING, "call
 ANSWERS = {"model answered": True, "tool done": True, "tool failed": False, "tool refused": False}
 COVERS = {"untrusted": "untrusted plain endorsed approved", "endorsed": "endorsed approved"}
 ENDS, NOBODY = {"reject": "rejected", "abort": "aborted"}, {"role": "", "quorum": 1, "identity": "none"}
-TEXTS = ("node", "output", "inputs", "label", "action", "by", "reason", "evidence")
-EMPTY: Json = {"how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": "none"}
-EMPTY.update(dict.fromkeys(TEXTS, ""))
+TEXTS = dict.fromkeys(("node", "output", "inputs", "label", "action", "by", "reason", "evidence"), "")
+EMPTY: Json = {**TEXTS, "how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": "none"}
 
 
 class Unknown(Exception):
@@ -472,12 +471,12 @@ class Ledger:
         need("order", node["kind"] != "call" or r.output == kids[0][0])
         self.hold(r.output)
 
-    def under_way(self) -> list[Json]:
+    def under_way(self) -> list[str]:
         """The child runs of which nothing has been heard: the lineage of each, and what it began with."""
-        going = {child: self.node["kind"] != "call" for child, kid in self.kids.items() if kid is None}
-        name = self.node["name"]
-        own = {child: f"{self.lineage}/{name}" + f"/{child + 1}" * many for child, many in going.items()}
-        return [(own[child], self.shown.get((name, child))) for child in going]
+        name, many = self.node["name"], self.node["kind"] != "call"
+        going = [child for child, kid in self.kids.items() if kid is None]
+        own = {child: f"{self.lineage}/{name}" + f"/{child + 1}" * many for child in going}
+        return [canonical([own[child], self.shown.get((name, child))]) for child in going]
 
     def ended(self, r: Json) -> None:
         """5.1: the run ends, and before that undoes what can be undone."""
@@ -568,16 +567,14 @@ class Certificate:
         for id_, head, action, *gave, shown in returns:
             if child := ledgers.get(id_):
                 lost = (action, child.over) in (("failed", "completed"), ("failed", ""), ("cancelled", ""))
-                last = child.head["receipt"]
-                came = [child.over, last.get("output", ""), last.get("label", "")] == [action, *gave]
+                last = {**EMPTY, **child.head["receipt"]}
+                came = [child.over, last["output"], last["label"]] == [action, *gave]
                 need("child", child.head["digest"] == head, came or lost, action == "undone" or child.began == shown)
         named, going = {*list(ledgers)[:1], *(one[0] for one in returns)}, Counter[str]()
-        for name, shown in (kid for ledger in ledgers.values() for kid in ledger.under_way()):
-            going[canonical([name, shown])] += 1
+        going.update(kid for ledger in ledgers.values() for kid in ledger.under_way())
         going.subtract(canonical([one.lineage, one.began]) for id_, one in ledgers.items() if id_ not in named)
         need("child", min(going.values(), default=0) >= 0)
-        receipts = json.dumps(file["runs"])
-        need("stray", *(name in receipts for name in self.values))
+        need("stray", {*self.values} <= {*re.findall("[0-9a-f]{64}", json.dumps(file["runs"]))})
         first = ledgers[file["runs"][0]["run_id"]]
         said = {"ledger": first.head["digest"], "entries": first.head["sequence"], "outcome": first.over}
         said["superseded"] = [cut.head["digest"] for cut in cuts]
@@ -605,9 +602,7 @@ class Certificate:
         for one in [*r.get("verdicts", ()), *how.get("before", ())]:
             if "signed" in one:
                 need("signature", one["guard"] in apart)
-                self.signed(
-                    "guard", one["signed"], ledger, one | {name: r[name] for name in ("node", "attempt", "inputs")}
-                )
+                self.signed("guard", one["signed"], ledger, one | {x: r[x] for x in ("node", "attempt", "inputs")})
         need("identity", not decided or ("signed" in how) == (r.get("identity") == "signed"))
         if "signed" in how and decided:
             gives = r["action"] in ("edit", "answer") or how.get("skipped")
@@ -644,6 +639,8 @@ def verify(data: bytes, people: str = "") -> Certificate:
     """Check the file of a certificate. Raises `Refused`."""
     try:
         return Certificate(data, people)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise Refused("json") from None
     except InvalidSignature:
         raise Refused("signature") from None
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, RecursionError):
@@ -652,8 +649,10 @@ def verify(data: bytes, people: str = "") -> Certificate:
 
 if __name__ == "__main__":
     try:
-        found = verify(Path(sys.argv[1]).read_bytes(), *(Path(name).read_text() for name in sys.argv[2:])).found
+        found = verify(Path(sys.argv[1]).read_bytes(), *(Path(name).read_text() for name in sys.argv[2:3])).found
         said = sorted((how != "overridden", how, what, count) for (how, what), count in found.items() if count)
         print("accepted", *(f"{how}: {count} {what}" for _, how, what, count in said), sep="\n")
     except Refused as refused:
         sys.exit(f"refused: {refused}")
+    except (OSError, IndexError, ValueError) as wrong:
+        sys.exit(f"Nothing was verified ({wrong}); type: python verifier.py CERTIFICATE [PEOPLE]")

@@ -114,3 +114,14 @@ def test_vectors_hold_for_both() -> None:
         # What is no JSON, or has not the form, the second verifier may find at any of these.
         assert (first(data, people), own) == (code, own if code in FORM and own in FORM else code), name
     assert set(expected.values()) >= {"", "json", "canonical", "format", "plan", "value", "chain", "order", "guards"}
+
+
+@pytest.mark.parametrize(
+    ("file", "says"), [("", "Nothing was verified"), ("none.json", "none.json"), ("README.md", "json")]
+)
+def test_what_is_no_certificate_is_told_in_one_line(file: str, says: str) -> None:
+    """No file, one that is not there, and one that is no JSON: one line, no traceback, and no success."""
+    command = [sys.executable, "verifier.py", *([file] if file else [])]
+    ended = subprocess.run(command, cwd=SPEC, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert says in ended.stderr
