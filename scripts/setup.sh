@@ -60,7 +60,9 @@ if ! made_of packages "$packages_wanted" || other_python; then
     run "Clearing the old .venv" rm -rf .venv
     run "Creating .venv" "$python" -m venv .venv
     run "Installing requirements.lock" \
-        pip install --quiet --no-deps --only-binary :all: --require-hashes -r requirements.lock
+        pip install --quiet --no-compile --no-deps --only-binary :all: --require-hashes -r requirements.lock
+    # By all cores at once, where pip takes one. What does not compile is a template or an example, as pip knows, too.
+    .venv/bin/python -m compileall -qq -j 0 .venv/lib >/dev/null 2>&1
     run "Finishing .venv" sh -c 'printf "%s\n" "$1" >.venv/packages.made' sh "$packages_wanted"
 fi
 

@@ -11,6 +11,8 @@ import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from tests.answers import Answers
+
 Keys = Mapping[str, str]
 """Role → the key that is in it, as the list of people writes it."""
 
@@ -41,8 +43,8 @@ def statement(type_: str, run: str, digest: str, predicate: Mapping[str, Any]) -
     }
 
 
-def of_entry(entry: Any, *, run: str, plan: Any, digest: str) -> Any:
-    """What the worker of an entry signed: `plan` as data, and its digest."""
+def of_entry(entry: Any, *, run: str, plan: Any, digest: str, answers: int = 0) -> Any:
+    """What the worker of an entry signed: `plan` as data, and its digest; how many `answers` the attempt had had."""
     receipt = entry["receipt"]
     steps = {step["name"]: step for step in (*plan["nodes"], *plan["undos"])}
     own = [guard["name"] for guard in steps[receipt["node"]]["guards"] if guard["queue"]]
@@ -52,7 +54,7 @@ def of_entry(entry: Any, *, run: str, plan: Any, digest: str) -> Any:
     if receipt["kind"] == "output":
         said |= {"action": "", "reason": ""}
     verdicts = [given for given in receipt.get("verdicts", []) if given["guard"] not in own]
-    return statement("attempt", run, digest, {**said, "verdicts": verdicts, "at": entry["at"]})
+    return statement("attempt", run, digest, {**said, "verdicts": verdicts, "at": entry["at"], "answers": answers})
 
 
 def decided(entry: Any, *, run: str, plan: str, keys: Mapping[str, str]) -> str:
@@ -78,11 +80,12 @@ def found(entries: Sequence[Any], *, run: str, plan: Any, digest: str, keys: Key
     """What is signed in a ledger and by whom, such as `output owed: worker`; who is not in the role, or did not sign
     this, is `nobody`.
     """
-    said = []
+    said, answers = [], Answers()
     for entry in entries:
         receipt = entry["receipt"]
+        many, answers = 0 if receipt["kind"] == "acted" else answers.many, answers.after(receipt)
         if signed := receipt.get("how", {}).get("signed"):
-            payload = of_entry(entry, run=run, plan=plan, digest=digest)
+            payload = of_entry(entry, run=run, plan=plan, digest=digest, answers=many)
             said.append(f"{receipt['kind']} {receipt['node']}: {_who('worker', signed, payload, keys)}")
         for given in receipt.get("verdicts", []):
             if signed := given.get("signed"):

@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from temporalio.testing import WorkflowEnvironment
 
+WAITING = ("workflow", "services")
+"""Folders of tests that wait for servers more than they compute; in CI the checks of types take what they leave."""
+
 # How long an example takes says more of the machine than of the code: who minds asks for a deadline of its own.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -32,6 +35,9 @@ async def server_in(folder: Path) -> WorkflowEnvironment:
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=2000",
             "--dynamic-config-value=frontend.enableServerVersionCheck=false",
             "--dynamic-config-value=frontend.WorkflowTimeSkippingEnabled=true",
+            # It deletes a run once it has noted that all is done for it, which it does every half a minute.
+            '--dynamic-config-value=history.visibilityProcessorUpdateAckInterval="1s"',
+            '--dynamic-config-value=history.transferProcessorUpdateAckInterval="1s"',
             "--sqlite-pragma=journal_mode=WAL",
         ],
     )
@@ -44,6 +50,7 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
         yield environment.client.service_client.config.target_host
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Tests wait for servers and browsers for much of their time: one process more than a small machine has cores."""
     return min(4, (os.cpu_count() or 1) + 1)
@@ -62,9 +69,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: of the workers that share the files, none is left alone with a long one."""
+    """Files that wait most come first, since others compute then; then slow ones, and none is left over at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path.parent.name not in WAITING, item.path not in slow))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,6 @@ import ast
 import copy
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -39,13 +38,15 @@ PARTS = (
     *("identity", "budget", "spelling", "migration"),
 )
 TESTS = [str(path.relative_to(ROOT)) for part in PARTS for path in ROOT.glob(f"tests/unit/*/test_{part}.py")]
+COMPILED = ["tests/conftest.py", "tests/unit/parts.py", "tests/unit/attempts.py", "tests/explorer", *TESTS]
+"""What of the tests is compiled once and not for each mutant."""
 CPU_SECONDS = 120
 """A mutant whose tests have not come to an end by then counts as killed: it hangs. Not by the clock, since others may
 have the processors."""
 TIMEOUT_SECONDS = 1800.0
 """By the clock, for one that hangs without computing."""
 
-_PYTEST = "-m pytest -x -q --assert=plain -p no:cacheprovider -p no:hypothesispytest".split()
+_PYTEST = "-m pytest -x -q --assert=plain -p no:cacheprovider -p pytest_asyncio.plugin".split()
 
 # The search through some plans, for what the tests let through.
 SEARCHES = (
@@ -291,10 +292,12 @@ class Place:
         for name in ("gatework", "tests"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        # No bytecode of a mutant must ever be taken for that of the next.
+        # No bytecode of a mutant must ever be taken for that of the next: it is made once, of what is whole, and is
+        # held to the hash of its source.
         self.environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        untouched = "|".join(re.escape(file.removesuffix(".py")) for file in FILES)
-        compiling = ["-m", "compileall", "-q", "-x", rf"({untouched})\.py$", "gatework", "tests/explorer"]
+        # To import every plugin that is installed takes as long as many a mutant lives.
+        self.environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        compiling = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "gatework", *COMPILED]
         subprocess.run([sys.executable, *compiling], cwd=folder, check=True, env={**os.environ})
         here = f"import gatework.machine as m; assert m.__file__.startswith({str(folder)!r}), m.__file__"
         self._run(["-c", here])

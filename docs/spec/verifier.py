@@ -61,14 +61,14 @@ def digest(domain: str, value: Json, salt: str = "") -> str:
 FORMS = """certificate: format plans runs values signatures. value: data salt. signatures signed: key signature
 runs: run_id workflow entries superseded. superseded: run_id entries. entries: sequence at receipt before digest
 verdicts: guard on verdict reason signed. turns: kind tool outcome digest. calls: tool key call arguments by_model
-begun: node output label; plan run asks. called: node attempt shown; child workflow plan
+begun: node output label; plan run asks given. called: node attempt shown; child workflow plan given
 output: node attempt inputs output label verdicts action reason; calls=list tools refused more code spent signed
 refused failed: node attempt inputs action reason; before=verdicts calls=list tools refused more code spent signed
 suspended: node attempt inputs verdicts; entries=turns calls spent signed
 stopped: node attempt inputs verdicts reason; code signed. joined gathered: node output label
 acting: node attempt action; tool key call arguments by_model. approved: node output label action reason
 acted: node attempt output action reason; tool key call arguments by_model recorded run code signed
-returned: node attempt output label action reason; child run ledger spent acted undoable overridden
+returned: node attempt output label action reason; child run ledger spent acted undoable overridden more
 asked: node attempt gate shown evidence action reason; tool key call not_by handed_on. round: node output label; round
 decided: node output inputs label gate evidence action by identity reason; signed principal type place approvals \
 quorum guards=verdicts skipped. undoing: node action by reason; undo. chose: node action reason
@@ -76,15 +76,19 @@ migrated: shown by reason; kept. waited: node
 resumed: node action by reason; run. ended: node output label action by reason"""
 FORM = {one: form for names, form in re.findall(r"([\w ]+): ([^.\n]+)", FORMS) for one in names.split()}
 """What is in an object; of a receipt, by its kind, what may be in it, and behind a semicolon in its `how`."""
+SPENT = r'"(model_calls|tokens)":\d+,?|"money":"[^"]*",?|"seconds":[\d.e-]+,?|"tool_calls":\{("[^"]*":\d+,?)*\},?'
 PATTERNS = {
     '"[0-9a-f]{64}"': "inputs output evidence on plan code",
     '"([0-9a-f]{64})?"': "before digest ledger call arguments",
     r"\d+": "sequence attempt gate kept round child more approvals quorum",
-    "true|false": "asks by_model recorded acted undoable handed_on skipped",
+    "true|false": "by_model acted undoable",
+    "true": "recorded handed_on skipped",
+    "false": "asks",
     r'\[("([^"\\]|\\.)*",?)*\]': "not_by overridden undo",
     r'\{("([^"\\]|\\.)*":"[0-9a-f]{64}",?)*\}': "shown",
     r"\[(\{.*\})?\]": "list tools refused",
-    r'\{("(model_calls|tokens)":\d+,?|"money":".*",?|"seconds":[\d.e-]+,?|"tool_calls":\{("\w*":\d+,?)*\})*\}': "spent",
+    rf"\{{({SPENT})*\}}": "spent",
+    rf'\{{({SPENT}|"output_bytes":\d+,?)+\}}': "given",
     r"\{.*\}": "plans values",
     r".*": "data",
     r'"([0-9a-f]{32})?"': "salt",
@@ -128,9 +132,12 @@ DECIDE.update(approval=JUDGE, escalated=JUDGE, spent=f"{JUDGE} retry", call="app
 SURE, COUNTED = ("none", "claimed", "authenticated", "signed"), (*WORKING, "called", "returned")
 ANSWERS = {"model answered": True, "tool done": True, "tool failed": False, "tool refused": False}
 COVERS = {"untrusted": "untrusted plain endorsed approved", "endorsed": "endorsed approved"}
+NO_EFFECT, CAME_TO = ("", "refused", "failed"), ("done", "found", "refused", "failed", "unknown")
+OUTCOMES = ("completed", "rejected", "aborted", "expired", "cancelled", "failed", "undone")
 ENDS, NOBODY = {"reject": "rejected", "abort": "aborted"}, {"role": "", "quorum": 1, "identity": "none"}
+UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 TEXTS = dict.fromkeys(("node", "output", "inputs", "label", "action", "by", "reason", "evidence"), "")
-EMPTY: Json = {**TEXTS, "how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": "none"}
+EMPTY: Json = {**TEXTS, "how": {}, "verdicts": [], "shown": {}, "attempt": 0, "gate": 0, "identity": ""}
 
 
 class Unknown(Exception):
@@ -138,16 +145,18 @@ class Unknown(Exception):
 
 
 def plain(name: str) -> str:
-    """A name as names are compared, nearly."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())
+    """A name as names are compared."""
+    text = "".join(c for c in UNSEEN.sub("", name) if unicodedata.category(c) != "Cf")
+    for form in ("NFD", "NFKC"):
+        text = unicodedata.normalize(form, text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 class Ledger:
     """A run, receipt by receipt. It stands at a node, and may wait there: at a gate, for its end, or behind it."""
 
     over = wait = held_to = end = ending = ""
-    gates, start, by = 0, dict[str, Json](), dict[str, Json]()
+    going, gates, told, start, by = False, 0, 0, dict[str, Json](), dict[str, Json]()
     node: Json
     head: Json
     gate: Json
@@ -156,6 +165,7 @@ class Ledger:
     def __init__(self, file: "Certificate") -> None:
         self.file, self.last, self.returns, self.undo = file, Counter[str](), list[Json](), list[Json]()
         self.held, self.given, self.mark, self.acts, self.shown = (dict[Json, Json]() for _ in range(5))
+        self.over_by, self.untold = list[str](), 0
 
     def follow(self, plan: str) -> None:
         """Be held to a plan. Before its nodes stand the inputs, and behind them the end."""
@@ -189,7 +199,7 @@ class Ledger:
         """Go back to a node: no effect has happened behind it, and none at it, but with `since`."""
         names = [step["name"] for step in self.steps]
         to = self.at if name == self.node["name"] else names.index(name)
-        happened = {of[0] for became, of, _ in self.acts.values() if became not in ("refused", "failed")}
+        happened = {of[0] for became, of, _ in self.acts.values() if became not in NO_EFFECT}
         need("order", to <= self.at)
         need("effects", self.ending or happened <= {*names[: to + since]})
         kept, self.let_in = {*names[: max(to, self.inputs)]}, ""
@@ -255,12 +265,14 @@ class Ledger:
         """Take the next receipt: one that may come, of the node, with its label and the number of the attempt."""
         r = SimpleNamespace(raw=receipt, **EMPTY | receipt)
         if not self.held_to:
-            self.start, self.lineage, self.began = r.how, r.how["run"], [r.how["plan"], self.given]
+            self.start, self.lineage = r.how, r.how["run"]
+            self.began = [r.how["plan"], r.how.get("given"), self.given]
             self.follow(r.how["plan"])
             self.arrive(0)
         node, name, kind = self.node, self.node["name"], self.node["kind"]
         if r.kind == "acted" and "run" in r.how:  # what a run before a reset did
             need("order", r.how.get("recorded"), not r.attempt, self.wait != "over", kind != "input")
+            need("effects", r.action in ("found", "unknown"), self.acts.get(r.how["key"], ["failed"])[0] in NO_EFFECT)
             self.acts[r.how["key"]] = r.action, [r.node, r.how["tool"], r.how["arguments"]], r.output
             return
         need("order", r.kind in MAY_COME.get(self.wait, r.kind).split(), r.kind != "decided" or self.wait == "gate")
@@ -286,7 +298,8 @@ class Ledger:
         node, until, failed = self.node, self.node["until"], r.kind in ("refused", "failed")
         need("order", not any(self.calls.values()) if self.going else self.left, bool(r.output) == (r.kind == "output"))
         need("order", not self.edited or failed or r.output == self.edited)
-        self.left, self.calls = (self.left, self.calls) if self.going else (self.left - 1, {})
+        if not self.going:
+            self.left, self.calls, self.told = self.left - 1, {}, 0
         before = [] if failed or self.edited or self.let_in == r.inputs else node["before"]
         words, uses = [one["verdict"] for one in r.verdicts], [(use["name"], r.inputs) for use in before]
         uses += [(use["name"], r.output) for use in node["guards"] if r.output]
@@ -312,6 +325,7 @@ class Ledger:
         """5.3: what an attempt was answered, and the calls that it asks for."""
         tools = {tool["name"]: tool for tool in self.node["tools"] if tool["apart"]}
         here = {tool["name"] for tool in self.node["tools"]} - {*tools}
+        self.told += len(r.how["entries"])
         for one in r.how["entries"]:
             told = f"{one['kind']} {one['outcome']}"
             may = {"model answered": {""}, "tool refused": {"", *tools, *here}}.get(told, here)
@@ -334,7 +348,7 @@ class Ledger:
     def acting(self, r: Json) -> None:
         """A call is sent: with leave where the plan asks for it, and an effect once."""
         call, (became, of, _) = self.due(r)
-        happened, probe = became not in ("", "refused", "failed"), call.use["probe"]
+        happened, probe = became not in NO_EFFECT, call.use["probe"]
         need("effects", not self.sent, not happened or (of == call.of and became in ("asked", "unknown")))
         need("effects", not happened or probe or call.key in self.leave)
         need("order", not call.use["approver"] or r.how["call"] in self.leave)
@@ -347,7 +361,13 @@ class Ledger:
         """What became of a call that was sent; or, of an effect that was done before, what its record says."""
         call, (became, of, result) = self.due(r)
         gave, no, probe, record = r.action in ("done", "found"), r.action == "refused", call.use["probe"], not self.sent
-        need("order", gave == bool(r.output), self.sent in ("", r.how["call"]), record == r.how.get("recorded", False))
+        need(
+            "order",
+            r.action in CAME_TO,
+            gave == bool(r.output),
+            self.sent in ("", r.how["call"]),
+            record == r.how.get("recorded", False),
+        )
         need("effects", not record or (r.action, of, result) == ("found", call.of, r.output))
         need("effects", record or probe or r.action != "found")
         if call.key and not record and (became != "unknown" or gave or (no and probe)):
@@ -380,21 +400,23 @@ class Ledger:
         by = node.get("override") if r.action == "override" else self.by
         need("evidence", (r.gate, r.evidence) == (gate.gate, gate.evidence))
         need("order", by, r.action in DECIDE[gate.action].split(), how.get("place", r.node) == r.node)
+        need("identity", r.identity in SURE)
         sure, enough, self.role = SURE.index(r.identity), SURE.index(by["identity"]), by["role"]
         need("identity", sure >= (min(enough, 1) if r.action in ENDS else enough), bool(sure) == bool(name))
         kept_off = {*map(plain, gate.how.get("not_by", ()))} & {name, plain(how.get("principal", "")), ""}
         need("identity", sure < 3 or "signed" in how, not (lets and kept_off))
         counts = (len(self.votes) + 1, by["quorum"]) if lets and by["quorum"] > 1 else (None, None)
         need("quorum", (how.get("approvals"), how.get("quorum")) == counts, not lets or name not in self.votes)
+        need("guards", r.action != "override" or how.get("guards", []) == self.against)
         self.votes.append(name)
         if lets and len(self.votes) < by["quorum"]:
             return need("quorum", not r.output, not r.inputs)
         gives = r.action in ("edit", "answer") or (lets and gate.action != "call")
         question = self.question if lets and not how.get("skipped") else (r.output, "")
-        need("guards", r.action != "override" or how.get("guards", []) == self.against)
         need("quorum", by["quorum"] == 1 or not how.get("skipped"))
         need("order", (r.output, r.inputs) == question, any(question) == gives, r.action != "override" or r.reason)
-        self.wait = ""
+        self.file.found["overridden", r.node] += r.action == "override"
+        self.wait, self.over_by = "", self.over_by + [r.node] * (r.action == "override")
         if gate.action == "call" and r.action != "abort":
             self.leave |= {gate.how["call"]} if lets else set()
             if not lets and self.calls[gate.how["call"]].said["by_model"]:
@@ -409,7 +431,6 @@ class Ledger:
             self.edit(r)
         elif r.output:
             self.acts |= {f"by hand: {r.node}": ("done", [r.node], "")} if how.get("skipped") and node["acts"] else {}
-            self.file.found["overridden", r.node] += r.action == "override"
             self.hold(r.output)
         elif self.ending:
             self.arrive(self.at + 1)
@@ -447,18 +468,22 @@ class Ledger:
         need("order", child not in kids, [*kids.values()].count(None) < node["at_most"], not self.ending)
         need("order", r.how["workflow"] == use["workflow"], r.how["plan"] == use["plan"])
         need("order", node["failed"] != "stop" or all(kid is None or kid[0] for kid in kids.values()))
-        kids[child], self.shown[name, child] = None, [r.how["plan"], r.shown]
+        kids[child], self.shown[name, child] = None, [r.how["plan"], r.how.get("given"), r.shown]
         self.acts |= {(name, child): self.acts.get((name, child), ("asked", [name], ""))} if use["effects"] else {}
 
     def returned(self, r: Json) -> None:
         node, how, key = self.node, r.how, (self.node["name"], r.how["child"])
         need("order", self.kids.get(key[1], 0) is None, bool(r.output) == (r.action == "completed") == bool(r.label))
-        need("order", r.output or not how.get("undoable"))
+        need("order", r.output or not how.get("undoable"), r.action in OUTCOMES)
+        need("order", bool(how.get("run")) == bool(how.get("ledger")) >= bool(r.output))
         self.kids[key[1]] = r.output, r.label, (node["label"] == "untrusted" and r.reason) or r.action
         self.held = {**self.held, f"{key[0]}/{key[1]}": r.output} if r.output else self.held
         if how.get("acted") or self.acts.get(key, " ")[0] == "asked":
             self.acts[key] = "done" if how.get("acted") else "failed", [key[0]], ""
-        self.returns.append((how.get("run"), how.get("ledger"), r.action, r.output, r.label, self.shown.get(key)))
+        self.returns.append((how.get("run"), how, r.action, r.output, r.label, self.shown.get(key)))
+        kid = key[0] + f"/{key[1] + 1}" * (node["kind"] != "call")
+        self.over_by += [f"{kid} {one}" for one in how.get("overridden", []) if not self.ending]
+        self.untold += 0 if self.ending else how.get("more", 0)
         self.undo += [(key[0], {key[1]: None}, self.held)] if how.get("undoable") else []
         if self.ending and r.action == "undone":
             self.arrive(self.at + 1)
@@ -485,7 +510,8 @@ class Ledger:
         need("order", r.action != "failed" or self.start.get("asks") is False, not left or r.kind == "undoing")
         if r.action == "expired" and not self.end:
             need("order", self.wait == "gate", not self.node.get("otherwise") or self.gate.how.get("handed_on"))
-        need("order", r.output == (self.held[r.node] if r.action == "completed" else ""))
+        result = (self.node["name"], self.held[self.node["name"]]) if r.action == "completed" else (r.node, "")
+        need("order", (r.node, r.output) == result)
         if left:
             need("order", r.action == "expired", not r.how)
             self.arrive(self.at + 1)
@@ -564,12 +590,17 @@ class Certificate:
                 cuts.append(self.ledger(entries, run["workflow"]))
                 need("superseded", cuts[-1].lineage == ledger.lineage)
         returns = [one for ledger in (*ledgers.values(), *cuts) for one in ledger.returns]
-        for id_, head, action, *gave, shown in returns:
+        for id_, how, action, *gave, shown in returns:
             if child := ledgers.get(id_):
                 lost = (action, child.over) in (("failed", "completed"), ("failed", ""), ("cancelled", ""))
                 last = {**EMPTY, **child.head["receipt"]}
                 came = [child.over, last["output"], last["label"]] == [action, *gave]
-                need("child", child.head["digest"] == head, came or lost, action == "undone" or child.began == shown)
+                over = [child.over_by[-9:], child.untold + len(child.over_by[:-9])]
+                need("child", over == [how.get("overridden", []), how.get("more", 0)])
+                need("child", child.head["digest"] == how.get("ledger"), came or lost)
+                acted = any(became not in NO_EFFECT for became, *_ in child.acts.values())
+                need("child", action == "undone" or child.began == shown, acted <= how.get("acted", False))
+                need("child", how.get("undoable", False) == (action == "completed" and child.undo != []))
         named, going = {*list(ledgers)[:1], *(one[0] for one in returns)}, Counter[str]()
         going.update(kid for ledger in ledgers.values() for kid in ledger.under_way())
         going.subtract(canonical([one.lineage, one.began]) for id_, one in ledgers.items() if id_ not in named)
@@ -588,13 +619,14 @@ class Certificate:
             own = digest("entry", {name: item for name, item in entry.items() if name != "digest"})
             need("chain", (entry["sequence"], entry["before"], entry["digest"]) == (count, before, own))
             before, ledger.head, ledger.moment = own, entry, datetime.fromisoformat(entry["at"])
+            answers = ledger.told + [*ledger.calls.values()].count(None) if ledger.going else 0
             ledger.take(entry["receipt"])
-            self.receipt(entry["receipt"], ledger)
+            self.receipt(entry["receipt"], ledger, answers)
             self.found["consistent", "receipts"] += 1
         need("plan", ledger.plan["name"] == workflow)
         return ledger
 
-    def receipt(self, r: Json, ledger: Ledger) -> None:
+    def receipt(self, r: Json, ledger: Ledger, answers: int) -> None:
         """Check the signatures of a receipt. Nobody signs what is hidden from them."""
         how, decided = r.get("how", {}), r["kind"] == "decided"
         step = ledger.works.get(r.get("node"), {})
@@ -612,6 +644,7 @@ class Certificate:
             hidden = ("how", "arguments", "label", *(("action", "reason") if r["kind"] == "output" else ()))
             said = {name: item for name, item in {**r, **how}.items() if name not in hidden} | {"at": ledger.head["at"]}
             said["verdicts"] = [one for one in r.get("verdicts", ()) if one["guard"] not in apart]
+            said["answers"] = answers * (r["kind"] != "acted")
             if r["kind"] == "suspended":
                 said["calls"] = [{name: call[name] for name in call if name != "arguments"} for call in how["calls"]]
             self.signed("worker", how["signed"], ledger, said)

@@ -39,7 +39,9 @@ OfPlan = Annotated[
     str, typer.Option("--plan", metavar="DIGEST", help="Only those held to this plan, by the beginning of its digest.")
 ]
 
-OfRole = Annotated[str, typer.Option("--role", metavar="ROLE", help="Only those that wait for a person of this role.")]
+OfRole = Annotated[
+    str, typer.Option("--role", metavar="ROLE", help="Only those that this role may answer, or override.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,6 +59,8 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs that wait for a person.
+
+    With --role those that one of it may answer, and those that need others and that it may override.
 
     With --plan also those that run by themselves, with --all also those that ended.
     """
@@ -124,7 +128,8 @@ def _number(waiting: Waiting) -> str:
 
 def _stands(run: Listed) -> Text:
     if run.waiting is not None:
-        return Text(f"{run.waiting.role}: {render.asked(run.waiting)}", style=render.STYLES["waiting"])
+        may = f" ({run.overrides} may override)" if run.overrides else ""
+        return Text(f"{run.waiting.role}: {render.asked(run.waiting)}{may}", style=render.STYLES["waiting"])
     if run.status == "unknown":
         return Text(f"{clean(run.needs)}: " if run.needs else "", style=render.STYLES["waiting"]).append(
             "no worker answers", style=render.STYLES["unknown"]

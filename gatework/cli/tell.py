@@ -214,9 +214,10 @@ def _inner(event: LogEvent) -> str:
     if event.name != "child.ended" or not nodes:
         return ""
     stage, child = (one_line(str(event.fields.get(name, "")), 60) for name in ("stage", "child"))
-    return (
-        f"OVERRIDDEN in run {child} of {stage}: {one_line(_plain(nodes), 300)}; `gatework logs` of that run says more."
-    )
+    before = event.fields.get("overridden_before")
+    more = f", and {one_line(str(before), 20)} more before" if before else ""
+    named = f"{one_line(_plain(nodes), 300)}{more}"
+    return f"OVERRIDDEN in run {child} of {stage}: {named}; `gatework logs` of that run says more."
 
 
 def since(at: str, started: datetime) -> str:

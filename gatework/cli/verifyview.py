@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -28,7 +29,7 @@ def report_view(said: Said) -> RenderableType:
         return Group(_verdict(said), Text(f"  {said['refused']['code']}", style="dim"))
     several = any(one["run"] > 1 for one in (*said["stages"], *said["decisions"]))
     parts: list[RenderableType] = [_head(said["run"])]
-    unseen = [one for one in said["children"] if one["overridden"] and not one["there"]]
+    unseen = [one for one in said["children"] if (one["overridden"] or one["more"]) and not one["there"]]
     if said["overrides"] or unseen:
         parts.append(_overrides(said["overrides"], unseen, several))
     parts += _section("edited by hand", [_decision(one, several) for one in said["edits"]])
@@ -37,7 +38,8 @@ def report_view(said: Said) -> RenderableType:
     parts += _section("decided besides", [_decision(one, several) for one in _besides(said)])
     parts += _section("spent", [*_spent(said, several)])
     parts += _section("effects", [_effect(one, several) for one in said["effects"]])
-    parts += _section("child runs", [_child(one) for one in said["children"]])
+    parts += _section("child runs", [_child(one, several) for one in said["children"]])
+    parts += _section("a deploy came in between", [_recoded(one, several) for one in said["code_changes"]])
     parts += _section("moved or resumed", [_move(one) for one in said["moves"]])
     parts += _section("cut off by a reset", [_cut(one, said) for one in said["superseded"]])
     if said["exporters"]:
@@ -70,17 +72,24 @@ def _verdict(said: Said) -> Text:
 
 def _overrides(overrides: Sequence[Said], unseen: Sequence[Said], several: bool) -> RenderableType:
     """What was overridden; of child runs whose ledger is not in the file, as far as the run that started them says."""
-    lines = []
-    for one in overrides:
+    lines, gates = [], [[*same] for _, same in groupby(overrides, lambda one: (one["run"], one["leg"], one["gate"]))]
+    for votes in gates:
+        one = votes[-1]
         past = " and ".join(clean(name, 60) for name in one["guards"]) or "what stopped it"
         what = "skipped, and given a value by hand" if one["skipped"] else f"let on past {past}"
-        who = f"by {_who(one)}"
-        lines.append(Text.assemble((_node(one, several), "bold"), f" was {what}, {who}: {one_line(one['note'], 300)}"))
+        was = "was" if one["approvals"] == one["quorum"] else f"is not yet ({one['approvals']} of {one['quorum']})"
+        who = " and ".join(_who(vote) for vote in votes)
+        why = "; ".join(dict.fromkeys(one_line(vote["note"], 300) for vote in votes))
+        lines.append(Text.assemble((_node(one, several), "bold"), f" {was} {what}, by {who}: {why}"))
     for one in unseen:
-        nodes = " and ".join(clean(name, 60) for name in one["overridden"])
+        nodes = " and ".join(clean(name, 60) for name in one["overridden"]) or "what is not named"
         place = f"run {one['child']} of {clean(one['node'], 60)}"
-        lines.append(Text.assemble((nodes, "bold"), f" was overridden in {place}, whose ledger is not in the file"))
-    many = len(overrides) + sum(len(one["overridden"]) for one in unseen)
+        more = f", and {one['more']} more before," if one["more"] else ""
+        told = f"{more} was overridden in {place}, whose ledger is not in the file"
+        lines.append(Text.assemble((nodes, "bold"), told))
+    many = sum(votes[-1]["approvals"] == votes[-1]["quorum"] for votes in gates) + sum(
+        len(one["overridden"]) + one["more"] for one in unseen
+    )
     title = Text(f"{many} overridden", style="bold")
     return Padding(
         Panel(Group(*lines), title=title, title_align="left", border_style="red", padding=(0, 1)), (1, 0, 0, 0)
@@ -148,7 +157,7 @@ def _who(one: Said) -> str:
 
 def _decision(one: Said, several: bool) -> list[RenderableType]:
     mark = _PROVEN if one["proven"] else _CONSISTENT
-    off = "" if one["member"] is not False else ", who is not in that role by your list"
+    off = ", who is not in that role by your list" if one["member"] is False and one["by"] else ""
     who = Text(f"{DECIDED.get(one['action'], clean(one['action'], 20))} by {_who(one)}{off}")
     role = Text(clean(one["role"], 60), style="dim")
     note = Text(one_line(one["note"], 120), style="dim")
@@ -165,15 +174,27 @@ def _spent(said: Said, several: bool) -> Iterator[list[RenderableType]]:
     """What the run spent, with its child runs, and each stage that asked a model, or called a tool."""
     for run in said["spent"][:1]:
         # Which tools were called stands at the stages, unless the run as a whole may call them so often.
-        limited = run["budget"].get("tool_calls", {})
+        budget = _less(run["budget"], run["given"])
+        limited = budget.get("tool_calls", {})
         tools = {name: many for name, many in run["spent"].get("tool_calls", {}).items() if name in limited}
         whole = {**run["spent"], "tool_calls": tools}
-        yield [Text(*_CONSISTENT), Text("the run"), Text(_amounts(whole, run["budget"], ""))]
+        yield [Text(*_CONSISTENT), Text("the run"), Text(_amounts(whole, budget, ""))]
     for run in said["spent"]:
         for one in run["nodes"]:
             if one["budget"] and one["spent"].keys() - {"seconds"}:
                 name = _node({"run": run["run"], "node": one["node"]}, several)
                 yield [Text(*_CONSISTENT), Text(name), Text(_amounts(one["spent"], one["budget"], " for each start"))]
+
+
+def _less(budget: Said, given: Said) -> Said:
+    """What a run may spend: of each part the less of what its plan lets it, and of what it was given."""
+    own, lent = ({name: part for name, part in one.items() if name != "tool_calls"} for one in (budget, given))
+    return {**_least(own, lent), "tool_calls": _least(budget.get("tool_calls", {}), given.get("tool_calls", {}))}
+
+
+def _least(one: Said, other: Said) -> Said:
+    both = one.keys() & other.keys()
+    return {**one, **other, **{name: min(one[name], other[name], key=lambda part: Decimal(str(part))) for name in both}}
 
 
 def _amounts(spent: Said, budget: Said, renewed: str) -> str:
@@ -210,11 +231,12 @@ def _effect(one: Said, several: bool) -> list[RenderableType]:
     return [Text(*mark), Text(_node(one, several)), named, Text(one["outcome"]), Text(", ".join(more), style="dim")]
 
 
-def _child(one: Said) -> list[RenderableType]:
-    mark = _CONSISTENT if one["there"] else _OPEN
-    there = Text("" if one["there"] else "its ledger is not here", style="yellow")
-    named = Text(f"{clean(one['node'], 60)} {one['child']}")
-    return [Text(*mark), named, Text(clean(one["id"], 60), style="dim"), Text(one["outcome"]), there]
+def _child(one: Said, several: bool) -> list[RenderableType]:
+    mark = _CONSISTENT if one["number"] else _OPEN
+    named = Text(f"{_node(one, several)} {one['child']}")
+    here = Text(f"run {one['number']}") if one["number"] else Text("not here", style="yellow")
+    ended = Text(one["outcome"] or "under way", style="" if one["outcome"] else "yellow")
+    return [Text(*mark), named, here, ended, Text(clean(one["id"], 60), style="dim")]
 
 
 def _move(one: Said) -> list[RenderableType]:
@@ -222,6 +244,15 @@ def _move(one: Said) -> list[RenderableType]:
     by = f" by {clean(one['by'], 60)} (as claimed)" if one["by"] else ""
     note = Text(one_line(one["reason"], 120), style="dim")
     return [Text(*_CONSISTENT), Text(f"run {one['run']}, entry {one['entry']}"), Text(f"{what}{by}"), note]
+
+
+def _recoded(one: Said, several: bool) -> list[RenderableType]:
+    tool = f" ({clean(one['tool'], 60)})" if one["tool"] else ""
+    return [
+        Text(*_CONSISTENT),
+        Text(f"{_node(one, several)}{tool}"),
+        Text(f"other code from attempt {one['attempt']} on"),
+    ]
 
 
 def _cut(one: Said, said: Said) -> list[RenderableType]:

@@ -17,6 +17,12 @@ from gatework.plan.labels import Label, combined
 from gatework.plan.plan import QUEUE_FIX, Budget, is_queue
 from gatework.values.contract import name_of
 
+TIMEOUT = timedelta(minutes=1)
+"""How long one attempt of a stage may take unless it says otherwise."""
+
+EXPIRY = timedelta(days=7)
+"""How long a run waits for a person unless the plan says otherwise."""
+
 
 def grants(given: Iterable[object], name: str, place: str) -> tuple[Granted, ...]:
     """What is written in `tools=`, each with its limits. Raises `PlanError`."""

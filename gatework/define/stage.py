@@ -1,4 +1,4 @@
-"""Stages and endorsers: the units of work that a plan puts in order."""
+"""Stages: the units of work that a plan puts in order."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
 from gatework.define import trace
 from gatework.define.adopted import awaitable, is_adopted
 from gatework.define.builder import Builder
-from gatework.define.declared import check_limits, check_undo, grants, holds, stage_signature
+from gatework.define.declared import EXPIRY, TIMEOUT, check_limits, check_undo, grants, stage_signature
+from gatework.define.ending import Ending
+from gatework.define.endorser import Endorser
 from gatework.define.guard import Guard, as_guard
 from gatework.define.roles import Role, sealed_override
-from gatework.define.signature import Declared, caller, calling_module, must_be_async, read
+from gatework.define.signature import caller, calling_module
 from gatework.define.tool import Granted, Tool
 from gatework.errors import PlanError
 from gatework.plan.expr import Ref
-from gatework.plan.labels import Endorsed, Label, Untrusted
+from gatework.plan.labels import Endorsed, Untrusted
 from gatework.plan.plan import Budget, Limit, Param, ToolUse, Work
 from gatework.values.verdict import Block, Verdict
 
 P = ParamSpec("P")
 O = TypeVar("O")  # noqa: E741  # the output
 T = TypeVar("T")
-
-TIMEOUT = timedelta(minutes=1)
-"""How long one attempt of a stage may take unless it says otherwise."""
-
-EXPIRY = timedelta(days=7)
-"""How long a run waits for a person unless the plan says otherwise."""
 
 
 class Stage(Generic[P, O]):
@@ -216,95 +212,6 @@ def _limits_on(tool: Tool[..., Any], narrowed: Sequence[Granted]) -> tuple[Limit
 def _refuse(problem: str, fix: str) -> NoReturn:
     builder = trace.building()
     raise PlanError(problem, fix=fix, where=(builder.here()[0] if builder else "") or caller())
-
-
-class Endorser:
-    """A look at our own records: takes what an untrusted value claims, gives what we know."""
-
-    guards: tuple[()] = ()
-    before: tuple[()] = ()
-    checks: tuple[()] = ()
-    tools: tuple[()] = ()
-    grants: tuple[()] = ()
-
-    def __init__(
-        self,
-        function: Callable[..., Awaitable[Any]],
-        *,
-        attempts: int = 1,
-        timeout: timedelta = TIMEOUT,
-        operator: Role | None = None,
-        override: Role | None = None,
-        expires: timedelta = EXPIRY,
-        on: str = "",
-    ) -> None:
-        self.function = function
-        self.attempts = attempts
-        self.timeout = timeout
-        self.operator = operator or Role("operator")
-        self.override = override
-        self.expires = expires
-        self.on = on
-        self.declared = read(function, "the endorser")
-        self.name = self.declared.name
-        place = self.declared.where
-        if len(self.declared.params) != 1:
-            raise PlanError(f"the endorser {self.name} takes more than the claim.", fix="Take one value.", where=place)
-        must_be_async(function, self.declared)
-        if any(d.label is not Label.PLAIN for d in (*self.declared.params.values(), self.declared.result)):
-            raise PlanError(
-                f"the endorser {self.name} takes or gives a label.", fix="Endorsers see plain values.", where=place
-            )
-        check_limits(self.name, caller(), attempts, timeout, expires, on)
-        self.claim = next(iter(self.declared.params.values()))
-        if holds(self.declared.result.type, self.claim.type):
-            raise PlanError(
-                f"the endorser {self.name} gives back the type it takes.",
-                fix="Fill a model of its own from your records, so that nothing of the claim comes through.",
-                where=place,
-            )
-
-    def node(self, value: object) -> object:
-        """A node of the plan that is being traced."""
-        builder = trace.required("endorse")
-        builder.define(self)
-        claimed = trace.traced(value, f"the claim of {self.name}")
-        declared = type(self.claim)(self.claim.name, Label.UNTRUSTED, self.claim.type)
-        node = Work(
-            kind="endorse",
-            name=builder.name(self.name),
-            runs=self.name,
-            params=(builder.param(declared, claimed, f"the claim of {self.name}"),),
-            label=Label.ENDORSED,
-            contract=builder.seal(self.declared.result.contract),
-            attempts=self.attempts,
-            timeout_seconds=self.timeout.total_seconds(),
-            operator=self.operator.sealed(),
-            override=sealed_override(self.override),
-            expires_seconds=self.expires.total_seconds(),
-            queue=self.on,
-        )
-        return builder.add(node, self.declared.result.type)
-
-
-class Ending:
-    """The end of a loop: nothing works there, a guard says of what a round gave whether there is another."""
-
-    before: tuple[()] = ()
-    guards: tuple[()] = ()
-    tools: tuple[()] = ()
-    grants: tuple[()] = ()
-    on = ""
-
-    def __init__(self, guard: Guard[Any, Any], type_: Any) -> None:
-        self.guard = guard
-        self.function = guard.function
-        self.name = guard.name
-        self.checks = (guard,)
-        self.value = Declared("value", Label.PLAIN, type_)
-        self.declared = replace(
-            guard.declared, params={"value": self.value}, result=Declared("output", Label.PLAIN, type_)
-        )
 
 
 Definition = Stage[Any, Any] | Endorser | Ending

@@ -53,6 +53,7 @@ FIELDS: Mapping[str, str] = {
     "way": "The way that was taken: the tag of the value, or `then` or `otherwise`; a number where no plan is at hand.",
     "round": "Counts the rounds of a loop.",
     "overridden": "The last stages that people overrode in a child run.",
+    "overridden_before": "How many they had overridden there before these.",
     "child": "Counts the child runs of a place; the end of the id of its run.",
     "child_workflow": "The workflow of a child run.",
     "child_plan": "Digest of the plan that a child run is held to.",

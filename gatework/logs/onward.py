@@ -64,6 +64,7 @@ def onward(entry: Entry | Noted, plan: Plan | None) -> LogEvent:
                     "child_run": run if isinstance(run, str) and _RUN.fullmatch(run) else "",
                     "ledger": short_digest(receipt.how.get("ledger")),
                     "overridden": _texts(receipt.how.get("overridden")),
+                    "overridden_before": _number(receipt.how.get("more")),
                 },
             )
             well = receipt.action in ("completed", "undone") and not receipt.how.get("overridden")

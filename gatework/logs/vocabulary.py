@@ -282,7 +282,7 @@ EVENTS: Mapping[str, Kind] = {
         sources=("receipt",),
         fields=(
             *("stage", "attempt", "receipt", "child", "outcome", "digest", "label", "reason", "child_run", "ledger"),
-            "overridden",
+            *("overridden", "overridden_before"),
         ),
     ),
     "children.gathered": Kind(

@@ -17,9 +17,9 @@ from gatework.plan.expr import Const
 from gatework.plan.labels import Label
 from gatework.plan.plan import Budget, Call, Child, Param, Part, Plan
 from gatework.run.branches import Branch, failed, with_one
-from gatework.run.budget import left, share, told, total, without
+from gatework.run.budget import left, lent, share, told, total, without
 from gatework.run.changed import changed
-from gatework.run.events import Returned
+from gatework.run.events import Overridden, Returned
 from gatework.run.held import Held
 from gatework.run.state import ChildRun, Done, Receipt, Spawn, State, Undoable
 from gatework.values import canonical
@@ -159,7 +159,7 @@ def admitted(plan: Plan, node: Call, state: State) -> tuple[State, tuple[Receipt
     many, each = share(room, len(free)) if room is not None else (len(free), Budget())
     started = free[:many]
     taken: dict[str, Held] = {}
-    receipts = tuple(_called(plan, node, state, number, taken) for number in started)
+    receipts = tuple(_called(plan, node, state, number, each, taken) for number in started)
     return changed(state, running={**state.running, **dict.fromkeys(started, each)}), receipts
 
 
@@ -184,7 +184,7 @@ def _room(plan: Plan, state: State) -> Budget | None:
     return room
 
 
-def _called(plan: Plan, node: Call, state: State, number: int, taken: dict[str, Held]) -> Receipt:
+def _called(plan: Plan, node: Call, state: State, number: int, given: Budget, taken: dict[str, Held]) -> Receipt:
     child = _child(node, number)
     inputs = _inputs(plan, node, child, number, state, taken)
     return Receipt(
@@ -192,7 +192,7 @@ def _called(plan: Plan, node: Call, state: State, number: int, taken: dict[str, 
         node=node.name,
         attempt=state.attempts[node.name],
         shown={name: held.sealed.digest for name, held in inputs.items()},
-        how={"child": number, "workflow": child.workflow, "plan": child.plan},
+        how={"child": number, "workflow": child.workflow, "plan": child.plan, **lent(given)},
     )
 
 
@@ -260,9 +260,18 @@ def receipt_of(event: Returned) -> Receipt:
             **told(event.spent),
             **({"acted": True} if event.acted else {}),
             **({"undoable": True} if held and event.undoable else {}),
-            **({"overridden": [one.node for one in event.overridden]} if event.overridden else {}),
+            **_overridden(event.overridden),
         },
     )
+
+
+def _overridden(overrides: tuple[Overridden, ...]) -> dict[str, Json]:
+    """What a receipt says of what people overrode in a child run: the nodes, and how many more there were before."""
+    more = sum(one.before for one in overrides)
+    return {
+        **({"overridden": [one.node for one in overrides]} if overrides else {}),
+        **({"more": more} if more else {}),
+    }
 
 
 def failures(state: State) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ from gatework.machine.admission import (
 from gatework.machine.gates import repeats
 from gatework.machine.onward import again, another_round, ask, end, enter, hold, on_with, taken_back
 from gatework.plan.plan import Budget, Call, Pause, Plan, Work
-from gatework.run.budget import told
+from gatework.run.budget import lent, told
 from gatework.run.changed import changed
 from gatework.run.events import (
     REFUSED,
@@ -176,7 +176,8 @@ def _begin(plan: Plan, state: State, event: Begun) -> Step:
     check_order(plan)
     if event.inputs.keys() != plan.starts.keys():
         raise OrderError("The run does not start from what its plan starts from.")
-    how: Mapping[str, Json] = {"plan": plan.digest, "run": event.run, **({} if event.asks else {"asks": False})}
+    asks: Mapping[str, Json] = {} if event.asks else {"asks": False}
+    how: Mapping[str, Json] = {"plan": plan.digest, "run": event.run, **asks, **lent(event.allowance)}
     values, receipts = {}, []
     for known in plan.inputs:
         held = event.inputs[known.name]

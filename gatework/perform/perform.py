@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gatework.define.ending import Ending
 from gatework.define.guard import Guard
-from gatework.define.stage import Definition, Ending
+from gatework.define.stage import Definition
 from gatework.define.tool import Tool
 from gatework.errors import BudgetError, ContractError, GateworkError, GrantError
 from gatework.logs.emit import say_broke

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from gatework.errors import ContractError, GateworkError
 from gatework.plan.plan import Plan
@@ -21,6 +21,8 @@ from gatework.run.state import Receipt
 from gatework.values import canonical, wire
 from gatework.values.canonical import Json
 
+T = TypeVar("T")
+
 FORMAT = "gatework.certificate/1"
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -29,8 +31,10 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 80
 """Deepest nesting: that of a value, and what lies around it."""
 
-Fault = Literal["json", "canonical", "format"]
-"""`json`: no such JSON. `canonical`: not in the form of RFC 8785. `format`: not what a certificate is made of."""
+Fault = Literal["json", "canonical", "format", "faults"]
+"""`json`: no such JSON. `canonical`: not in the form of RFC 8785. `format`: not what a certificate is made of.
+`faults`: all is of that form but a plan, which is none.
+"""
 
 
 class CertificateError(GateworkError):
@@ -148,9 +152,11 @@ def read(data: bytes) -> Certificate:
             fault="canonical",
         )
     try:
-        file: _File = wire.decode(_File, text, what="certificate", max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        file = _decoded(_File, text)
     except ContractError as error:
-        raise CertificateError(f"That is no certificate of this format, {FORMAT}: {error.message}.") from None
+        fault: Fault = "faults" if _is(_Planless, text) else "format"
+        message = f"That is no certificate of this format, {FORMAT}: {error.message}."
+        raise CertificateError(message, fault=fault) from None
     certificate = Certificate(plans=file.plans, runs=file.runs, values=file.values, signatures=file.signatures)
     if problem := next(_misshapen(certificate, said), ""):
         raise CertificateError(f"That is no certificate of this format, {FORMAT}: {problem}.")
@@ -158,12 +164,32 @@ def read(data: bytes) -> Certificate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
+class _Planless:
+    """A certificate, whatever stands there for its plans."""
+
     format: Literal["gatework.certificate/1"]
-    plans: Mapping[str, Plan]
+    plans: Mapping[str, Any]
     runs: tuple[RunLedger, ...]
     values: Mapping[str, Disclosed]
     signatures: tuple[Signed, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File(_Planless):
+    plans: Mapping[str, Plan]
+
+
+def _decoded(type_: type[T], text: bytes) -> T:
+    said: T = wire.decode(type_, text, what="certificate", max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+    return said
+
+
+def _is(type_: type[_Planless], text: bytes) -> bool:
+    try:
+        _decoded(type_, text)
+    except ContractError:
+        return False
+    return True
 
 
 def _misshapen(certificate: Certificate, said: Json) -> Iterator[str]:

@@ -130,10 +130,17 @@ def _object(needed: Mapping[str, Check], more: Mapping[str, Check] | None = None
     return check
 
 
+def _some(parts: Mapping[str, Check]) -> Check:
+    """An object of some of these members, and of one at least."""
+    check = _object({}, parts)
+    return lambda value: bool(value) and check(value)
+
+
 _SIGNED = _object({"key": _text, "signature": is_signature})
 _GIVEN = _all(_object({"guard": _text, "on": is_digest, "verdict": _verdict, "reason": _text}, {"signed": _SIGNED}))
 _CALL = {"tool": _text, "key": _text, "call": _digest_or_none, "arguments": _digest_or_none, "by_model": _flag}
 _TURN = _object({"kind": _text, "tool": _text, "outcome": _text, "digest": _digest_or_none})
+_SPENT = {"model_calls": _count, "tokens": _count, "money": _text, "tool_calls": _counts, "seconds": _number}
 
 _MEMBERS: Mapping[str, Check] = {
     **_CALL,
@@ -144,9 +151,8 @@ _MEMBERS: Mapping[str, Check] = {
     **dict.fromkeys(("run", "workflow", "principal", "type", "place"), _text),
     # What a worker says of models and tools differs with them: by digests, and in words of ours.
     **dict.fromkeys(("calls", "tools", "refused"), _all(_any_object)),
-    "spent": _object(
-        {}, {"model_calls": _count, "tokens": _count, "money": _text, "tool_calls": _counts, "seconds": _number}
-    ),
+    "spent": _object({}, _SPENT),
+    "given": _some({**_SPENT, "output_bytes": _count}),
     "ledger": _digest_or_none,
     "signed": _SIGNED,
     "before": _GIVEN,
@@ -160,7 +166,7 @@ _OWN: Mapping[str, Mapping[str, Check]] = {"suspended": {"calls": _all(_object(_
 _WORK = "calls tools refused more code spent signed"
 
 _HOW: Mapping[str, str] = {
-    "begun": "plan run asks",
+    "begun": "plan run asks given",
     "output": _WORK,
     "stopped": "code signed",
     "refused": f"before {_WORK}",
@@ -172,8 +178,8 @@ _HOW: Mapping[str, str] = {
     "joined": "",
     "round": "round",
     "waited": "",
-    "called": "child workflow plan",
-    "returned": "child run ledger spent acted undoable overridden",
+    "called": "child workflow plan given",
+    "returned": "child run ledger spent acted undoable overridden more",
     "gathered": "",
     "approved": "",
     "asked": "tool key call not_by handed_on",

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gatework.define.ending import Ending
+from gatework.define.endorser import Endorser
 from gatework.define.guard import Guard, as_guard
 from gatework.define.signature import MISSING
-from gatework.define.stage import Definition, Ending, Endorser, Stage
+from gatework.define.stage import Definition, Stage
 from gatework.define.tool import Tool
 from gatework.perform.perform import Code
 from gatework.plan.changes import words

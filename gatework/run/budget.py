@@ -43,6 +43,7 @@ class Spent:
 NOTHING = Spent()
 
 _FIELDS = tuple(field.name for field in fields(Spent))
+_LENT = tuple(field.name for field in fields(Budget))
 
 
 def told(spent: Spent) -> dict[str, Json]:
@@ -50,6 +51,13 @@ def told(spent: Spent) -> dict[str, Json]:
     all_of_it = {name: getattr(spent, name) for name in _FIELDS}
     some = {name: value for name, value in all_of_it.items() if value not in (0, "0", {})}
     return {"spent": some} if some else {}
+
+
+def lent(given: Budget | None) -> dict[str, Json]:
+    """What a receipt says a child run is given, as its member `given`: each part that is limited, down to nothing."""
+    parts = {name: getattr(given, name) for name in _LENT} if given else {}
+    some = {name: value for name, value in parts.items() if value is not None and value != {}}
+    return {"given": some} if some else {}
 
 
 def unsound(spent: Spent) -> bool:
@@ -153,10 +161,11 @@ def share(budget: Budget, many: int) -> tuple[int, Budget]:
     if many <= 0:
         return 0, Budget()
     money = _amount(budget.money)
+    each = None if money is None else _EXACT.divide(money, many).quantize(_SMALLEST_SHARE, ROUND_DOWN, context=_EXACT)
     return many, Budget(
         model_calls=None if budget.model_calls is None else budget.model_calls // many,
         tokens=None if budget.tokens is None else budget.tokens // many,
-        money=None if money is None else _text((money / many).quantize(_SMALLEST_SHARE, rounding=ROUND_DOWN)),
+        money=None if each is None else _text(each),
         tool_calls={tool: calls // many for tool, calls in budget.tool_calls.items()},
         seconds=None if budget.seconds is None else math.floor(budget.seconds / many * 1000) / 1000,
         output_bytes=budget.output_bytes,

@@ -37,11 +37,12 @@ def _said(members: Mapping[str, Json]) -> dict[str, Json]:
 # -- attempts and verdicts -------------------------------------------------------------------------
 
 
-def attempt(said: Said, *, run: str, plan: str, at: str, isolated: Collection[str] = ()) -> Json:
+def attempt(said: Said, *, run: str, plan: str, at: str, isolated: Collection[str] = (), answers: int = 0) -> Json:
     """The statement of an attempt, or of a call that was made, from its receipt.
 
     `run` is the lineage, `plan` the digest of the plan that the run was held to, `at` the time of the entry.
     `isolated` names the guards of the node that have a task queue of their own, whose workers answer for themselves.
+    `answers`: how many the attempt had been given before, so that none of the receipts that say so can be left out.
     """
     hidden = ("label", "how", *(("action", "reason") if said["kind"] == "output" else ()))
     predicate = {name: value for name, value in said.items() if name not in hidden}
@@ -51,7 +52,7 @@ def attempt(said: Said, *, run: str, plan: str, at: str, isolated: Collection[st
         calls = said.get("how", {}).get("calls", ())
         predicate["calls"] = [{name: call[name] for name in call if name != "arguments"} for call in calls]
     predicate["verdicts"] = [given for given in said.get("verdicts", []) if given["guard"] not in isolated]
-    return dsse.statement("attempt", run, plan, {**predicate, "at": at})
+    return dsse.statement("attempt", run, plan, {**predicate, "at": at, "answers": answers})
 
 
 def verdict(given: Mapping[str, Json], *, run: str, plan: str, node: str, attempt: int, inputs: str) -> Json:
@@ -63,11 +64,14 @@ def verdict(given: Mapping[str, Json], *, run: str, plan: str, node: str, attemp
 # -- the same, from what a worker is about to say --------------------------------------------------
 
 
-def of_result(event: Result, plan: Plan, *, run: str) -> Json:
-    """The statement of what came of an attempt. Raises `ContractError` where no receipt could hold it."""
+def of_result(event: Result, plan: Plan, *, run: str, answers: int = 0) -> Json:
+    """The statement of what came of an attempt, which had so many `answers` in its journal when it was started.
+
+    Raises `ContractError` where no receipt could hold it.
+    """
     node = plan.node(event.node)
     assert isinstance(node, Work)
-    return attempt(_receipt(event, node), run=run, plan=event.plan, at=_at(event.ended_ms))
+    return attempt(_receipt(event, node), run=run, plan=event.plan, at=_at(event.ended_ms), answers=answers)
 
 
 def of_call(event: Acted, call: Call, *, run: str) -> Json:

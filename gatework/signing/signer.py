@@ -132,10 +132,11 @@ class Attestor:
         self._threads = Threads(keep=4)
         self._hanging = 0
 
-    async def result(self, event: Result, plan: Plan, *, run: str) -> Result:
-        """What came of an attempt, signed; a `Failed` where that cannot be."""
+    async def result(self, event: Result, plan: Plan, *, run: str, answers: int) -> Result:
+        """What came of an attempt that had so many answers before, signed; a `Failed` where that cannot be."""
         try:
-            return replace(event, signed=await self._signed(attest.of_result(event, plan, run=run)))
+            said = attest.of_result(event, plan, run=run, answers=answers)
+            return replace(event, signed=await self._signed(said))
         except (ConfigError, ContractError) as error:
             reason = f"what {event.node} came to could not be signed: {error}"
         unsigned = Failed(

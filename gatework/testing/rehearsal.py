@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from gatework.define.stage import Ending
+from gatework.define.ending import Ending
 from gatework.define.workflow import Workflow
 from gatework.errors import ContractError, DecisionError, OrderError
 from gatework.machine.returning import name_of

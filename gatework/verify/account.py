@@ -18,9 +18,13 @@ EXACT = Context(prec=100)
 """Sums of amounts as receipts write them lose no digit."""
 
 
+LONGEST = 10.0**15
+"""More seconds than this are as many: so many are no limit, and what is counted of them stays a number."""
+
+
 def milliseconds(seconds: float) -> int:
     """Seconds as they are counted."""
-    return round(round(seconds, 3) * 1000)
+    return round(round(min(seconds, LONGEST), 3) * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,3 +112,95 @@ class Account:
         if spent is NOTHING:
             return self
         return replace(self, nodes={**self.nodes, node: self.of(node) + spent}, whole=self.whole + spent)
+
+
+# -- what is left, and what is given ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What is left of a budget, or given of one, never less than nothing. What has no limit is None, or no tool."""
+
+    model_calls: int | None
+    tokens: int | None
+    money: Decimal | None
+    tool_calls: Mapping[str, int]
+    milliseconds: int | None
+    output_bytes: int | None
+
+    @property
+    def parts(self) -> dict[str, int | Decimal]:
+        """What has a limit, and is spent."""
+        parts = {"model_calls": self.model_calls, "tokens": self.tokens, "money": self.money, "time": self.milliseconds}
+        tools = {f"calls of {tool}": calls for tool, calls in self.tool_calls.items()}
+        return tools | {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def without_any(self) -> bool:
+        """Whether nothing is left of some part."""
+        return 0 in self.parts.values()
+
+    def holds(self, given: Left) -> bool:
+        """Whether so much of it can be given: of each part that has a limit some, and of no other."""
+        own, parts = self.parts, given.parts
+        return (
+            given.output_bytes == self.output_bytes
+            and own.keys() == parts.keys()
+            and all(parts[name] <= part for name, part in own.items())
+        )
+
+    @property
+    def whole(self) -> Spent:
+        """All of it, as if it were spent."""
+        return Spent(
+            model_calls=self.model_calls or 0,
+            tokens=self.tokens or 0,
+            money=self.money or Decimal(0),
+            tool_calls=self.tool_calls,
+            milliseconds=self.milliseconds or 0,
+        )
+
+    def gone(self, spent: Spent) -> bool:
+        """Whether nothing is left of what is needed: of time, and of what somebody has spent of before."""
+        used = (
+            (self.model_calls, spent.model_calls), (self.tokens, spent.tokens), (self.money, spent.money),
+            (self.milliseconds, 1),
+        )  # fmt: skip
+        return any(left == 0 and before for left, before in used if left is not None)
+
+
+def lent_in(how: Mapping[str, Json]) -> Left | None:
+    """What a receipt says a child run is given; None where nothing limits it. Raises `Refused` for what cannot be."""
+    given = how.get("given")
+    if given is None:
+        return None
+    money, seconds = given.get("money"), given.get("seconds")
+    must(money is None or _MONEY.fullmatch(money) is not None, "budget", "A child run is given money that is none.")
+    return Left(
+        model_calls=given.get("model_calls"),
+        tokens=given.get("tokens"),
+        money=None if money is None else Decimal(money),
+        tool_calls=given.get("tool_calls", {}),
+        milliseconds=None if seconds is None else milliseconds(seconds),
+        output_bytes=given.get("output_bytes"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lent:
+    """What the child runs have that are under way."""
+
+    each: Mapping[int, Left] = field(default_factory=dict)
+    """By their numbers; of those alone that a budget limits."""
+    whole: Spent = NOTHING
+
+    def to(self, number: int, given: Left | None) -> Lent:
+        """With what one more is given."""
+        return Lent(each={**self.each, number: given}, whole=self.whole + given.whole) if given else self
+
+    def back(self, number: int) -> Lent:
+        """Without one that has come to something."""
+        given = self.each.get(number)
+        if given is None:
+            return self
+        return Lent(each={n: one for n, one in self.each.items() if n != number}, whole=self.whole - given.whole)

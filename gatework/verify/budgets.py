@@ -7,7 +7,7 @@ under way. Calls are counted before they are made, and never do.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -15,13 +15,15 @@ from gatework.plan.plan import Budget, Call, Node, Work
 from gatework.run.state import Receipt
 from gatework.values import canonical
 from gatework.values.canonical import Json
-from gatework.verify.account import EXACT, Spent, milliseconds, spent_in
+from gatework.verify.account import EXACT, Left, Spent, lent_in, milliseconds, spent_in
 from gatework.verify.refusal import must
 from gatework.verify.state import State
 from gatework.verify.values import Disclosed
 
 EACH_CALLS, EACH_TOKENS = 4, 64_000
 """What each attempt adds to the budget of work where the plan does not say what it may spend."""
+
+NO_LIMIT = Left(model_calls=None, tokens=None, money=None, tool_calls={}, milliseconds=None, output_bytes=None)
 
 Number = TypeVar("Number", int, Decimal)
 
@@ -43,12 +45,34 @@ def keep(known: Disclosed, state: State, receipt: Receipt) -> None:
 
     `state` is the one before the receipt, which has its place there.
     """
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     if isinstance(node, Work) and receipt.kind in ATTEMPTS:
         _attempt(known, state, node, receipt)
     elif isinstance(node, Call) and receipt.kind == "called":
-        room = of_run(state)
-        must(room is None or not room.without_any, "budget", "A child run began, and the run had nothing left for it.")
+        _called(state, receipt)
+
+
+def used_up(state: State) -> bool:
+    """Whether nothing is left to begin an attempt with, or a child run, at the position."""
+    match state.here:
+        case Work() as node:
+            return of_work(state, node).gone(state.account.of(node.name))
+        case Call():
+            return _room(state).without_any
+        case _:
+            return False
+
+
+def _room(state: State) -> Left:
+    """What is left to the run beside what the child runs have that are under way."""
+    return _left(of_run(state) or NO_LIMIT, state.reserved.whole)
+
+
+def _called(state: State, receipt: Receipt) -> None:
+    """A child run is given what is left to the run, or less of it, beside what those have that are under way."""
+    given, room = lent_in(receipt.how) or NO_LIMIT, _room(state)
+    must(not room.without_any, "budget", "A child run began, and the run had nothing left for it.")
+    must(room.holds(given), "budget", "A child run was given something else of a budget than the run had left.")
 
 
 def _attempt(known: Disclosed, state: State, node: Work, receipt: Receipt) -> None:
@@ -57,9 +81,9 @@ def _attempt(known: Disclosed, state: State, node: Work, receipt: Receipt) -> No
     must(granted, "budget", "An attempt says that it called what the plan does not grant.")
     if state.edited:
         return
-    left, so_far = of_work(state, node), state.account.of(node.name)
+    left = of_work(state, node)
     if state.phase == "at":
-        must(not left.gone(so_far), "budget", "An attempt began, and its stage or its run had nothing left to spend.")
+        must(not used_up(state), "budget", "An attempt began, and its stage or its run had nothing left to spend.")
     if receipt.kind in ("output", "suspended"):
         within = left.model_calls is None or spent.model_calls <= left.model_calls
         within = within and all(calls <= left.tool_calls.get(tool, calls) for tool, calls in spent.tool_calls.items())
@@ -77,37 +101,11 @@ def _attempt(known: Disclosed, state: State, node: Work, receipt: Receipt) -> No
 # -- what is left ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """What is left of a budget, never less than nothing. What has no limit is None, or not in `tool_calls`."""
-
-    model_calls: int | None
-    tokens: int | None
-    money: Decimal | None
-    tool_calls: dict[str, int]
-    milliseconds: int | None
-    output_bytes: int | None
-
-    @property
-    def without_any(self) -> bool:
-        """Whether nothing is left of some part."""
-        parts = (self.model_calls, self.tokens, self.money, self.milliseconds, *self.tool_calls.values())
-        return any(part == 0 for part in parts if part is not None)
-
-    def gone(self, spent: Spent) -> bool:
-        """Whether nothing is left of what is needed: of time, and of what somebody has spent of before."""
-        used = (
-            (self.model_calls, spent.model_calls), (self.tokens, spent.tokens), (self.money, spent.money),
-            (self.milliseconds, 1),
-        )  # fmt: skip
-        return any(left == 0 and before for left, before in used if left is not None)
-
-
 def of_work(state: State, node: Work) -> Left:
     """What the attempt of the work at the position may spend: the less of what is left to it and to the run."""
     budget = budget_of(node)
     assert budget is not None
-    own = _left(budget, state.account.of(node.name) - state.account.renewed)
+    own = _left(_limits(budget), state.account.of(node.name) - state.account.renewed)
     whole = of_run(state)
     return own if whole is None else _less(own, whole)
 
@@ -125,19 +123,32 @@ def budget_data(budget: Budget | None) -> dict[str, Json]:
 
 
 def of_run(state: State) -> Left | None:
-    """What is left to the run by its own plan; None where that limits nothing, as while it is being undone."""
-    budget = None if state.ending else state.plan.budget
-    return None if budget is None else _left(budget, state.account.whole)
+    """What is left to the run by its own plan, and of what it was given; None where neither limits it, as in undos."""
+    if state.ending or (state.plan.budget is None and state.given is None):
+        return None
+    own = NO_LIMIT if state.plan.budget is None else _limits(state.plan.budget)
+    return _left(own if state.given is None else _less(own, state.given), state.account.whole)
 
 
-def _left(budget: Budget, spent: Spent) -> Left:
+def _limits(budget: Budget) -> Left:
     return Left(
-        model_calls=None if budget.model_calls is None else max(0, budget.model_calls - spent.model_calls),
-        tokens=None if budget.tokens is None else max(0, budget.tokens - spent.tokens),
-        money=None if budget.money is None else max(Decimal(0), EXACT.subtract(Decimal(budget.money), spent.money)),
-        tool_calls={tool: max(0, calls - spent.tool_calls.get(tool, 0)) for tool, calls in budget.tool_calls.items()},
-        milliseconds=None if budget.seconds is None else max(0, milliseconds(budget.seconds) - spent.milliseconds),
+        model_calls=budget.model_calls,
+        tokens=budget.tokens,
+        money=None if budget.money is None else Decimal(budget.money),
+        tool_calls=budget.tool_calls,
+        milliseconds=None if budget.seconds is None else milliseconds(budget.seconds),
         output_bytes=budget.output_bytes,
+    )
+
+
+def _left(limits: Left, spent: Spent) -> Left:
+    return Left(
+        model_calls=None if limits.model_calls is None else max(0, limits.model_calls - spent.model_calls),
+        tokens=None if limits.tokens is None else max(0, limits.tokens - spent.tokens),
+        money=None if limits.money is None else max(Decimal(0), EXACT.subtract(limits.money, spent.money)),
+        tool_calls={tool: max(0, calls - spent.tool_calls.get(tool, 0)) for tool, calls in limits.tool_calls.items()},
+        milliseconds=None if limits.milliseconds is None else max(0, limits.milliseconds - spent.milliseconds),
+        output_bytes=limits.output_bytes,
     )
 
 

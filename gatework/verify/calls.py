@@ -10,7 +10,7 @@ from gatework.run.state import Receipt
 from gatework.values.canonical import Json
 from gatework.verify.entries import says
 from gatework.verify.onward import settled
-from gatework.verify.refusal import Refused, must
+from gatework.verify.refusal import Code, Refused, must
 from gatework.verify.state import Ask, Call, Done, State
 from gatework.verify.values import Disclosed
 from gatework.verify.work import answered, asked_before, given_value, said
@@ -31,7 +31,7 @@ def suspended(known: Disclosed, state: State, receipt: Receipt) -> State:
     said(asked_before(state, node), receipt.verdicts, receipt.inputs, guards, every="pass")
     how = receipt.how
     must({"entries", "calls"} <= how.keys(), "format", "It does not say what was answered, and what is asked.")
-    must(bool(how["entries"] or how["calls"]), "order", "An attempt stands still and asks for nothing.")
+    must(bool(how["entries"] or how["calls"]), "turn", "An attempt stands still and asks for nothing.")
     for one in how["entries"]:
         _entry(node, one)
     asked = tuple(_call(node, state, one) for one in how["calls"])
@@ -41,7 +41,7 @@ def suspended(known: Disclosed, state: State, receipt: Receipt) -> State:
     for call in asked:
         same = not call.key or tools.setdefault(call.key, call.tool) == call.tool
         must(same, "effects", "Two effects are called under one key.")
-    return going_on(replace(state, phase="works", pending=asked))
+    return going_on(replace(state, phase="works", pending=asked, told=state.told + len(how["entries"])))
 
 
 def _entry(node: Work, data: Json) -> None:
@@ -97,7 +97,10 @@ def use_of(state: State, tool: str) -> ToolUse:
 
 def due(state: State) -> Next:
     """What comes of the first pending call."""
-    call = state.pending[0]
+    return _next(state, state.pending[0])
+
+
+def _next(state: State, call: Call) -> Next:
     use, done = use_of(state, call.tool), state.acts.get(call.key)
     if done is not None and done.result and done.arguments == call.arguments:
         return "record"
@@ -113,14 +116,24 @@ def due(state: State) -> Next:
 
 def _named(state: State, receipt: Receipt) -> Call:
     """The call of a receipt. Raises `Refused` unless it is the first that is pending."""
-    must(state.phase in ("calls", "sent"), "order", "No call is due.")
+    must(state.phase in ("calls", "sent"), _out_of_turn(state, receipt, "order"), "No call is due.")
     call = state.pending[0]
     name = state.plan.steps[state.at].name
     must((receipt.node, receipt.attempt) == (name, state.attempts[name]), "order", "The call is of another attempt.")
     data = {"tool": call.tool, "key": call.key, "call": call.call, "arguments": call.arguments}
-    same = {member: receipt.how.get(member, "") for member in data} == data
-    must(same and receipt.how.get("by_model") is call.by_model, "effects", "Another call is due.")
+    same = {member: receipt.how.get(member) for member in data} == data
+    same = same and receipt.how.get("by_model") is call.by_model
+    must(same, _out_of_turn(state, receipt, "effects"), "Another call is due.")
     return call
+
+
+def _out_of_turn(state: State, receipt: Receipt, otherwise: Code) -> Code:
+    """The code for a call that is not due: `turn` where nothing but its turn keeps it from being made."""
+    named = next((call for call in state.pending if call.call == receipt.how.get("call")), None)
+    asks = state.phase == "ask" and state.ask is not None and state.ask.call is not None
+    does = "send" if receipt.kind == "acting" else "record" if receipt.how.get("recorded") is True else ""
+    waits = named is not None and (asks or state.phase == "calls")
+    return "turn" if waits and named is not None and _next(state, named) == does else otherwise
 
 
 def acting(known: Disclosed, state: State, receipt: Receipt) -> State:
@@ -196,9 +209,10 @@ def _recalled(state: State, receipt: Receipt) -> State:
     """What an earlier run of this lineage did that this one has forgotten."""
     how = receipt.how
     plain = not receipt.attempt and not receipt.reason and how.get("recorded") is True
-    must(plain and receipt.action in ("found", "unknown"), "order", "What is recalled says more than it may.")
-    must(settled(state), "order", "Nothing is recalled here.")
-    must(is_digest(how.get("key")) and is_digest(how.get("call")), "format", "What is recalled names no effect.")
+    must(plain and receipt.action in ("found", "unknown"), "effects", "What is recalled says more than it may.")
+    must(settled(state), "turn", "Nothing is recalled here.")
+    named = is_digest(how.get("key")) and is_digest(how.get("call")) and "arguments" in how
+    must(named, "format", "What is recalled names no effect.")
     before = state.acts.get(how["key"])
     must(before is None or not before.happened, "effects", "What is recalled was known.")
     done = Done(

@@ -9,6 +9,7 @@ from gatework.proof.shape import is_digest
 from gatework.run.state import Receipt
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
+from gatework.verify.account import lent_in
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, hold_as, undoing, with_hands
 from gatework.verify.refusal import must
@@ -24,7 +25,7 @@ OUTCOMES = ("completed", "rejected", "aborted", "expired", "cancelled", "failed"
 
 def _here(state: State, receipt: Receipt) -> Call:
     """The call at the position. Raises `Refused` unless the receipt is of it."""
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     must(state.phase == "at" and isinstance(node, Call), "order", "No child runs are due.")
     assert isinstance(node, Call)
     must(receipt.node == node.name, "order", "The receipt is of another node than the one that is due.")
@@ -81,7 +82,8 @@ def called(known: Disclosed, state: State, receipt: Receipt) -> State:
         known.unchecked("inputs of child runs that are parts of withheld values")
     for param in child.params:
         known.contract(param.contract, receipt.shown[param.name])
-    return replace(state, running=state.running | {number})
+    lent = state.reserved.to(number, lent_in(receipt.how))
+    return replace(state, running=state.running | {number}, lent=lent)
 
 
 def _item(known: Disclosed, items: str, number: int) -> str | None:
@@ -104,9 +106,10 @@ def returned(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(bool(receipt.output) is completed and bool(receipt.label) is completed, "order",
          "A child run gave a value and did not complete, or the other way round.")  # fmt: skip
     # One that the server ended said nothing, neither which run it was.
-    silent = not completed and not receipt.how.get("run") and receipt.how.get("ledger") == ""
-    ledger = silent or is_digest(receipt.how.get("ledger", "0" * 64))
-    must(ledger, "format", "The ledger of a child run is named by no digest.")
+    run, ledger = receipt.how.get("run", ""), receipt.how.get("ledger", "")
+    told = bool(run) is bool(ledger) and (bool(run) or not completed)
+    must(told, "order", "A child run that completed is not named, or it is named by half.")
+    must(ledger == "" or is_digest(ledger), "format", "The ledger of a child run is named by no digest.")
     if state.ending:
         if receipt.action != "undone":
             return replace(state, phase="ask", ask=Ask(kinds=("failed",)), running=frozenset())
@@ -117,18 +120,22 @@ def returned(known: Disclosed, state: State, receipt: Receipt) -> State:
     if receipt.how.get("undoable") is True:
         must(completed, "order", "A child run can be undone, and did not complete.")
         undoable = (*undoable, Undoable(undo=node.name, child=number))
+    name = node.name if node.kind == "call" else f"{node.name}/{number + 1}"
+    inner = [f"{name} {one}" for one in receipt.how.get("overridden", ())]
     branch = Branch(
         outcome=receipt.action,
         output=receipt.output,
         label=receipt.label,
         reason=receipt.reason,
-        held=known.gave.get(str(receipt.how.get("run", ""))),
+        held=known.gave.get(str(run)),
     )
     return replace(
         state,
         acts=acts,
         undoable=undoable,
         running=state.running - {number},
+        lent=state.reserved.back(number),
+        overridden=state.overridden.then(inner, receipt.how.get("more", 0)),
         branches={**state.branches, number: branch},
     )
 
@@ -141,7 +148,7 @@ def act(node: Call, number: int) -> str:
 def in_doubt(state: State) -> dict[str, Done]:
     """What has been done, or may have been, where the child runs that are under way are left alone."""
     acts = dict(state.acts)
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     for number in sorted(state.running) if isinstance(node, Call) else ():
         assert isinstance(node, Call)
         if child_of(node, number).effects:

@@ -46,6 +46,7 @@ def decided(known: Disclosed, state: State, receipt: Receipt) -> State:
         case _:
             pass
     must(not receipt.output and not receipt.label and not receipt.inputs, "order", "The decision gives a value.")
+    must(receipt.how.get("place", gate.node) == gate.node, "order", "The decision names another place.")
     if action == "retry":
         return _retry(state, gate)
     if action == "reject" and gate.kind == "call":
@@ -117,7 +118,7 @@ def _override(known: Disclosed, state: State, gate: Gate, receipt: Receipt, quor
     must(how.get("place", node.name) == node.name, "order", "An override names another place.")
     needed = people.to_edit(state.plan, state.at)
     sure = people.surely(receipt.identity, needed)
-    must(sure, "identity", "It is not known as surely as the plan asks who overrode.")
+    must(sure, "distinct", "It is not known as surely as the plan asks who overrode.")
     against = [{name: getattr(one, name) for name in ("guard", "on", "verdict", "reason")} for one in gate.against]
     must(how.get("guards", []) == against, "guards", "An override does not say which verdicts it passes over.")
     skips = how.get("skipped") is True
@@ -125,7 +126,7 @@ def _override(known: Disclosed, state: State, gate: Gate, receipt: Receipt, quor
     votes = _votes(gate, receipt, quorum)
     if len(votes) < quorum:
         return replace(state, gate=replace(gate, votes=votes))
-    by, state = votes, replace(state, gate=None)
+    by, state = votes, replace(state, gate=None, overridden=state.overridden.then([node.name]))
     if skips:
         must(quorum == 1, "quorum", "A value was given by one where several must see it.")
         must(bool(receipt.output) and receipt.label == node.label and not receipt.inputs, "order", "No value is given.")
@@ -213,7 +214,7 @@ def _edit(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(position <= state.at, "order", "A value was edited that there is not yet.")
     _may_edit(state, position, place)
     needed = people.to_edit(plan, position)
-    must(people.surely(receipt.identity, needed), "identity", "It is not known as surely as the plan asks who edited.")
+    must(people.surely(receipt.identity, needed), "distinct", "It is not known as surely as the plan asks who edited.")
     who = (receipt.by,) if receipt.by else ()
     known.contract(plan.contract(place), receipt.output)
     if position < 0:

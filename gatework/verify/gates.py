@@ -10,11 +10,11 @@ from gatework.plan.plan import Call as CallNode
 from gatework.run.state import Receipt
 from gatework.values import canonical
 from gatework.values.canonical import Json
-from gatework.verify import calls, people
+from gatework.verify import budgets, calls, people
 from gatework.verify.children import in_doubt
 from gatework.verify.entries import says
 from gatework.verify.onward import anew, editors, unstarted
-from gatework.verify.refusal import Refused, must
+from gatework.verify.refusal import Code, Refused, must
 from gatework.verify.state import Ask, Gate, State
 from gatework.verify.values import Disclosed
 
@@ -49,8 +49,10 @@ def allowed(state: State) -> tuple[Ask, ...]:
         case "calls":
             due = calls.due(state)
             return (Ask(kinds=("failed",)), *((due,) if isinstance(due, Ask) else ()))
-        case "at" if state.at < len(state.plan.steps):
-            return (state.again,) if state.again else (Ask(kinds=_at(state, state.plan.steps[state.at])),)
+        case "at" if state.here is not None:
+            if state.again is not None:
+                return (state.again,) if budgets.used_up(state) else ()
+            return (Ask(kinds=_at(state, state.here)),)
         case _:
             return ()
 
@@ -59,7 +61,7 @@ def _at(state: State, node: Node) -> tuple[str, ...]:
     """The kinds of gates that may be opened at a node before anything has happened there."""
     match node:
         case Work():
-            return ("failed",) if state.edited else ("failed", "exhausted")
+            return ("failed", "exhausted") if budgets.used_up(state) and not state.edited else ("failed",)
         case Approval():
             return ("approval",)
         case Question():
@@ -67,7 +69,7 @@ def _at(state: State, node: Node) -> tuple[str, ...]:
         case CallNode() if state.ending:
             return ()
         case CallNode():
-            return ("failed",) if state.running else ("failed", "exhausted")
+            return ("failed", "exhausted") if budgets.used_up(state) and not state.running else ("failed",)
         case Choice() | Join() | Loop() | Part():
             return ("failed",)
         case _:
@@ -87,7 +89,7 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
         "A gate says more than it may.",
     )
     how = receipt.how
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     if node is None or receipt.node != node.name:
         raise Refused("order", "The gate is of another node than the one that is due.")
     must(how.get("handed_on") in (None, True), "format", "What is not so is left out.")
@@ -96,10 +98,10 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
     else:
         alike = (one for one in allowed(state) if (one.call is not None) is ("call" in how))
         fits = [one for one in alike if receipt.action in one.kinds]
-        must(bool(fits), "order", "No person is to be asked this here.")
+        must(bool(fits), _harmless(state, receipt), "No person is to be asked this here.")
         ask = fits[0]
         nobody = not state.asks and not state.ending and receipt.action in FAILED
-        must(not nobody, "order", "A person is asked in a run in which nobody is.")
+        must(not nobody, "turn", "A person is asked in a run in which nobody is.")
         state = unstarted(state)
     must(receipt.gate == state.gates + 1, "order", "The gates are not counted one by one.")
     _evidence(state, node, ask, receipt)
@@ -109,7 +111,7 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
     if "approve" in ACTIONS[receipt.action] or override:
         _must_keep_off(known, state, node, override or asked_at(state, here), not_by)
     else:
-        must(not not_by, "order", "Somebody is kept off where nobody approves.")
+        must(not not_by, "distinct", "Somebody is kept off where nobody approves.")
     gate = Gate(
         id=receipt.gate,
         kind=receipt.action,
@@ -125,6 +127,17 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
     if receipt.action != "call":
         state = replace(anew(state), acts=in_doubt(state), running=frozenset())
     return replace(state, phase="gate", gate=gate, gates=gate.id, again=None, ask=None)
+
+
+def _harmless(state: State, receipt: Receipt) -> Code:
+    """The code for a gate that does not belong here: it lets nothing on, or is one at which something may pass."""
+    here = state.phase in ("at", "works", "calls", "sent", "ask")
+    about = next((call for call in state.pending if call.call == receipt.how.get("call")), None)
+    if receipt.action == "call":
+        harmless = about is not None and calls.use_of(state, about.tool).approver is not None
+    else:
+        harmless = receipt.action in OVERRIDABLE and (about is not None or "call" not in receipt.how)
+    return "turn" if here and harmless else "order"
 
 
 def _handed_on(state: State, receipt: Receipt) -> Ask:
@@ -180,7 +193,7 @@ def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt) -> None:
     if ask.call is not None:
         shown[f"{ask.call.tool}()"] = ask.call.arguments
         call = {"tool": ask.call.tool, "key": ask.call.key, "call": ask.call.call}
-        same = {name: receipt.how.get(name, "") for name in call} == call
+        same = {name: receipt.how.get(name) for name in call} == call
         must(same, "evidence", "The gate is about another call.")
     attempt = state.attempts[node.name] if ask.call is not None else 0
     must(receipt.attempt == attempt, "order", "The number of the attempt is not the one that is asked about.")
@@ -194,7 +207,7 @@ def _must_keep_off(known: Disclosed, state: State, node: Node, by: By, not_by: t
     """Raise `Refused` unless a gate keeps off all who may not approve there, as far as that is known."""
     tells_apart = node.tells_apart if isinstance(node, Approval) else by.quorum > 1
     if not tells_apart:
-        must(not not_by, "order", "Somebody is kept off where people are not told from each other.")
+        must(not not_by, "distinct", "Somebody is kept off where people are not told from each other.")
         return
     names: list[str] = []
     for ref in node.not_by if isinstance(node, Approval) else ():
@@ -203,7 +216,7 @@ def _must_keep_off(known: Disclosed, state: State, node: Node, by: By, not_by: t
     if state.edited:
         names += state.editor or ("",)
     kept_off = {people.plain(name) for name in not_by}
-    must({people.plain(name) for name in names} <= kept_off, "identity",
+    must({people.plain(name) for name in names} <= kept_off, "distinct",
          "A gate does not keep off whoever may not approve there.")  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def keep(known: Disclosed, state: State, receipt: Receipt) -> None:
 
     `state` is the one in which the attempt asked, whose values are those that limits name.
     """
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     if not isinstance(node, Work):
         return
     if receipt.kind == "suspended":

@@ -11,7 +11,7 @@ from gatework.verify.children import in_doubt
 from gatework.verify.decisions import call_again
 from gatework.verify.entries import says
 from gatework.verify.onward import anew, arrive, attempt, back_to, passed_over, settled, undoing
-from gatework.verify.refusal import Refused, must
+from gatework.verify.refusal import Code, Refused, must
 from gatework.verify.state import Done, Ending, State
 from gatework.verify.values import Disclosed
 
@@ -19,7 +19,7 @@ from gatework.verify.values import Disclosed
 def resumed(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A run goes on where one has ended."""
     must(says(receipt, "action", "by", "reason"), "order", "It says more than it may.")
-    must(state.phase == "over" or settled(state), "order", "A run goes on where none can have ended.")
+    must(state.phase == "over" or settled(state), _unsettled(state), "A run goes on where none can have ended.")
     must(bool(receipt.action), "order", "It does not say how the run ended.")
     if receipt.action == "completed":
         undoes = state.outcome == "completed" and bool(state.undoable) and not receipt.node
@@ -48,6 +48,11 @@ def resumed(known: Disclosed, state: State, receipt: Receipt) -> State:
     return arrive(taken, position)
 
 
+def _unsettled(state: State) -> Code:
+    """The code where a run goes on, or is moved, and waits for nothing from outside: `turn` unless its end is due."""
+    return "order" if state.here is None or state.phase in ("end", "over") else "turn"
+
+
 def _may_go_on(state: State, position: int) -> None:
     """Raise `Refused` unless a run may go on from a position."""
     plan, at = state.plan, state.at
@@ -66,7 +71,7 @@ def _unanswered(acts: Mapping[str, Done]) -> dict[str, Done]:
 def migrated(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A run is moved to another plan."""
     must(says(receipt, "shown", "by", "reason"), "order", "It says more than it may.")
-    must(settled(state), "order", "A run cannot be moved here.")
+    must(settled(state), _unsettled(state), "A run cannot be moved here.")
     must(not state.ending, "order", "A run is moved while it is being undone.")
     plan = state.plan
     shown = receipt.shown
@@ -77,7 +82,8 @@ def migrated(known: Disclosed, state: State, receipt: Receipt) -> State:
     fits = to.name == plan.name and to.inputs == plan.inputs and to.digest != plan.digest
     must(fits, "order", "A run is moved to a plan of something else.")
     kept = _kept(plan, to, state)
-    must(receipt.how.get("kept") == len(kept), "order", "It does not say how many nodes are kept.")
+    said = receipt.how.get("kept", -1)
+    must(said == len(kept), "turn" if 0 <= said < len(kept) else "order", "It keeps other nodes than it can.")
     acts = {key: done for key, done in in_doubt(state).items() if done.happened}
     must(all(done.node in kept for done in acts.values()), "effects", "The other plan would do an effect again.")
     same = all(one.undo in to.index and to.node(one.undo) == plan.node(one.undo) for one in state.undoable)

@@ -17,7 +17,7 @@ def passed_over(state: State, node: Node) -> bool:
 def anew(state: State) -> State:
     """The state without what belongs to one attempt."""
     return replace(
-        state, pending=(), answered=frozenset(), let_call="", let_again="", tried=0, again=None, ask=None,
+        state, pending=(), answered=frozenset(), told=0, let_call="", let_again="", tried=0, again=None, ask=None,
         ends=None, gate=None,
     )  # fmt: skip
 
@@ -29,7 +29,7 @@ def arrive(state: State, at: int) -> State:
         at += 1
     state = replace(anew(state), phase="at", at=at, let_in="", let_in_by=(), edited="", editor=())
     if at == len(nodes):
-        return state
+        return replace(state, phase="behind")  # the undos stand there, and none of them is due
     if not isinstance(nodes[at], Part):
         state = replace(state, branches={}, running=frozenset())
     match nodes[at]:
@@ -45,10 +45,7 @@ def settled(state: State) -> bool:
     """Whether the run waits for something outside of it, so that anything may come that nobody foresees."""
     if state.phase == "gate":
         return True
-    if state.phase in ("at", "works", "sent") and state.at < len(state.plan.steps):
-        node = state.plan.steps[state.at]
-        return isinstance(node, Work | Pause | Call)
-    return False
+    return state.phase in ("at", "works", "sent") and isinstance(state.here, Work | Pause | Call)
 
 
 def counted(state: State, by: int = 1) -> State:
@@ -70,8 +67,7 @@ def attempt(state: State, *, fresh: bool = False, let_again: str = "", again: As
 
 def unstarted(state: State) -> State:
     """The state where the attempt that was to come does not: a person is asked in its place, or the run ends."""
-    here = state.phase == "at" and state.at < len(state.plan.steps)
-    return counted(state, -1) if here and isinstance(state.plan.steps[state.at], Work) else state
+    return counted(state, -1) if state.phase == "at" and isinstance(state.here, Work) else state
 
 
 def back_to(state: State, position: int) -> State:

@@ -95,9 +95,9 @@ def unmet(policy: Policy, checked: Checked) -> Iterator[str]:
         given = [one for one in standing if one.role == role and one.action == "approve" and one.member is not False]
         if not given:
             yield f"Somebody of {role} is to have approved, and no such approval stands."
-    overridden = sum(one.action == "override" for one in story.decisions)
+    overridden = sum(one.action == "override" and one.approvals == one.quorum for one in story.decisions)
     # Of a child run that was left out only the run that started it says so.
-    overridden += sum(len(one.overridden) for one in checked.children if not one.there)
+    overridden += sum(len(one.overridden) + one.more for one in checked.children if not one.there)
     if policy.no_override and (many := overridden):
         yield f"Nothing is to be overridden, and {many} {_were(many, 'thing')}."
     if policy.no_edit and (many := sum(one.action == "edit" or one.skipped for one in story.decisions)):
@@ -106,8 +106,9 @@ def unmet(policy: Policy, checked: Checked) -> Iterator[str]:
         yield f"No effect is to be made by work that outside text had a hand in, and {found[0]} made one."
     yield from _unsigned(policy, checked)
     if policy.plans:
-        digests = {checked.runs[0].start.digest, state.plan.digest}
-        if not digests <= policy.plans:
+        run = checked.runs[0]
+        moved = (entry.receipt.shown["to"] for entry in run.ledger.entries if entry.receipt.kind == "migrated")
+        if not {run.start.digest, *moved} <= policy.plans:
             yield "The run is to have gone by a released plan, and the lock file does not have its plan."
 
 

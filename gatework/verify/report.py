@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from gatework.proof import certificate as files
+from gatework.proof.deploys import code_changes
 from gatework.values.canonical import Json
 from gatework.verify.budgets import budget_data, budget_of
 from gatework.verify.refusal import Refused
@@ -66,8 +67,15 @@ def report(checked: Checked, unmet: Sequence[str] = (), demands: int = 0) -> dic
         "decisions": [_decision(one) for one in decisions],
         "stages": [_stage(one) for one in story.stages.values()],
         "spent": list(_spent(checked)),
+        "code_changes": [
+            {"run": number, **asdict(change)}
+            for number, run in enumerate(checked.runs, start=1)
+            for change in code_changes(run.ledger.entries)
+        ],
         "effects": [{**asdict(one), "run": one.run + 1} for one in story.effects.values()],
-        "children": [{**asdict(one), "run": one.run + 1, "child": one.child + 1} for one in checked.children],
+        "children": [
+            {**asdict(one), "run": one.run + 1, "child": one.child + 1, "there": one.there} for one in checked.children
+        ],
         "superseded": [
             {
                 "run": number + 1,
@@ -121,6 +129,7 @@ def _spent(checked: Checked) -> Iterator[dict[str, Json]]:
             "run": number,
             "spent": state.account.whole.data,
             "budget": budget_data(state.plan.budget),
+            "given": run.ledger.entries[0].receipt.how.get("given", {}),
             "nodes": [
                 {"node": name, "spent": one.data, "budget": budget_data(budget_of(state.plan.node(name)))}
                 for name, one in spent.items()
@@ -176,8 +185,6 @@ def _not_checked(checked: Checked) -> Iterator[str]:
         yield f"{_many(named - disclosed, 'value')} of {named} withheld or erased: named by digest alone"
     for what, times in checked.known.not_checked.items():
         yield f"{what} ({times})"
-    if any(one.there and checked.runs[one.run].state.plan.budget for one in checked.children):
-        yield "how much of the budget of the run that called them child runs were given"
     missing = [one for one in checked.children if one.outcome and not one.there]
     if missing:
         yield f"{_many(len(missing), 'child run')} whose ledger is not in the file"

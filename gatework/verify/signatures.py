@@ -95,7 +95,7 @@ def attempt(keys: Keys, state: State, entry: Entry) -> str:
     signed = receipt.how.get("signed")
     if signed is None:
         return ""
-    node = state.plan.steps[state.at]
+    node = state.here
     isolated = {use.name for use in (*node.before, *node.guards) if use.queue} if isinstance(node, Work) else set()
     said = {name: value for name, value in wire.data(receipt).items() if name not in ("label", "how")}
     if receipt.kind == "output":  # of which only the machine knows what comes of it
@@ -104,12 +104,14 @@ def attempt(keys: Keys, state: State, entry: Entry) -> str:
     if receipt.kind == "suspended":
         said["calls"] = [_without(call, "arguments") for call in receipt.how["calls"]]
     said["verdicts"] = [one for one in said["verdicts"] if one["guard"] not in isolated]
+    if receipt.kind != "acted":
+        said["answers"] = state.told + len(state.answered)
     return keys.signer(signed, "worker", encoded("attempt", state, {**said, "at": entry.at}), entry)
 
 
 def verdicts(keys: Keys, state: State, entry: Entry) -> Iterator[tuple[str, str]]:
     """The guards whose verdicts are signed, each with who signed; empty where the list does not say."""
-    receipt, node = entry.receipt, state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    receipt, node = entry.receipt, state.here
     before: Iterable[Mapping[str, Json]] = receipt.how.get("before", ())
     for given in (*wire.data(receipt)["verdicts"], *before):
         signed = given.get("signed")

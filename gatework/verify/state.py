@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gatework.plan.plan import Plan
+from gatework.plan.plan import Node, Plan
 from gatework.run.events import Given
-from gatework.verify.account import Account
+from gatework.verify.account import Account, Left, Lent
 
-Phase = Literal["begin", "at", "works", "calls", "sent", "ask", "gate", "end", "over"]
+MOST_TOLD = 9
+"""Of how many overrides of a child run the run is told one by one that calls it, at most."""
+
+Phase = Literal["begin", "at", "works", "calls", "sent", "ask", "gate", "behind", "end", "over"]
 """What comes next.
 
 `begin`: inputs of the run. `at`: the node at the position, at which nothing has happened yet since it was arrived at.
 `works`: its attempt goes on. `calls`: the first of its calls is due. `sent`: that call was made. `ask`: a person is
-asked, or the run ends. `gate`: a person decides. `end`: the run ends. `over`: it has ended.
+asked, or the run ends. `gate`: a person decides. `behind`: all nodes are passed, and the run completes. `end`: the run
+ends. `over`: it has ended.
 """
 
 
@@ -114,6 +118,22 @@ class Undoable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overridden:
+    """What people overrode in a run, and in its child runs as far as it was told."""
+
+    last: tuple[str, ...] = ()
+    """The last of the nodes, as many as a run is told of that calls this one."""
+    before: int = 0
+    """How many there were before these."""
+
+    def then(self, nodes: Iterable[str], before: int = 0) -> Overridden:
+        """With more of it: these nodes, and so many that are not named."""
+        every = (*self.last, *nodes)
+        left = max(0, len(every) - MOST_TOLD)
+        return Overridden(last=every[left:], before=self.before + before + left)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How a run ends, as its receipt says."""
 
@@ -133,6 +153,8 @@ class State:
     """How many inputs it has begun with so far."""
     lineage: str = ""
     asks: bool = True
+    given: Left | None = None
+    """What it was given of the budget of the run that called it; None where nothing limits it."""
     at: int = 0
     held: Mapping[str, Held] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
@@ -155,16 +177,32 @@ class State:
     pending: tuple[Call, ...] = ()
     answered: frozenset[str] = frozenset()
     """The calls of the attempt that have been answered, by their ids."""
+    told: int = 0
+    """How many answers it has had besides."""
     let_call: str = ""
     let_again: str = ""
     tried: int = 0
     acts: Mapping[str, Done] = field(default_factory=dict)
     running: frozenset[int] = frozenset()
+    lent: Lent = field(default_factory=Lent)
+    """What those have that are in `running`; read it by `reserved`."""
     branches: Mapping[int, Branch] = field(default_factory=dict)
     undoable: tuple[Undoable, ...] = ()
     ending: Ending | None = None
     """While the run is being undone: how it ends."""
+    overridden: Overridden = field(default_factory=Overridden)
     gates: int = 0
     gate: Gate | None = None
     outcome: str = ""
     account: Account = field(default_factory=Account)
+
+    @property
+    def reserved(self) -> Lent:
+        """What of the budget the child runs have that are under way."""
+        return self.lent if self.running else Lent()
+
+    @property
+    def here(self) -> Node | None:
+        """The step at the position; None behind the last node, where the undos are no steps of the run yet."""
+        steps = self.plan.steps if self.ending else self.plan.nodes
+        return steps[self.at] if self.at < len(steps) else None

@@ -40,6 +40,10 @@ class Decision:
     """With `override`: the guards that were passed over."""
     skipped: bool = False
     """With `override`: whether the value was given in place of the work."""
+    approvals: int = 1
+    """Counts those who approved or overrode at the gate, up to this one."""
+    quorum: int = 1
+    """How many it takes."""
     member: bool | None = None
     """Whether the reader's list has that name in that role; None where there is no list."""
 
@@ -91,10 +95,17 @@ class ChildRun:
     child: int
     outcome: str
     id: str
-    there: bool = False
-    """Whether the certificate has its ledger."""
+    number: int = 0
+    """Counts the runs of the certificate from 1; 0 where it has not the ledger of this one."""
     overridden: tuple[str, ...] = ()
-    """What people overrode in it, as the run that started it says."""
+    """What people overrode in it last, as the run that started it says."""
+    more: int = 0
+    """How many more they had overridden before."""
+
+    @property
+    def there(self) -> bool:
+        """Whether the certificate has its ledger."""
+        return self.number > 0
 
 
 @dataclass(kw_only=True)
@@ -204,6 +215,8 @@ class Story:
                 note=receipt.reason,
                 guards=tuple(str(one["guard"]) for one in receipt.how.get("guards", ())),
                 skipped=receipt.how.get("skipped") is True,
+                approvals=receipt.how.get("approvals", 1),
+                quorum=receipt.how.get("quorum", 1),
                 member=people.member(receipt.by, by.role) if people else None,
             )
         )

@@ -17,7 +17,7 @@ class _Run(Protocol):
 
 def under_way(state: State) -> Iterator[tuple[Call, int, str]]:
     """The child runs of which a run has not heard: the node, the number, and what names each in its run."""
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     if state.phase == "at" and isinstance(node, Call):
         for number in sorted(state.running):
             yield node, number, node.name if node.kind == "call" else f"{node.name}/{number + 1}"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from gatework.plan.plan import Plan
 from gatework.run.state import Receipt
 from gatework.verify import budgets, calls, children, decisions, gates, limits, moves, ways, work
+from gatework.verify.account import lent_in
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, settled, undoing, unstarted, with_hands
 from gatework.verify.refusal import must
@@ -46,10 +47,10 @@ def _begun(known: Disclosed, state: State, receipt: Receipt) -> State:
     must("run" in how, "order", "The run does not say of which lineage it is.")
     run = how["run"]
     if state.inputs:
-        same = run == state.lineage and how.get("asks", True) is state.asks
+        same = run == state.lineage and how.get("asks", True) is state.asks and lent_in(how) == state.given
         must(same, "order", "The inputs of the run are of several runs.")
     must(how.get("asks") is not True, "format", "What is so in any run is left out.")
-    state = replace(state, inputs=state.inputs + 1, lineage=run, asks=how.get("asks", True))
+    state = replace(state, inputs=state.inputs + 1, lineage=run, asks=how.get("asks", True), given=lent_in(how))
     if not plan.inputs:
         must(not (receipt.node or receipt.output or receipt.label), "order", "The plan starts from nothing.")
         return arrive(state, 0)
@@ -68,8 +69,9 @@ def _ended(known: Disclosed, state: State, receipt: Receipt) -> State:
         return _completed(state, receipt)
     must(not receipt.output and not receipt.label, "order", "A run that did not complete gives nothing.")
     if state.ending:
-        done = state.phase == "end" and _ending(receipt) == state.ending
+        done = state.phase == "end" and receipt.action == state.ending.action
         must(done, "order", "Not all work is undone, or the end is another than was said.")
+        must(_ending(receipt) == state.ending, "turn", "The end is told otherwise than before the run was undone.")
     else:
         must(not state.undoable, "order", "The run ends, and what can be undone is not.")
         _may_end(state, receipt)
@@ -79,8 +81,8 @@ def _ended(known: Disclosed, state: State, receipt: Receipt) -> State:
 
 def _completed(state: State, receipt: Receipt) -> State:
     given = state.held.get(state.plan.result)
-    behind = state.phase == "at" and state.at == len(state.plan.nodes) and not state.ending
-    must(behind and given is not None and not receipt.by and not receipt.reason, "order", "The run is not at its end.")
+    must(state.phase == "behind" and given is not None, "order", "The run is not at its end.")
+    must(not receipt.by and not receipt.reason, "turn", "A run that completed names somebody, or a reason.")
     assert given is not None
     same = (receipt.node, receipt.output, receipt.label) == (state.plan.result, given.digest, given.label)
     must(same, "order", "What the run gives is not what its last node gave.")
@@ -92,8 +94,9 @@ def _undoing(known: Disclosed, state: State, receipt: Receipt) -> State:
     if state.ending:
         # An undo at whose gate nobody answered is left; no other receipt says so.
         gate = state.gate
-        left = state.phase == "gate" and gate is not None and receipt.node == gate.node and "undo" not in receipt.how
+        left = state.phase == "gate" and gate is not None and "undo" not in receipt.how
         must(left and receipt.action == "expired", "order", "The run is being undone already.")
+        must(gate is not None and receipt.node == gate.node, "turn", "Another undo is left than nobody answered for.")
         return undoing(replace(state, undoable=state.undoable[:-1]))
     wanted = [one.undo for one in reversed(state.undoable)]
     must(bool(wanted) and receipt.how.get("undo") == wanted, "order", "That is not all that is to be undone.")
@@ -108,21 +111,22 @@ def _ending(receipt: Receipt) -> Ending:
 
 def _may_end(state: State, receipt: Receipt) -> None:
     """Raise `Refused` unless the run may end so, now, and the receipt says where."""
-    ends, gate = False, state.gate
+    gate, here, expected = state.gate, state.here, Ending(action=receipt.action, reason=receipt.reason)
+    may, does = False, True
     match receipt.action:
-        case "rejected" | "aborted" | "undone":
-            ends = state.phase == "end" and state.ends == _ending(receipt)
-        case "expired":
-            ends = state.phase == "gate" and gate is not None and not gates.otherwise(state, gate)
-            ends = ends and gate is not None and receipt.node == gate.node and not receipt.by
-        case "cancelled":
-            ends = settled(state) and not receipt.node and not receipt.by
-        case "failed":
-            ends = not state.asks and any(gates.fails(ask) for ask in gates.allowed(state))
-            ends = ends and receipt.node == state.plan.steps[state.at].name and not receipt.by
+        case "rejected" | "aborted" | "undone" if state.ends is not None:
+            may, expected = state.ends.action == receipt.action, state.ends
+        case "expired" if state.phase == "gate" and gate is not None:
+            may, expected = not gates.otherwise(state, gate), replace(expected, node=gate.node)
+        case "cancelled" if here is not None:
+            may, does = state.phase != "end", settled(state)
+        case "failed" if here is not None:
+            may, expected = state.phase != "end" and not state.asks, replace(expected, node=here.name)
+            does = any(gates.fails(ask) for ask in gates.allowed(state))
         case _:
             pass
-    must(ends, "order", "The run may not end so here.")
+    must(may, "order", "The run may not end so here.")
+    must(does and _ending(receipt) == expected, "turn", "The run ends where it would not, or another end is told.")
 
 
 _RULES: Mapping[str, Rule] = {

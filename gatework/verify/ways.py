@@ -9,16 +9,16 @@ from gatework.plan.plan import Approval, Choice, Join, Loop, Node, Part, Pause, 
 from gatework.run.state import Receipt
 from gatework.verify.entries import says
 from gatework.verify.onward import arrive, back_to, by_hand, hold_as, taken_along, with_hands
-from gatework.verify.refusal import must
+from gatework.verify.refusal import Refused, must
 from gatework.verify.state import Held, State
 from gatework.verify.values import Disclosed
 
 
 def here(state: State, receipt: Receipt) -> Node:
     """The node at the position, at which nothing has happened yet. Raises `Refused` unless the receipt is of it."""
-    due = state.phase == "at" and state.at < len(state.plan.nodes) and not state.ending
-    must(due, "order", "Something else is due.")
-    node = state.plan.nodes[state.at]
+    node = state.here
+    if state.phase != "at" or node is None or state.ending:
+        raise Refused("order", "Something else is due.")
     must(receipt.node == node.name, "order", "The receipt is of another node than the one that is due.")
     return node
 

@@ -16,7 +16,7 @@ from gatework.verify import across, signatures, ties, values, walk
 from gatework.verify.account import spent_in
 from gatework.verify.entries import chained
 from gatework.verify.refusal import Place, Refused, must
-from gatework.verify.state import State
+from gatework.verify.state import Overridden, State
 from gatework.verify.story import ChildRun, Story
 from gatework.verify.values import Disclosed
 
@@ -86,7 +86,7 @@ def _plan(digest: str, plan: Plan) -> None:
     must(plan.digest == digest, "plan", "A plan does not stand under its own digest.")
     fault = next(faults(plan), None)
     if fault is not None:
-        raise Refused("plan", "A plan breaks a rule that every plan keeps, such as those of order and labels.")
+        raise Refused("faults", "A plan breaks a rule that every plan keeps, such as those of order and labels.")
 
 
 class _Walker:
@@ -195,8 +195,9 @@ def _children(checked: Checked, number: int, ids: dict[str, int]) -> list[int]:
                     child=child,
                     outcome=receipt.action,
                     id=id_,
-                    there=there is not None,
+                    number=0 if there is None else there + 1,
                     overridden=tuple(map(str, receipt.how.get("overridden", ()))),
+                    more=receipt.how.get("more", 0),
                 )
             )
             if there is None:
@@ -218,7 +219,9 @@ def _under_way(checked: Checked, number: int, started: ties.Started, named: set[
         there = started.of(f"{run.state.lineage}/{name}", named)
         id_ = checked.runs[there].ledger.run_id if there is not None else ""
         checked.children.append(
-            ChildRun(run=number, node=node.name, child=child, outcome="", id=id_, there=there is not None)
+            ChildRun(
+                run=number, node=node.name, child=child, outcome="", id=id_, number=0 if there is None else there + 1
+            )
         )
         if there is None:
             continue
@@ -241,12 +244,19 @@ def _must_be(child: Run, returned: Entry, called: Entry | None) -> None:
         must(last.label == receipt.label, "child", "A child run gave a value with another label than is said.")
         account = child.state.account
         same = (account.whole - account.taken_over - spent_in(receipt.how)).data == {}
-        must(same, "child", "A child run spent something else than is said.")
+        must(same, "budget", "A child run spent something else than is said.")
     else:
         # Its value broke the contract of the plan that called it; or the server ended it, and it could say no more.
         lost = receipt.action == "failed" and last.action == "completed"
         lost = lost or (receipt.action in ("failed", "cancelled") and last.kind != "ended")
         must(lost, "child", "A child run ended otherwise than is said.")
+    acted = any(done.happened for done in child.state.acts.values())
+    must(not acted or receipt.how.get("acted") is True, "child", "A child run acted, and another says that it did not.")
+    undoable = receipt.action == "completed" and bool(child.state.undoable)
+    must((receipt.how.get("undoable") is True) is undoable, "child",
+         "Whether a child run can be undone is said otherwise than it is.")  # fmt: skip
+    told = Overridden(last=tuple(receipt.how.get("overridden", ())), before=receipt.how.get("more", 0))
+    must(told == child.state.overridden, "child", "Something else was overridden in a child run than is said.")
     _began(child, called)
 
 
@@ -258,3 +268,5 @@ def _began(child: Run, called: Entry | None) -> None:
     same = (how["workflow"], how["plan"]) == (child.ledger.workflow, child.start.digest)
     must(same, "child", "A child run began on another plan than is said.")
     must(child.outputs == dict(called.receipt.shown), "child", "A child run began with other inputs than is said.")
+    given = child.ledger.entries[0].receipt.how.get("given")
+    must(given == how.get("given"), "child", "A child run was given something else of a budget than is said.")

@@ -36,7 +36,7 @@ def output(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(receipt.action == "" or "retry" in words, "order", "The output says more than it may.")
     if node.until is not None and "retry" in words and "block" not in words and not state.edited:
         return _next_round(state, node, receipt)
-    must(receipt.action == "" and receipt.reason == "", "order", "The output says more than it may.")
+    _says_no_more(receipt)
     for word, kind in (("block", "blocked"), ("retry", "exhausted")):
         if word in words and repeats(state, node):
             return _asks(state, "unknown", receipt)
@@ -52,13 +52,19 @@ def output(known: Disclosed, state: State, receipt: Receipt) -> State:
 def _next_round(state: State, node: Work, receipt: Receipt) -> State:
     assert node.until is not None
     if state.marks[node.until.loop] % node.until.rounds != 0:
-        must(receipt.action == "" and receipt.reason == "", "order", "The output says more than it may.")
+        _says_no_more(receipt)
         return another_round(state, node)
     if node.until.spent == "ask":
-        must(receipt.action == "" and receipt.reason == "", "order", "The output says more than it may.")
+        _says_no_more(receipt)
         return _asks(state, "spent", receipt)
     must(receipt.action == "accepted", "order", "The rounds of a loop are spent, and its end does not say so.")
     return hold(state, receipt.output)
+
+
+def _says_no_more(receipt: Receipt) -> None:
+    """Raise `Refused` where an output is said to have been accepted, or gives a reason for nothing."""
+    must(receipt.action == "", "order", "The output says more than it may.")
+    must(receipt.reason == "", "turn", "The output says more than it may.")
 
 
 def stopped(known: Disclosed, state: State, receipt: Receipt) -> State:
@@ -78,7 +84,7 @@ def failed(known: Disclosed, state: State, receipt: Receipt) -> State:
     """An attempt gave nothing."""
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "action", "reason"), "order", "It says more than it may.")
-    must(receipt.action in _FAILURES[receipt.kind], "order", "An attempt failed in a way that there is not.")
+    must(receipt.action in _FAILURES[receipt.kind], "turn", "An attempt failed in a way that there is not.")
     state = replace(state, pending=())
     if repeats(state, node):
         return _asks(state, "unknown", receipt)
@@ -92,7 +98,7 @@ def failed(known: Disclosed, state: State, receipt: Receipt) -> State:
 
 def answered(known: Disclosed, state: State, receipt: Receipt) -> Work:
     """The work at the position, of which an attempt is due. Raises `Refused` unless the receipt is of that one."""
-    node = state.plan.steps[state.at] if state.at < len(state.plan.steps) else None
+    node = state.here
     due = state.phase in ("at", "works") and isinstance(node, Work) and not state.pending
     must(due, "order", "No attempt is due.")
     assert isinstance(node, Work)

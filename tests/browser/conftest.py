@@ -22,6 +22,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 SKIPS_TIME = "--dynamic-config-value=frontend.WorkflowTimeSkippingEnabled=true"
 """The real server then lets a test skip the time of one run, which is how an hour passes here."""
 
+STILL = """addEventListener("DOMContentLoaded", () => {
+    const style = document.createElement("style")
+    style.textContent = "*, ::before, ::after, ::backdrop {" +
+        "animation: none !important; transition: none !important; backdrop-filter: none !important }"
+    document.head.append(style)
+})"""
+"""A page where nothing fades or blurs: drawn without a graphics card, each dialog costs a second of computing."""
+
 Looks = Callable[[], Awaitable[Screen]]
 
 
@@ -75,6 +83,7 @@ async def another(chromium: Browser, server: Server, request: pytest.FixtureRequ
 
     async def look() -> Screen:
         context = await chromium.new_context(viewport={"width": 1280, "height": 1000})
+        await context.add_init_script(STILL)
         name = request.node.name.removeprefix("test_")
         screens.append(await Screen.made(context, server, f"{name}-{len(screens) + 1}" if screens else name))
         return screens[-1]

@@ -13,8 +13,9 @@ from itertools import count
 from random import Random
 from typing import Any, Literal, cast
 
+from gatework.define.ending import Ending
 from gatework.define.guard import as_guard
-from gatework.define.stage import Ending, Stage
+from gatework.define.stage import Stage
 from gatework.define.workflow import Workflow
 from gatework.plan.expr import Compare, Const, Ref
 from gatework.plan.facts import facts_of

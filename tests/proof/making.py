@@ -1,11 +1,11 @@
-"""Certificates made in memory, signed by everybody who can sign, and what an attacker can do with them who can hash."""
+"""Certificates made in memory, and the signatures of everybody who can sign."""
 
 from __future__ import annotations
 
 import base64
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ from gatework.testing.factories import approve, call, effect, endorse, plan_of, 
 from gatework.testing.paths import child_run, choose, join, loop, pause, question, until, way
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
+from tests.answers import Answers
+from tests.proof.repairing import repaired
 
 LINEAGE = "lineage"
 SIGNED = By(role="finance", identity="signed")
@@ -55,13 +57,17 @@ def public(name: str) -> PublicKey:
 
 def people() -> str:
     """The list, as TOML."""
-    entries = []
-    for name, roles in ROLES.items():
-        until_ = "until = 2026-01-31" if name in ("retired", "replaced") else "until = 2027-01-01"
-        entries.append(
-            f'[{name}]\nroles = {roles}\n[[{name}.keys]]\nkey = "{public(name)}"\nfrom = 2026-01-01\n{until_}\n'
-        )
-    return "\n".join(entries)
+    until_ = {name: "2026-01-31" if name in ("retired", "replaced") else "2027-01-01" for name in ROLES}
+    return listed(ROLES, {name: ("2026-01-01", day) for name, day in until_.items()})
+
+
+def listed(roles: Mapping[str, Sequence[str]], held: Mapping[str, tuple[str, str]]) -> str:
+    """A list of people and machines, each with one key: their roles, and from when until when the key holds."""
+    return "\n".join(
+        f'[{name}]\nroles = {[*those]}\n[[{name}.keys]]\nkey = "{public(name)}"\n'
+        f"from = {held[name][0]}\nuntil = {held[name][1]}\n"
+        for name, those in roles.items()
+    )
 
 
 # -- plans -----------------------------------------------------------------------------------------
@@ -227,37 +233,51 @@ def signed(
     said = copy.deepcopy(said)
     said["signatures"] = []
     for run in said["runs"]:
-        begun = run["entries"][0]["receipt"]["how"]
-        queued = {
-            use["name"]
-            for node in said["plans"][begun["plan"]]["nodes"]
-            for use in (*node.get("before", ()), *node.get("guards", ()))
-            if use["queue"]
-        }
-        lineage, plan = begun["run"], begun["plan"]
-        for entry in run["entries"]:
+        place, answers = ("", ""), Answers()
+        places = dict[str, tuple[tuple[str, str], Answers]]()
+        for entry in (*run["entries"], *(entry for cut in run["superseded"] for entry in cut["entries"])):
             receipt = entry["receipt"]
-            for one in receipt.get("verdicts", ()):
-                one.pop("signed", None)
-                if one["guard"] in queued:
-                    place = {"node": receipt["node"], "attempt": receipt["attempt"], "inputs": receipt["inputs"]}
-                    payload = attest.verdict(one, run=lineage, plan=plan, **place)
-                    one["signed"] = signature(guard, payload)
-            how = receipt.setdefault("how", {})
-            if receipt["kind"] in ATTEMPTS and "recorded" not in how:
-                how.pop("signed", None)
-                payload = attest.attempt(receipt, run=lineage, plan=plan, at=entry["at"], isolated=queued)
-                how["signed"] = signature(worker, payload)
-            if receipt.get("identity") == "signed":
-                how["signed"] = signature(person or receipt["by"], decision(receipt, lineage, plan))
-            if not how:
-                del receipt["how"]
+            # What was cut off is held to the plan that the run had there.
+            place, answers = places.get(entry["before"], (place, answers))
+            if receipt["kind"] == "begun":
+                place = receipt["how"]["run"], receipt["how"]["plan"]
+            place = (place[0], receipt["shown"]["to"]) if receipt["kind"] == "migrated" else place
+            _sign(entry, place, _queued(said["plans"][place[1]]), answers.many, worker, guard, person)
+            places[entry["digest"]] = place, answers.after(receipt)
     return exported(repaired(said), exporter)
+
+
+def _queued(plan: Json) -> set[str]:
+    """The guards that are asked apart."""
+    uses = [use for node in plan["nodes"] for use in (*node.get("before", ()), *node.get("guards", ()))]
+    return {use["name"] for use in uses if use["queue"]}
+
+
+def _sign(
+    entry: Any, place: tuple[str, str], queued: set[str], answers: int, worker: str, guard: str, person: str
+) -> None:
+    """Sign what one entry says. `place` is the lineage of the run, and the plan to which it is held there."""
+    (run, plan), receipt = place, entry["receipt"]
+    for one in receipt.get("verdicts", ()):
+        one.pop("signed", None)
+        if one["guard"] in queued:
+            of = {"node": receipt["node"], "attempt": receipt["attempt"], "inputs": receipt["inputs"]}
+            one["signed"] = signature(guard, attest.verdict(one, run=run, plan=plan, **of))
+    how = receipt.setdefault("how", {})
+    how.pop("signed", None)
+    if receipt["kind"] in ATTEMPTS and "recorded" not in how:
+        many = 0 if receipt["kind"] == "acted" else answers
+        said = attest.attempt(receipt, run=run, plan=plan, at=entry["at"], isolated=queued, answers=many)
+        how["signed"] = signature(worker, said)
+    if receipt.get("identity") == "signed":
+        how["signed"] = signature(person or receipt["by"], decision(receipt, run, plan))
+    if not how:
+        del receipt["how"]
 
 
 def decision(receipt: Json, lineage: str, plan: str) -> Json:
     """What somebody signs who decides."""
-    gives = receipt["action"] in ("edit", "answer")
+    gives = receipt["action"] in ("edit", "answer") or receipt.get("how", {}).get("skipped")
     statement = Statement(
         run=lineage,
         plan=plan,
@@ -287,58 +307,3 @@ def bare(said: Json) -> Any:
             if entry["receipt"].get("how") == {}:
                 del entry["receipt"]["how"]
     return repaired(said)
-
-
-# -- an attacker who can hash ----------------------------------------------------------------------
-
-
-def repaired(said: Json) -> Any:
-    """The same with every digest computed anew that nobody signed: of plans, gates, entries, ledgers of child runs."""
-    said = copy.deepcopy(said)
-    new = {name: canonical.digest("plan", plan) for name, plan in said["plans"].items()}
-    said["plans"] = {new[name]: plan for name, plan in said["plans"].items()}
-    values = said["values"].items()
-    new |= {name: canonical.digest("value", one["data"], salt=bytes.fromhex(one["salt"])) for name, one in values}
-    said["values"] = {new[name]: value for name, value in said["values"].items()}
-    for run in reversed(said["runs"]):
-        plan = ""
-        for entries in (run["entries"], *(cut["entries"] for cut in run["superseded"])):
-            before, sequence = _follows(run, entries)
-            for entry in entries:
-                receipt = entry["receipt"] = _renamed(entry["receipt"], new)
-                how = receipt.get("how", {})
-                plan = how.get("plan", plan) if receipt["kind"] == "begun" else plan
-                if receipt["kind"] == "asked":
-                    was, receipt["evidence"] = receipt["evidence"], _evidence(receipt, plan)
-                    new[was] = receipt["evidence"]
-                sequence += 1
-                was = entry["digest"]
-                entry |= {"sequence": sequence, "before": before}
-                whole = {name: item for name, item in entry.items() if name != "digest"}
-                before = entry["digest"] = new[was] = canonical.digest("entry", whole)
-    return said
-
-
-def _follows(run: Json, entries: Json) -> tuple[str, int]:
-    """The entry that some begin behind: its digest and number."""
-    if entries is run["entries"]:
-        return ledger.GENESIS, 0
-    number = entries[0]["sequence"] - 1
-    return (run["entries"][number - 1]["digest"], number) if number else (ledger.GENESIS, 0)
-
-
-def _renamed(value: Json, new: dict[str, str]) -> Any:
-    match value:
-        case str():
-            return new.get(value, value)
-        case list():
-            return [_renamed(item, new) for item in value]
-        case dict():
-            return {name: _renamed(item, new) for name, item in value.items()}
-        case _:
-            return value
-
-
-def _evidence(receipt: Json, plan: str) -> str:
-    said = {name: item for name, item in receipt.items() if name != "evidence"}
-    return canonical.digest("gate", {"plan": plan, **said})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from gatework.releases.library import Library
 from gatework.temporal import Execution, find
 from gatework.temporal.client.exporting import Disclosure, Exported, exported
 from gatework.temporal.client.restarting import look, resumed
+from gatework.temporal.page.progress import Waiting
 from tests.proof.plans import payout, says
-from tests.workflow.deployment import Deployed, Deployments, task_after, waiting
+from tests.workflow.deployment import LONG, Deployed, Deployments, task_after, until, waiting
 from tests.workflow.errands import errands
 from tests.workflow.plans import Note, agent_asked, chain, refund, signed, single, world
 from tests.workflow.project import Project
@@ -44,6 +45,18 @@ Scene = Callable[[Stage], Awaitable[Execution[Any]]]
 async def _approved(run: Execution[Any], *names: str) -> None:
     for name in names:
         await run.approve((await waiting(run)).number, by=name)
+
+
+async def at(run: Execution[Any], kind: str, node: str = "", after: int = 0) -> Waiting:
+    """What a run waits for, once it is at a later gate of this kind."""
+
+    async def there() -> Waiting | None:
+        waits = (await run.state()).waiting
+        here = waits is not None and waits.gate > after and waits.kind == kind and node in ("", waits.node)
+        return waits if here else None
+
+    found: Waiting = await until(there, f"a gate of kind {kind}", seconds=LONG.total_seconds())
+    return found
 
 
 async def by_rule(on: Stage) -> Execution[Any]:
@@ -209,22 +222,17 @@ class Played:
         return written(self.exported.certificate)
 
 
+OPEN = ("waits", "under_way")
+"""Those whose runs do not end."""
+
+
 async def played(scene: Scene, on: Stage, disclosure: Disclosure | None = None) -> Played:
     """Play a scene to the end of its run, or to where it waits, and export it."""
     world.clear()
     says.clear()
     run = await scene(on)
-    if scene is not waits:
+    if scene.__name__ not in OPEN:
         with suppress(WorkflowFailureError):  # as some of them are meant to end
             await run.handle.result()
     library = Library([run._workflow])
     return Played(run, library, await exported(on.deployed.client, library, run.id, disclosure))
-
-
-async def all_played(address: str, folder: Path, *names: str) -> Mapping[str, Played]:
-    """Every scene, or those that are named, played on a server."""
-    async with Deployments(address, folder) as deployments:
-        deployed = await deployments.serve(*SERVED)
-        on = Stage(deployments, deployed, folder)
-        wanted = [scene for scene in SCENES if not names or scene.__name__ in names]
-        return {scene.__name__: await played(scene, on) for scene in wanted}

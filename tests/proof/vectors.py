@@ -10,7 +10,7 @@ from typing import Any
 
 from gatework.values import canonical
 from gatework.values.canonical import Json
-from tests.proof import making
+from tests.proof import making, repairing
 from tests.proof.both import SPEC, first
 from tests.proof.spellings import spellings
 
@@ -69,7 +69,7 @@ def files() -> Iterator[tuple[str, bytes]]:
         for name, change in changes.items():
             said = copy.deepcopy(of)
             change(said)
-            yield name, canonical.dumps(making.repaired(said) if repair else said)
+            yield name, canonical.dumps(repairing.repaired(said) if repair else said)
 
 
 def main() -> None:

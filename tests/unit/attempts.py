@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gatework.define.stage import Endorser, Stage
+from gatework.define.endorser import Endorser
+from gatework.define.stage import Stage
 from gatework.models.question import Model
 from gatework.perform.acting import act
 from gatework.perform.perform import Code, perform

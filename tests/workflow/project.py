@@ -61,6 +61,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from gatework.temporal import GateworkPlugin
 
+sys.dont_write_bytecode = True  # it would stand for a source that is edited within the same second
 sys.path.insert(0, sys.argv[3])
 from letter import letter
 
@@ -76,6 +77,7 @@ asyncio.run(main())
 
 LOCK = """
 import sys
+sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from letter import letter
 from gatework.releases import lock

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.worker import Worker
 
-from gatework import Block, Endorsed, Pass, Untrusted, Verdict, at_most, endorse, guard, stage, workflow
+from gatework import Block, Budget, Endorsed, Pass, Untrusted, Verdict, at_most, endorse, guard, stage, workflow
 from gatework.errors import ConfigError
 from gatework.proof import ledger
 from gatework.signing.keys import PrivateKey, Signer
@@ -158,7 +158,7 @@ def copied(note: Endorsed[Note]) -> Endorsed[Paper]:
     return copy(note)
 
 
-@workflow
+@workflow(budget=Budget(tokens=1_000, seconds=60))
 def bound(note: Endorsed[Note]) -> Endorsed[Paper]:
     """A child run, and a stage behind it."""
     paper = copied(note)
@@ -166,7 +166,10 @@ def bound(note: Endorsed[Note]) -> Endorsed[Paper]:
 
 
 async def test_child_runs_and_resumed_runs_are_proven_by_the_keys_of_workers(deployments: Deployments) -> None:
-    """In the certificate of a run that was resumed every attempt is signed, over all its legs and its child run."""
+    """In the certificate of a run that was resumed every attempt is signed, over all its legs and its child run.
+
+    The run has a budget: its ledger and that of its child run say how much of it this one was given.
+    """
     Stuck.now = True
     people = f'[w]\nroles = ["worker"]\n\n[[w.keys]]\nkey = "{WORKER.public}"\nfrom = 2020-01-01\n'
     deployed = await deployments.serve(bound, copied, signer=WORKER)
@@ -182,6 +185,9 @@ async def test_child_runs_and_resumed_runs_are_proven_by_the_keys_of_workers(dep
     certificate = await run.export()
     checked = check(read(certificate), People.of(people.encode(), "people.toml"))
     assert [one.there for one in checked.children] == [True]
+    receipts = [entry.receipt for run in read(certificate).runs for entry in run.entries]
+    given = [one.how.get("given") for one in receipts if one.kind in ("begun", "called")]
+    assert given == [None, {"tokens": 1_000, "seconds": 60}, {"tokens": 1_000, "seconds": 60}]
     stages = {(one.run, one.node): (one.attempts, one.unsigned, one.signers) for one in checked.story.stages.values()}
     assert stages[1, read(certificate).plans[copied.plan.digest].nodes[0].name] == (1, 0, ["w"])
     assert stages[0, bound.plan.nodes[-1].name] == (2, 0, ["w"])

@@ -55,7 +55,9 @@ def project(tmp_path: Path) -> Path:
 
 def environment(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "120", **more}
+    # Without bytecode, which would stand for a source that was edited within the same second.
+    python = {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **python, "COLUMNS": "120", **more}
 
 
 @asynccontextmanager

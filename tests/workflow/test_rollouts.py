@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from gatework.releases import lock
 from gatework.releases.library import Library
 from gatework.temporal import Execution, GateworkPlugin
 from gatework.temporal.worker.concerned import Concern, concerns
+from tests.workflow.conftest import typed_at
 from tests.workflow.deployment import Deployed, Deployments, until, waiting
 from tests.workflow.project import SERVE, Project
 
 V1: dict[str, Any] = {"last": "polish"}
+BROKEN: dict[str, Any] = {"last": "polish", "shine": "\\ud800"}
+"""Gives what is no text, and breaks its contract."""
 MENDED: dict[str, Any] = {"last": "polish", "shine": "well polished"}
 V2: dict[str, Any] = {"last": "stamp", "hours": 2}
 V3: dict[str, Any] = {"last": "polish", "hours": 3, "field": "sheets: int = 1"}
@@ -67,13 +71,20 @@ async def replayed(run: Execution[Any], *versions: Letter) -> None:
 async def test_rollout_of_mended_code_shows_in_the_receipts_of_the_runs_that_it_served(
     deployments: Deployments, project: Project
 ) -> None:
-    """One plan, two codes: the ledger says which stage ran on which, and a worker that starts says that it changed."""
+    """One plan, several codes: the ledger says which stage ran on which, and a worker that starts says that it changed.
+
+    Where a stage of one run ran on two, whoever looks at the run is told, and whoever verifies it.
+    """
     v1 = project.loaded(**V1)
     async with deployments.serving(v1) as deployed:
         whole, asked = await deployed.gate(v1, note(v1))
         await whole.approve(asked.number)
         await whole.result()
         run, asked = await deployed.gate(v1, note(v1))
+    broken = project.loaded(release=False, **BROKEN)
+    async with deployments.serving(broken):
+        await run.approve(asked.number)
+        assert (await waiting(run)).kind == "exhausted"
     mended = project.loaded(release=False, **MENDED)
     assert mended.plan.digest == v1.plan.digest
     (said,) = await found(await deployments.calling(), mended, 1)
@@ -81,16 +92,27 @@ async def test_rollout_of_mended_code_shows_in_the_receipts_of_the_runs_that_it_
     assert said.said == (
         f"Plan {v1.plan.digest[:12]} of letter was released with other code of stage polish; 1 run is held to it."
     )
+    typed = typed_at(deployments)
     async with deployments.serving(mended):
-        await run.approve(asked.number)
+        await run.retry()
         assert (await run.result()).text == "a well polished"
+        line = "A deploy came in between; other code ran: polish from attempt 2 on."
+        for command in ("show", "logs"):
+            assert line in " ".join((await typed(command, run.id)).stdout.split()), command
+            assert "other code ran" not in (await typed(command, whole.id)).stdout, command
+        for one, changes in ((run, [{"run": 1, "node": "polish", "tool": "", "attempt": 2}]), (whole, [])):
+            file = project.folder / "certificate.json"
+            file.write_bytes(await one.export())
+            verified = await typed("verify", str(file))
+            assert ("polish other code from attempt 2 on" in " ".join(verified.stdout.split())) is bool(changes)
+            assert json.loads((await typed("verify", str(file), "--json")).stdout)["code_changes"] == changes
         before, after = codes(await whole.ledger()), codes(await run.ledger())
         assert before["paper"] == after["paper"]
         assert before["polish"] != after["polish"]
     new, old = Library([mended]), Library([v1])
     assert after["polish"] == new.attempt_code(new.plans("letter")[0], "polish")
     assert before["paper"] == old.attempt_code(old.plans("letter")[0], "write")
-    await replayed(run, v1, mended)
+    await replayed(run, v1, broken, mended)
     assert lock.write(mended)
     assert await concerns((await deployments.calling()).client, Library([mended]), deployments.queue) == []
 

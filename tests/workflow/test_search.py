@@ -28,7 +28,7 @@ from gatework.temporal.transport import search
 from gatework.temporal.transport.search import NAMES, NEEDS, PLAN, STAGE, STATUS, Registered, needing, register
 from gatework.temporal.worker import checks
 from tests.conftest import server_in
-from tests.workflow.conftest import typed_at
+from tests.workflow.conftest import Typed, typed_at
 from tests.workflow.deployment import Deployed, Deployments, count, end, events, task_after, until, waiting
 from tests.workflow.plans import Note, Paper, chain, file, gate_first, hasty, signed, single, twice
 from tests.workflow.project import Project
@@ -169,6 +169,19 @@ async def overridden(deployed: Deployed) -> tuple[Execution[Any], Waiting]:
     return run, await waiting(run)
 
 
+async def told_to_who_may_override(deployed: Deployed, typed: Typed) -> None:
+    """Both whom a stage waits for that is stopped, and who may override it, find the run; nobody else does."""
+    run, _ = await deployed.gate(overruled, Note(text="a"))
+    await listed(deployed.client, run, needing("operator"))
+    for asked in ("head", "operator"):
+        (one,) = json.loads((await typed("runs", "--role", asked, "--json")).stdout)
+        assert (one["id"], one["needs"], one["overrides"]) == (run.id, "operator", "head")
+        shown = " ".join((await typed("runs", "--role", asked)).stdout.split())
+        assert "operator: picked is blocked (head may override)" in shown, shown
+    assert (await typed("runs", "--role", "boss")).stdout == "No run waits for a person of the role boss.\n"
+    await run.handle.terminate()
+
+
 ENDINGS = ("completed", "rejected", "aborted", "cancelled", "terminated")
 
 
@@ -202,6 +215,7 @@ async def test_run_with_an_override_is_marked_for_good_however_it_ends(found: De
     assert shown.stderr == ""
     told = json.loads((await typed("runs", "--all", "--json")).stdout)
     assert [run["overridden"] for run in told] == [True] * len(ENDINGS)
+    await told_to_who_may_override(deployed, typed)
 
 
 async def test_override_is_told_where_no_attribute_is_registered(bare: Deployments) -> None:

@@ -9,9 +9,10 @@ from typing import Any, Concatenate, Literal, TypeVar, overload
 
 from gatework.define import trace
 from gatework.define.constructs.ways import given, written
+from gatework.define.declared import EXPIRY, TIMEOUT
+from gatework.define.ending import Ending
 from gatework.define.guard import as_guard
 from gatework.define.roles import Role, sealed_override
-from gatework.define.stage import EXPIRY, TIMEOUT, Ending
 from gatework.errors import PlanError
 from gatework.plan.labels import Endorsed, Label, Untrusted
 from gatework.plan.plan import Loop, Param, Pause, Until, Work

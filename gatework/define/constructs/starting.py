@@ -13,9 +13,10 @@ from gatework.define import trace
 from gatework.define.builder import Builder
 from gatework.define.constructs.calling import Startable, child, child_of
 from gatework.define.constructs.ways import given, written
+from gatework.define.declared import EXPIRY
 from gatework.define.roles import Role
 from gatework.define.signature import Declared
-from gatework.define.stage import EXPIRY, Stage
+from gatework.define.stage import Stage
 from gatework.define.trace import Traced
 from gatework.errors import PlanError
 from gatework.plan.expr import Ref

@@ -8,8 +8,9 @@ from types import NoneType
 from typing import Any, TypeVar, cast, overload
 
 from gatework.define import trace
+from gatework.define.declared import EXPIRY, TIMEOUT
+from gatework.define.endorser import Endorser
 from gatework.define.roles import Role
-from gatework.define.stage import EXPIRY, TIMEOUT, Endorser
 from gatework.errors import PlanError
 from gatework.plan import expr
 from gatework.plan.kinds import kind_of

@@ -85,6 +85,8 @@ class Listed:
     waiting: Waiting | None = None
     needs: str = ""
     """The role that a person must have who is needed; also where no worker answers, if the server was told."""
+    overrides: str = ""
+    """The role that may override what it waits for; empty where nobody may, or no worker answers."""
     parent: str = ""
     """The id of the run that started it; empty for one that none did."""
     overridden: bool | None = False
@@ -172,8 +174,8 @@ async def runs(
     are more than were looked at.
 
     Those that have ended are listed only if asked for. `waiting`: only those that wait for a person, and those of which
-    nobody can say; `role`: only where one of that role is needed. `plan` is the beginning of a digest. Raises
-    `DecisionError` where a filter cannot be one.
+    nobody can say; `role`: only where one of that role is needed, or may override. `plan` is the beginning of a digest.
+    Raises `DecisionError` where a filter cannot be one.
     """
     needed = search.whom(role)
     query = [f"TaskQueue = '{task_queue()}'"]
@@ -188,10 +190,15 @@ async def runs(
             raise DecisionError("A plan is named by the beginning of its digest, at least four hex digits.")
         if len(plan) >= MARKER_DIGITS:
             query.append(f"TemporalChangeVersion = '{MARKER}{plan[:MARKER_DIGITS]}'")
+    queries = [query]
     if (waiting or role) and await search.registered(client) is search.Registered.YES:
         # What a run that began without the attributes waits for, only a worker knows.
-        query.append(f"({needed} OR {search.STATUS} is null)")
-    found = [run async for run in client.list_workflows(" AND ".join(query), limit=limit + 1)]
+        queries = [[*query, f"({needed} OR {search.STATUS} is null)"]]
+        # Nor was the server told who may override: of those that need others, their workers say it. They come behind,
+        # so that however many they are, none is left out that needs this role.
+        queries += [[*query, search.whom(), search.other_than(role)]] if role else []
+    looked = [[run async for run in client.list_workflows(" AND ".join(one), limit=limit + 1)] for one in queries]
+    found = [run for runs in looked for run in runs[:limit]]
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def listed(run: WorkflowExecution) -> Listed | None:
@@ -200,17 +207,17 @@ async def runs(
         async with slots:
             return await _listed(client, run)
 
-    told = await asyncio.gather(*[listed(run) for run in found[:limit]])
+    told = await asyncio.gather(*[listed(run) for run in found])
     kept = [
         run
         for run in told
         if run is not None
         and (not (waiting or role) or run.status in ("waiting", "unknown"))
-        and (not role or run.needs == role or (run.status == "unknown" and not run.needs))
+        and (not role or role in (run.needs, run.overrides) or (run.status == "unknown" and not run.needs))
         # A child run is its parent's to show, unless it waits for a person, who must find it.
         and (ended or not run.parent or run.status in ("waiting", "unknown"))
     ]
-    return kept, len(found) > limit
+    return kept, any(len(runs) > limit for runs in looked)
 
 
 async def waiting_page(client: Client, role: str = "") -> str:
@@ -246,6 +253,7 @@ async def _listed(client: Client, run: WorkflowExecution) -> Listed | None:
         reason=reason,
         waiting=waiting,
         needs=needs,
+        overrides=waiting.override.role if waiting and waiting.override else "",
         parent=run.parent_id or "",
         overridden=overridden,
     )

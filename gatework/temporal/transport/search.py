@@ -64,6 +64,11 @@ def whom(role: str = "") -> str:
     return f'{NEEDS}="{keyword(role)}"' if role else f"{NEEDS} is not null"
 
 
+def other_than(role: str) -> str:
+    """The part of a query that leaves out the runs which need one of a role. Raises `DecisionError` as `whom` does."""
+    return whom(role).replace("=", "!=", 1)
+
+
 def needing(role: str = "") -> str:
     """What finds the runs that wait for a person, or for one of a role, as the UI takes it and the server.
 

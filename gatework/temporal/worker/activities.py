@@ -132,7 +132,7 @@ async def _tried(served: _Served, info: activity.Info, task: Task) -> Result:
             digest=served.library.attempt_code(known, runs),
         )
         if attestor := served.attestor():
-            event = await attestor.result(event, known.plan, run=lineage)
+            event = await attestor.result(event, known.plan, run=lineage, answers=len(task.run.journal))
     if isinstance(event, Finished) and emit.VALUES.isEnabledFor(logging.INFO):
         emit.say_value("output", canonical.dumps(event.output.data).decode())
     if isinstance(event, Failed) and event.failure == "error" and info.attempt < TRIES:

@@ -114,8 +114,11 @@ def test_stage_that_stood_still_goes_on(monkeypatch: pytest.MonkeyPatch) -> None
 def test_story_begins_with_what_was_overridden_in_child_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run rests on what its child runs gave; one in which nothing was overridden says nothing of it."""
     fields: dict[str, Any] = {"stage": "found", "attempt": 1, "receipt": 3, "child": 2, "outcome": "completed"}
-    loud = LogEvent.of("child.ended", {**fields, "overridden": ("claim", "owed")}, at="2026-01-01T12:00:01.500+00:00")
+    over = {**fields, "overridden": ("claim", "owed"), "overridden_before": 3}
+    loud = LogEvent.of("child.ended", over, at="2026-01-01T12:00:01.500+00:00")
     quiet = LogEvent.of("child.ended", {**fields, "overridden": ()}, at="2026-01-01T12:00:01.500+00:00")
     lines = printed([loud, quiet], monkeypatch).splitlines()
-    assert " ".join(" ".join(lines[2:4]).split()).startswith("OVERRIDDEN in run 2 of found: claim, owed;")
+    assert " ".join(" ".join(lines[2:4]).split()).startswith(
+        "OVERRIDDEN in run 2 of found: claim, owed, and 3 more before;"
+    )
     assert sum("OVERRIDDEN" in line for line in lines) == 1

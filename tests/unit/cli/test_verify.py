@@ -131,7 +131,7 @@ def test_override_in_a_child_run_that_was_left_out_is_loud(tmp_path: Path, capsy
 
     def told(receipts: list[Receipt]) -> list[Receipt]:
         receipt = receipts[place]
-        receipts[place] = replace(receipt, how={**receipt.how, "overridden": ["checked"]})
+        receipts[place] = replace(receipt, how={**receipt.how, "overridden": ["checked"], "more": 4})
         return receipts
 
     file = tmp_path / "c.json"
@@ -141,6 +141,41 @@ def test_override_in_a_child_run_that_was_left_out_is_loud(tmp_path: Path, capsy
         assert verified(file, no_override=True, as_json=True) == code, capsys.readouterr()
         said = json.loads(capsys.readouterr().out)
         assert any(one["overridden"] == ["checked"] for one in said["children"]) is marked
-    assert said["unmet"] == ["Nothing is to be overridden, and 1 thing was."]
+    assert said["unmet"] == ["Nothing is to be overridden, and 5 things were."]
     assert verified(file) == 0
-    assert "checked was overridden in run 1 of " in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "5 overridden" in shown
+    assert "checked, and 4 more before, was overridden in run " in shown
+
+
+def test_override_by_several_is_one_override(capsys: pytest.CaptureFixture[str]) -> None:
+    """However many it takes: one line with all their names, one thing in the title, and in what is demanded."""
+    assert verified(FOLDER / "overridden.json", no_override=True) == 4
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "3 overridden" in text
+    assert "2/picked was let on past in_stock, by Ana (as claimed) and Ben (as claimed): It came this morning." in text
+    assert "Nothing is to be overridden, and 3 things were." in text
+
+
+def test_override_that_waits_for_others_is_told_as_one_that_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of two has said so, and nothing was let on: nothing was overridden."""
+    whole = kept("overridden")
+    child = whole.runs[1]
+    [first, *_] = (entry.sequence for entry in child.entries if entry.receipt.action == "override")
+    file = tmp_path / "waits.json"
+    file.write_bytes(written(replace(whole, runs=(replace(child, entries=child.entries[:first]),), values={})))
+    assert verified(file, no_override=True) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "0 overridden" in text
+    assert "picked is not yet (1 of 2) let on past in_stock, by Ana (as claimed): It came this morning." in text
+
+
+def test_child_runs_are_told_by_the_numbers_by_which_all_else_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """With how each ended, that it is under way, or that its ledger is not in the file."""
+    assert verified(FOLDER / "under_way.json") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "· 1/papers 1 run 2 rejected" in "\n".join(lines)
+    assert "○ 1/papers 5 not here failed" in lines
+    assert any(line.startswith("· 7/again 1 run 12 under way ") for line in lines)

@@ -491,9 +491,11 @@ def test_run_without_a_budget_sets_nothing_aside() -> None:
 
 @pytest.mark.parametrize("acted", [True, False])
 def test_what_a_child_run_did_outside_is_not_edited_away(acted: bool) -> None:
-    """Nothing before it can be edited once it has changed the outside world, nor the value itself later."""
+    """Its receipt says it: nothing before it can be edited then, nor the value itself later."""
     plan = plan_of(stage("owed"), child_run("refund", "owed", effects=True), approve("agreed", "refund"))
     driver = Driver(plan).begin().finish().returned(0, "paid", acted=acted)
+    [how] = [entry.receipt.how for entry in driver.ledger if entry.receipt.kind == "returned"]
+    assert how.get("acted", False) is acted
     for place in ("owed", "refund"):
         event = decided(driver.gate, "edit", place=place, value=sealed("x"))
         if acted:

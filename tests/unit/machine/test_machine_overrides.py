@@ -372,6 +372,8 @@ def test_run_that_is_told_of_few_knows_how_many_there_were() -> None:
     assert outer.overridden == told
     driver.take(outer)
     assert sum(1 + each.before for each in driver.state.overrides) == MOST_OVERRIDES + 3
+    (receipt,) = (entry.receipt for entry in driver.ledger if entry.receipt.kind == "returned")
+    assert (receipt.how["overridden"], receipt.how["more"]) == (["owed"] * MOST_OVERRIDES, 3)
     # One more in the run between: the first of all falls out, and is counted with what stood before it.
     again = report(PLAN, replace(driver.state, overrides=(*driver.state.overrides, one)), (), run="r").overridden
     assert (again[0].before, len(again)) == (4, MOST_OVERRIDES)

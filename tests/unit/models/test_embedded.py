@@ -64,11 +64,11 @@ async def test_every_kind_of_schema_is_taken(model: Embedded, schema: dict[str, 
 
 async def test_same_seed_gives_same_answer_whatever_was_asked_before(model: Embedded) -> None:
     """A run can be repeated: no state of an earlier question, and no neighbour, changes an answer."""
-    words = closed(reason={"type": "string", "maxLength": 80})
+    words = closed(reason={"type": "string", "maxLength": 40})
     first = await model.answer(question(schema=words, seed=5, temperature=0.9))
-    questions = [question(schema=words, seed=seed, temperature=0.9) for seed in (5, 6, 7, 5)]
+    questions = [question(schema=words, seed=seed, temperature=0.9) for seed in (5, 6, 5)]
     answers = await asyncio.gather(*(model.answer(each) for each in questions))
-    assert answers[0] == answers[3] == first
+    assert answers[0] == answers[2] == first
     assert len({answer.text for answer in answers}) > 1
 
 

@@ -162,6 +162,7 @@ def server() -> Any:
     parameters.model.path = str(embedded.weights())
     parameters.n_ctx = 1024
     parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1  # several wait for each other, computing
     parameters.verbosity = 0
     parameters.api_keys = [KEY]
     return llama.Server(parameters)

@@ -216,6 +216,7 @@ def llama() -> Any:
     parameters.model.path = str(embedded.weights())
     parameters.n_ctx = 2048
     parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1  # several wait for each other, computing
     parameters.verbosity = 0
     return library.Server(parameters)
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from gatework import Approved, Block, Endorsed, GateworkError, Retry, Untrusted, ask, stage
-from gatework.define.stage import Endorser
+from gatework.define.endorser import Endorser
 from gatework.errors import ContractError, GrantError
 from gatework.values.canonical import Sealed
 from tests.unit.attempts import SALT, Claim, Mail, Owed, attempt, failed, finished, sealed

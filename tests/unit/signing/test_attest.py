@@ -75,10 +75,10 @@ def signed_by(key: PrivateKey, statement: Any) -> Signed:
     return Signed(key=key.public.id, signature=base64.b64encode(signature).decode())
 
 
-def signed(event: Any, key: PrivateKey = WORKER, *, run: str = RUN) -> Any:
+def signed(event: Any, key: PrivateKey = WORKER, *, run: str = RUN, answers: int = 0) -> Any:
     """An attempt, or what became of a call, as a worker with a key says it."""
     event = replace(event, ended_ms=ENDED_MS)
-    return replace(event, signed=signed_by(key, attest.of_result(event, PLAN, run=run)))
+    return replace(event, signed=signed_by(key, attest.of_result(event, PLAN, run=run, answers=answers)))
 
 
 def judged(event: Finished, key: PrivateKey = GUARD, *, run: str = RUN) -> Finished:
@@ -145,7 +145,7 @@ def test_every_kind_of_result_is_verified_from_the_ledger_alone() -> None:
         lambda d: signed(suspended(PLAN, d.run, refund, entries=[answered(), called("work", "read")])),
         lambda d: made(d, "failed"),
         made,
-        lambda d: signed(finished(PLAN, d.run, {"amount": 1})),
+        lambda d: signed(finished(PLAN, d.run, {"amount": 1}), answers=len(d.run.journal)),
     )
     assert driver.outcome is not None
     assert driver.outcome.kind == "completed"

@@ -164,7 +164,7 @@ BROKEN = [ConnectionError(SECRET)] * TRIES
 async def signed(service: Any) -> Any:
     """An output, once it went through what signs."""
     event = replace(finished(PLAN, begun().run, spent=Spent(tokens=7)), ended_ms=ENDED_MS)
-    return await Attestor(service).result(event, PLAN, run=RUN)
+    return await Attestor(service).result(event, PLAN, run=RUN, answers=0)
 
 
 async def test_service_that_breaks_is_asked_again() -> None:
@@ -186,7 +186,7 @@ async def test_output_that_cannot_be_signed_is_a_failure_that_says_so() -> None:
 async def test_every_result_that_cannot_be_signed_is_a_failure() -> None:
     """Nor does anything else go on without a signature, a guard's no to inputs or a failure included."""
     for event in (stopped(PLAN, begun().run, "block"), failed(begun().run, "timeout")):
-        told = await Attestor(_Service(*BROKEN)).result(replace(event, ended_ms=ENDED_MS), PLAN, run=RUN)
+        told = await Attestor(_Service(*BROKEN)).result(replace(event, ended_ms=ENDED_MS), PLAN, run=RUN, answers=0)
         assert (told.kind, told.signed) == ("failed", None)
         begun().take(told)
 
@@ -251,14 +251,14 @@ async def test_service_that_hangs_holds_up_nothing_for_ever(monkeypatch: pytest.
     attestor = Attestor(service)
     event = replace(finished(PLAN, begun().run), ended_ms=ENDED_MS)
     try:
-        told = await asyncio.gather(*(attestor.result(event, PLAN, run=RUN) for _ in range(8)))
+        told = await asyncio.gather(*(attestor.result(event, PLAN, run=RUN, answers=0) for _ in range(8)))
         assert [one.kind for one in told] == ["failed"] * 8
         assert service.asked == MOST_HANGING
         assert "does not answer" in str(told[0])
     finally:
         go.set()
     service.answers = []
-    while (event_ := await attestor.result(event, PLAN, run=RUN)).signed is None:
+    while (event_ := await attestor.result(event, PLAN, run=RUN, answers=0)).signed is None:
         await asyncio.sleep(0.01)
     assert event_.kind == "finished"
 

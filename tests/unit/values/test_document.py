@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from gatework import Block, Document, Endorsed, Pass, Retry, Untrusted, Verdict, ask, effect, stage, tool
-from gatework.define.stage import Endorser
+from gatework.define.endorser import Endorser
 from gatework.define.tool import IdempotencyKey
 from gatework.errors import GrantError
 from gatework.testing.models import ScriptedModel

@@ -19,6 +19,7 @@ from gatework.signing.signing import Statement
 from gatework.verify import report, whole
 from gatework.verify.policy import Policy, unmet
 from gatework.verify.refusal import Refused
+from tests.answers import Answers
 from tests.unit.verify.forging import kept
 
 KEYS = {name: PrivateKey.made() for name in ("Ada", "Ben", "Cleo", "mill", "clerk")}
@@ -38,14 +39,15 @@ def signed(certificate: Certificate, *, worker: str = "mill", run: str = "") -> 
     """A certificate whose attempts and decisions are signed: each by whoever made it."""
     [one] = certificate.runs
     entries: list[Entry] = []
-    plan = ""
+    plan, answers = "", Answers()
     for entry in one.entries:
         receipt = entry.receipt
         if receipt.kind == "begun":
             plan, run = receipt.how["plan"], run or receipt.how["run"]
         if receipt.kind in ("output", "acted", "suspended", "refused", "failed", "stopped"):
             said = ledger.data(entry)["receipt"]
-            statement = dsse.encoded(attest.attempt(said, run=run, plan=plan, at=entry.at))
+            many = 0 if receipt.kind == "acted" else answers.many
+            statement = dsse.encoded(attest.attempt(said, run=run, plan=plan, at=entry.at, answers=many))
             receipt = replace(receipt, how={**receipt.how, "signed": _proof(worker, statement)})
         if receipt.kind == "decided":
             value = receipt.output if receipt.action == "edit" else ""
@@ -62,6 +64,7 @@ def signed(certificate: Certificate, *, worker: str = "mill", run: str = "") -> 
             )
             how = {**receipt.how, "signed": _proof(receipt.by, decision.signed())}
             receipt = replace(receipt, identity="signed", how=how)
+        answers = answers.after(ledger.data(entry)["receipt"])
         entries.append(Entry.after(entries[-1] if entries else None, receipt, datetime.fromisoformat(entry.at)))
     return replace(certificate, runs=(replace(one, entries=tuple(entries)),))
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pytest
 
 from gatework.verify import gates, onward, work
-from tests.explorer import nested
-from tests.explorer.soundness import OPEN, Found, sound
+from tests.explorer import nested, shapes
+from tests.explorer.soundness import OPEN, Found, sound, sound_alone
 
 EVERY = bool(os.environ.get("GATEWORK_SEARCH"))
 """Whether all plans are searched, as `make search` does, or a sample."""
@@ -27,19 +27,25 @@ def test_walk_takes_a_receipt_only_where_the_machine_makes_it(record_property: C
     for word in words if EVERY else random.Random(1).sample(words, 14):
         found = sound(word, depth=5 if EVERY else 4, most=40 if EVERY else 8)
         assert found.wrong == [], word
-        total.offered += found.offered
-        total.taken += found.taken
-        total.made += found.made
-        total.changed += found.changed
-        total.open += found.open
+        total.add(found)
     assert total.made > 100
     assert total.made + sum(total.open.values()) == total.taken
     assert set(total.open) <= OPEN.keys()
-    record_property(
-        "told",
-        f"Offered {total.offered:,} receipts of other states: {total.taken:,} taken, of which the machine makes "
-        f"{total.made:,}; left open: {dict(total.open)}. Refused {total.changed:,} changed ones.",
-    )
+    record_property("told", total.told)
+
+
+@pytest.mark.slow
+def test_walk_takes_calls_only_where_the_machine_makes_them(record_property: Callable[[str, object], None]) -> None:
+    """The same of single stages that call tools, make effects and are overridden, and of approvals of every kind."""
+    every = [plan for _, plan in shapes.plans(1, wired=False)] + [shapes.plan_named(word) for word in ("Eo", "Ev")]
+    total = Found()
+    for plan in every if EVERY else random.Random(1).sample(every, 6):
+        found = sound_alone(plan, depth=6 if EVERY else 5, most=40 if EVERY else 6)
+        assert found.wrong == [], plan
+        total.add(found)
+    assert total.made > 50
+    assert set(total.open) <= OPEN.keys()
+    record_property("told", f"Of stages alone: {total.told}")
 
 
 def _shows_anything(patch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,13 @@ def _approves_by_rule(receipts: list[Receipt]) -> list[Receipt]:
     return [*receipts[:place], rule, *receipts[place + 1 + votes :]]
 
 
+def _recalls_without_arguments(receipts: list[Receipt]) -> list[Receipt]:
+    place = first(receipts, "acted")
+    how = {name: value for name, value in receipts[place].how.items() if name != "arguments"}
+    receipts[place] = replace(receipts[place], how=how)
+    return receipts
+
+
 def _keeps_nobody_off(receipts: list[Receipt]) -> list[Receipt]:
     place = max(n for n, one in enumerate(receipts) if one.kind == "asked")
     how = {name: value for name, value in receipts[place].how.items() if name != "not_by"}
@@ -123,7 +130,7 @@ def _moves_a_verdict(receipts: list[Receipt]) -> list[Receipt]:
         ("edited", _shows_less, "evidence"),
         ("edited", _votes_twice, "quorum"),
         ("edited", _editor_approves, "identity"),
-        ("edited", _keeps_nobody_off, "identity"),
+        ("edited", _keeps_nobody_off, "distinct"),
         ("edited", changed("decided", by=""), "identity"),
         ("edited", changed("decided", identity="none"), "identity"),
         ("edited", changed("decided", identity="signed"), "identity"),
@@ -133,6 +140,7 @@ def _moves_a_verdict(receipts: list[Receipt]) -> list[Receipt]:
         ("gone_on", changed("resumed", action="completed"), "order"),
         ("moved", changed("migrated", shown={"from": "ab" * 32, "to": "cd" * 32}), "order"),
         ("rejected", dropped("decided"), "order"),
+        ("reset", _recalls_without_arguments, "format"),
         ("waits", twice("asked"), "order"),
         ("agent", dropped("decided"), "order"),
         ("errand", dropped("called"), "order"),
@@ -150,6 +158,24 @@ def test_forged_certificates_are_refused_though_their_chain_holds(name: str, cha
     found = refusal(certificate)
     assert found.why == why, found.message
     assert found.place.run >= 0
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        Receipt(kind="output", node="undo_receipt", attempt=1, inputs="ab" * 32, output="ab" * 32, label="endorsed"),
+        Receipt(kind="failed", node="undo_receipt", attempt=1, inputs="ab" * 32, action="error"),
+        Receipt(kind="suspended", node="undo_receipt", attempt=1, inputs="ab" * 32),
+        Receipt(kind="asked", node="undo_receipt", gate=1, action="failed", evidence="ab" * 32),
+        Receipt(kind="undoing", action="cancelled", how={"undo": ["undo_receipt"]}),
+        Receipt(kind="resumed", node="wrap_up", action="cancelled", how={"run": "another"}),
+    ],
+    ids=lambda receipt: receipt.kind,
+)
+def test_behind_the_last_node_nothing_comes_but_the_end(receipt: Receipt) -> None:
+    """Where a plan has undos none is due there; nor is there anything left to cancel, to ask or to go on with."""
+    found = refusal(forged(kept("by_rule"), lambda receipts: [*receipts[:-1], receipt]))
+    assert found.why == "order"
 
 
 def _other_value(certificate: Certificate) -> Certificate:
@@ -241,7 +267,7 @@ def _cut_off_of_nothing(certificate: Certificate) -> Certificate:
         (_no_plan, "plan"),
         (_other_plan, "plan"),
         (_plan_without_guards, "plan"),
-        (_plan_against_labels, "plan"),
+        (_plan_against_labels, "faults"),
         (_breaks_contract, "contract"),
         (_chain_broken, "chain"),
         (_without_beginning, "chain"),
@@ -267,3 +293,13 @@ def test_a_child_run_that_is_another_than_is_said_is_refused(part: str, changes:
     """What a run says of its child runs, their own ledgers must say as well."""
     found = refusal(forged(kept("errand"), changed(part, **changes)))
     assert found.why in ("child", "order")
+
+
+@pytest.mark.parametrize("said", ["acted", "undoable"])
+def test_what_a_child_run_did_outside_is_not_hidden(said: str) -> None:
+    """Who went on as if nothing had happened there would do it again, or leave it as it is."""
+    whole = kept("errand")
+    how = next(entry.receipt.how for entry in whole.runs[0].entries if entry.receipt.kind == "returned")
+    assert how[said] is True
+    hidden = {member: value for member, value in how.items() if member != said}
+    assert refusal(forged(whole, changed("returned", how=hidden))).why == "child"
