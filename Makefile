@@ -20,7 +20,8 @@ demo: setup  ## Run refund mails through a real model on a real Temporal server
 
 test: setup  ## Run all tests
 	@$(RUN) tests/mcp/servers/install.py || echo "Their tests are skipped." >&2
-	@$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@# A process of tests that dies is not replaced: the one that takes its place would wait for ever for its files.
+	@$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 TAMPERING = $(addprefix tests/proof/test_,$(addsuffix .py,tampering recorded weakened signers mutilated))
 

@@ -271,7 +271,9 @@ class Ledger:
             self.arrive(0)
         node, name, kind = self.node, self.node["name"], self.node["kind"]
         if r.kind == "acted" and "run" in r.how:  # what a run before a reset did
-            need("order", r.how.get("recorded"), not r.attempt, self.wait != "over", kind != "input")
+            need("format", r.how.keys() >= {*FORM["calls"].split()}, r.how["key"], r.how["call"])
+            need("order", r.how.get("recorded"), not r.attempt, not r.reason, self.wait != "over", kind != "input")
+            need("order", bool(r.output) == (r.action == "found"))
             need("effects", r.action in ("found", "unknown"), self.acts.get(r.how["key"], ["failed"])[0] in NO_EFFECT)
             self.acts[r.how["key"]] = r.action, [r.node, r.how["tool"], r.how["arguments"]], r.output
             return
@@ -407,6 +409,7 @@ class Ledger:
         need("identity", sure < 3 or "signed" in how, not (lets and kept_off))
         counts = (len(self.votes) + 1, by["quorum"]) if lets and by["quorum"] > 1 else (None, None)
         need("quorum", (how.get("approvals"), how.get("quorum")) == counts, not lets or name not in self.votes)
+        need("order", r.action != "override" or r.reason.strip())
         need("guards", r.action != "override" or how.get("guards", []) == self.against)
         self.votes.append(name)
         if lets and len(self.votes) < by["quorum"]:
@@ -414,7 +417,7 @@ class Ledger:
         gives = r.action in ("edit", "answer") or (lets and gate.action != "call")
         question = self.question if lets and not how.get("skipped") else (r.output, "")
         need("quorum", by["quorum"] == 1 or not how.get("skipped"))
-        need("order", (r.output, r.inputs) == question, any(question) == gives, r.action != "override" or r.reason)
+        need("order", (r.output, r.inputs) == question, any(question) == gives)
         self.file.found["overridden", r.node] += r.action == "override"
         self.wait, self.over_by = "", self.over_by + [r.node] * (r.action == "override")
         if gate.action == "call" and r.action != "abort":

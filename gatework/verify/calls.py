@@ -53,7 +53,7 @@ def _entry(node: Work, data: Json) -> None:
     if data["kind"] == "model":
         sound = data["outcome"] == "answered" and data["digest"] and not data["tool"]
     elif data["outcome"] == "refused":
-        sound = not data["digest"] and (use is not None or not data["tool"])
+        sound = data["kind"] == "tool" and not data["digest"] and (use is not None or not data["tool"])
     else:
         outcome = "done" if data["digest"] else "failed"
         sound = data["kind"] == "tool" and data["outcome"] == outcome and use is not None and not use.apart
@@ -211,14 +211,14 @@ def _recalled(state: State, receipt: Receipt) -> State:
     plain = not receipt.attempt and not receipt.reason and how.get("recorded") is True
     must(plain and receipt.action in ("found", "unknown"), "effects", "What is recalled says more than it may.")
     must(settled(state), "turn", "Nothing is recalled here.")
-    named = is_digest(how.get("key")) and is_digest(how.get("call")) and "arguments" in how
-    must(named, "format", "What is recalled names no effect.")
+    named = is_digest(how.get("key")) and is_digest(how.get("call"))
+    must(named and {"tool", "arguments", "by_model"} <= how.keys(), "format", "What is recalled names no effect.")
     before = state.acts.get(how["key"])
     must(before is None or not before.happened, "effects", "What is recalled was known.")
     done = Done(
         node=receipt.node,
-        tool=how.get("tool", ""),
-        arguments=how.get("arguments", ""),
+        tool=how["tool"],
+        arguments=how["arguments"],
         outcome=receipt.action,
         result=receipt.output,
     )

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from gatework.machine import identity
 from gatework.values import canonical
 from gatework.verify import people
-from tests.proof import making
-from tests.proof.both import SECOND, SPEC, first, second
+from tests.proof import making, recorded
+from tests.proof.both import SECOND, SPEC, agreed, first, second
+from tests.proof.repairing import repaired
 
 CERTIFICATES = sorted((Path(__file__).parent / "certificates").glob("*.json"))
 
@@ -76,7 +77,7 @@ def test_names_are_compared_alike(name: str) -> None:
     assert SECOND.plain(name) == people.plain(name) == identity.plain(name)
 
 
-MOST_LINES = 692
+MOST_LINES = 695
 
 
 def test_it_is_short_enough_to_be_read() -> None:
@@ -101,6 +102,60 @@ def test_recorded_certificates_hold_for_both(path: Path) -> None:
     """What runs on a server left behind, both verifiers accept."""
     data = path.read_bytes()
     assert (first(data), second(data)) == ("", "")
+
+
+def test_an_answer_that_was_refused_is_of_a_tool() -> None:
+    """A model answers, or does not."""
+    said = recorded.whole("proven")
+    answers = [one for receipt in of_kind(said, "suspended") for one in receipt["how"]["entries"]]
+    refused = next(one for one in answers if one["outcome"] == "refused")
+    refused["kind"] = "model"
+    assert agreed(canonical.dumps(repaired(said))) == "order"
+
+
+@pytest.mark.parametrize("reason", [None, " "])
+def test_each_vote_for_an_override_has_a_reason(reason: str | None) -> None:
+    """The first of two who override, too."""
+    said = recorded.whole("overridden")
+    vote = next(one for one in of_kind(said, "decided") if one.get("how", {}).get("approvals") == 1)
+    assert vote["action"] == "override"
+    put(vote, "reason", reason)
+    assert agreed(canonical.dumps(repaired(said))) == "order"
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [(name, None, "format") for name in ("tool", "key", "call", "arguments", "by_model")]
+    + [("reason", "So.", "effects")],
+)
+def test_what_an_earlier_run_did_is_told_whole(member: str, value: str | None, code: str) -> None:
+    """Each effect that a run recalls is named as a call names it, and nobody gave a reason for it."""
+    said = recorded.whole("reset")
+    recalled = next(one for one in of_kind(said, "acted") if "run" in one["how"])
+    put(recalled if member == "reason" else recalled["how"], member, value)
+    assert agreed(canonical.dumps(repaired(said))) == code
+
+
+def test_what_an_earlier_run_found_has_its_result() -> None:
+    """And what it does not know has none."""
+    for action in ("found", "unknown"):
+        said = recorded.whole("reset")
+        recalled = next(one for one in of_kind(said, "acted") if "run" in one["how"])
+        assert recalled["action"] == "found"
+        put(recalled, "output", recalled["output"] if action == "unknown" else None)
+        recalled["action"] = action
+        assert agreed(canonical.dumps(repaired(said))) == "order"
+
+
+def of_kind(said: Any, kind: str) -> list[Any]:
+    """The receipts of a kind."""
+    return [entry["receipt"] for entry in recorded.every_entry(said) if entry["receipt"]["kind"] == kind]
+
+
+def put(said: Any, member: str, value: str | None) -> None:
+    """Set a member, or remove it."""
+    said.pop(member, None)
+    said |= {} if value is None else {member: value}
 
 
 def test_signed_certificates_are_proven(tmp_path: Path) -> None:
