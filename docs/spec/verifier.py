@@ -65,7 +65,7 @@ begun: node output label; plan run asks given. called: node attempt shown; child
 output: node attempt inputs output label verdicts action reason; calls=list tools refused more code spent signed
 refused failed: node attempt inputs action reason; before=verdicts calls=list tools refused more code spent signed
 suspended: node attempt inputs verdicts; entries=turns calls spent signed
-stopped: node attempt inputs verdicts reason; code signed. joined gathered: node output label
+stopped: node attempt inputs verdicts; code signed. joined gathered: node output label
 acting: node attempt action; tool key call arguments by_model. approved: node output label action reason
 acted: node attempt output action reason; tool key call arguments by_model recorded run code signed
 returned: node attempt output label action reason; child run ledger spent acted undoable overridden more
@@ -302,10 +302,11 @@ class Ledger:
         need("order", not self.edited or failed or r.output == self.edited)
         if not self.going:
             self.left, self.calls, self.told = self.left - 1, {}, 0
-        before = [] if failed or self.edited or self.let_in == r.inputs else node["before"]
-        words, uses = [one["verdict"] for one in r.verdicts], [(use["name"], r.inputs) for use in before]
+        verdicts = r.how.get("before", []) if failed else r.verdicts
+        before = [] if (failed and not verdicts) or self.edited or self.let_in == r.inputs else node["before"]
+        words, uses = [one["verdict"] for one in verdicts], [(use["name"], r.inputs) for use in before]
         uses += [(use["name"], r.output) for use in node["guards"] if r.output]
-        need("guards", [(one["guard"], one["on"]) for one in r.verdicts] == uses)
+        need("guards", [(one["guard"], one["on"]) for one in verdicts] == uses)
         need("guards", ({*words[: len(before)]} <= {"pass"}) == (r.kind != "stopped"))
         worst = next((word for word in ("block", "retry", "escalate") if word in words), "pass")
         self.against = [{x: one[x] for x in one if x != "signed"} for one in r.verdicts if one["verdict"] != "pass"]
@@ -382,6 +383,7 @@ class Ledger:
         """5.4: a person is asked."""
         node, waits, person = self.node, self.wait == "gate", r.action in ("approval", "question")
         due = self.gate.action if waits else "call" if "call" in r.how else self.ask
+        need("order", "call" in r.how or not r.how.keys() & {"tool", "key"})
         need("order", r.gate == self.gates + 1, r.action in (due, "blocked", "exhausted", "failed", "unknown"))
         need("order", waits == r.how.get("handed_on", False), not waits or (person and self.by is node["by"]))
         shown = {ref["node"]: self.held[ref["node"]] for ref in node["reads"] if ref["node"] in self.held}
@@ -399,7 +401,8 @@ class Ledger:
 
     def decided(self, r: Json) -> None:
         gate, node, how, name, lets = self.gate, self.node, r.how, plain(r.by), r.action in ("approve", "override")
-        by = node.get("override") if r.action == "override" else self.by
+        over = r.action == "override"
+        by = node.get("override") if over else self.by
         need("evidence", (r.gate, r.evidence) == (gate.gate, gate.evidence))
         need("order", by, r.action in DECIDE[gate.action].split(), how.get("place", r.node) == r.node)
         need("identity", r.identity in SURE)
@@ -409,8 +412,8 @@ class Ledger:
         need("identity", sure < 3 or "signed" in how, not (lets and kept_off))
         counts = (len(self.votes) + 1, by["quorum"]) if lets and by["quorum"] > 1 else (None, None)
         need("quorum", (how.get("approvals"), how.get("quorum")) == counts, not lets or name not in self.votes)
-        need("order", r.action != "override" or r.reason.strip())
-        need("guards", r.action != "override" or how.get("guards", []) == self.against)
+        need("order", r.reason.strip() if over else not how.keys() & {"guards", "skipped"})
+        need("guards", not over or how.get("guards", []) == self.against)
         self.votes.append(name)
         if lets and len(self.votes) < by["quorum"]:
             return need("quorum", not r.output, not r.inputs)
@@ -418,8 +421,8 @@ class Ledger:
         question = self.question if lets and not how.get("skipped") else (r.output, "")
         need("quorum", by["quorum"] == 1 or not how.get("skipped"))
         need("order", (r.output, r.inputs) == question, any(question) == gives)
-        self.file.found["overridden", r.node] += r.action == "override"
-        self.wait, self.over_by = "", self.over_by + [r.node] * (r.action == "override")
+        self.file.found["overridden", r.node] += over
+        self.wait, self.over_by = "", self.over_by + [r.node] * over
         if gate.action == "call" and r.action != "abort":
             self.leave |= {gate.how["call"]} if lets else set()
             if not lets and self.calls[gate.how["call"]].said["by_model"]:

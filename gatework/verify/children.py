@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatework.plan.plan import Call, Child, Part
-from gatework.proof.shape import is_digest
 from gatework.run.state import Receipt
 from gatework.values import canonical
 from gatework.values.canonical import Json, Sealed
@@ -62,7 +61,7 @@ def called(known: Disclosed, state: State, receipt: Receipt) -> State:
     must(isinstance(number, int) and number >= 0, "order", "There is no such child run.")
     assert isinstance(number, int)
     many = _many(known, state, node)
-    must(number < (MOST if many is None else many), "order", "There is no such child run.")
+    must(number < (MOST if many is None else many), "order", "More child runs are started than there are.")
     child = child_of(node, number)
     of_plan = (receipt.how.get("workflow"), receipt.how.get("plan")) == (child.workflow, child.plan)
     must(of_plan, "order", "A child run is of another plan than the plan says.")
@@ -109,7 +108,6 @@ def returned(known: Disclosed, state: State, receipt: Receipt) -> State:
     run, ledger = receipt.how.get("run", ""), receipt.how.get("ledger", "")
     told = bool(run) is bool(ledger) and (bool(run) or not completed)
     must(told, "order", "A child run that completed is not named, or it is named by half.")
-    must(ledger == "" or is_digest(ledger), "format", "The ledger of a child run is named by no digest.")
     if state.ending:
         if receipt.action != "undone":
             return replace(state, phase="ask", ask=Ask(kinds=("failed",)), running=frozenset())

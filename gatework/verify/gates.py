@@ -9,7 +9,6 @@ from gatework.plan.plan import OPERATOR, Approval, By, Choice, Join, Loop, Node,
 from gatework.plan.plan import Call as CallNode
 from gatework.run.state import Receipt
 from gatework.values import canonical
-from gatework.values.canonical import Json
 from gatework.verify import budgets, calls, people
 from gatework.verify.children import in_doubt
 from gatework.verify.entries import says
@@ -105,7 +104,7 @@ def asked(known: Disclosed, state: State, receipt: Receipt) -> State:
         state = unstarted(state)
     must(receipt.gate == state.gates + 1, "order", "The gates are not counted one by one.")
     _evidence(state, node, ask, receipt)
-    not_by = _texts(how.get("not_by", []), "not_by")
+    not_by = tuple(how.get("not_by", ()))
     here = _plain(state, receipt)
     override = overriding(state, here)
     if "approve" in ACTIONS[receipt.action] or override:
@@ -180,11 +179,6 @@ def asked_at(state: State, gate: Gate) -> By:
             return OPERATOR
 
 
-def _texts(given: Json, what: str) -> tuple[str, ...]:
-    must(isinstance(given, list) and all(isinstance(one, str) for one in given), "format", f"The {what} are no texts.")
-    return tuple(given)
-
-
 def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt) -> None:
     """Raise `Refused` unless what is shown is what is held, and the evidence is its digest."""
     shown = {ref.node: state.held[ref.node].digest for ref in node.reads if ref.node in state.held}
@@ -195,6 +189,8 @@ def _evidence(state: State, node: Node, ask: Ask, receipt: Receipt) -> None:
         call = {"tool": ask.call.tool, "key": ask.call.key, "call": ask.call.call}
         same = {name: receipt.how.get(name) for name in call} == call
         must(same, "evidence", "The gate is about another call.")
+    else:
+        must(not receipt.how.keys() & {"tool", "key", "call"}, "order", "A gate that is about no call names one.")
     attempt = state.attempts[node.name] if ask.call is not None else 0
     must(receipt.attempt == attempt, "order", "The number of the attempt is not the one that is asked about.")
     must(dict(receipt.shown) == shown, "evidence", "What a person was shown is not what the run holds.")

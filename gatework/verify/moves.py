@@ -70,7 +70,7 @@ def _unanswered(acts: Mapping[str, Done]) -> dict[str, Done]:
 
 def migrated(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A run is moved to another plan."""
-    must(says(receipt, "shown", "by", "reason"), "order", "It says more than it may.")
+    must(says(receipt, "shown", "by", "reason") and not receipt.node, "order", "It says more than it may.")
     must(settled(state), _unsettled(state), "A run cannot be moved here.")
     must(not state.ending, "order", "A run is moved while it is being undone.")
     plan = state.plan

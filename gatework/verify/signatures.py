@@ -28,7 +28,6 @@ class Keys:
         self._keys: dict[str, tuple[str, frozenset[str], Key]] = {}
         for name, person in people.persons.items() if people else ():
             for id_, key in person.keys.items():
-                must(id_ not in self._keys, "signature", "Two on the list of keys have the same key.")
                 self._keys[id_] = name, person.roles, key
 
     def signer(self, signed: Mapping[str, str], role: str, message: bytes, entry: Entry, owner: str = "") -> str:

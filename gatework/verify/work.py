@@ -29,11 +29,10 @@ def output(known: Disclosed, state: State, receipt: Receipt) -> State:
         must(receipt.output == given, "order", "The guards looked at another value than the one in question.")
     before = asked_before(state, node)
     first, then = receipt.verdicts[: len(before)], receipt.verdicts[len(before) :]
-    said(before, first, receipt.inputs, "An attempt ran, and its guards on inputs did not all let it.", every="pass")
-    words = said(node.guards, then, receipt.output, "The verdicts are not those of the guards of the plan.")
+    said(before, first, receipt.inputs, every="pass")
+    words = said(node.guards, then, receipt.output)
     known.contract(node.contract, receipt.output)
     state = replace(state, pending=())
-    must(receipt.action == "" or "retry" in words, "order", "The output says more than it may.")
     if node.until is not None and "retry" in words and "block" not in words and not state.edited:
         return _next_round(state, node, receipt)
     _says_no_more(receipt)
@@ -63,15 +62,15 @@ def _next_round(state: State, node: Work, receipt: Receipt) -> State:
 
 def _says_no_more(receipt: Receipt) -> None:
     """Raise `Refused` where an output is said to have been accepted, or gives a reason for nothing."""
-    must(receipt.action == "", "order", "The output says more than it may.")
-    must(receipt.reason == "", "turn", "The output says more than it may.")
+    must(receipt.action == "", "order", "An output was accepted, and there was nothing to pass over.")
+    must(receipt.reason == "", "turn", "An output gives a reason.")
 
 
 def stopped(known: Disclosed, state: State, receipt: Receipt) -> State:
     """A guard on inputs did not let an attempt run."""
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "verdicts"), "order", "It says more than it may.")
-    words = said(asked_before(state, node), receipt.verdicts, receipt.inputs, "The verdicts are not those of the plan.")
+    words = said(asked_before(state, node), receipt.verdicts, receipt.inputs)
     must(bool(words - {"pass"}), "guards", "Every guard let the attempt run, and it was stopped.")
     kind = "blocked" if words & {"block", "retry"} else "escalated"
     return _asks(state, kind, receipt, before=True)
@@ -85,6 +84,10 @@ def failed(known: Disclosed, state: State, receipt: Receipt) -> State:
     node = answered(known, state, receipt)
     must(says(receipt, "attempt", "inputs", "action", "reason"), "order", "It says more than it may.")
     must(receipt.action in _FAILURES[receipt.kind], "turn", "An attempt failed in a way that there is not.")
+    if let_on := receipt.how.get("before"):
+        passed = [(use.name, receipt.inputs, "pass") for use in asked_before(state, node)]
+        same = [(one["guard"], one["on"], one["verdict"]) for one in let_on] == passed
+        must(same, "guards", "An attempt failed, and its guards on inputs did not all let it.")
     state = replace(state, pending=())
     if repeats(state, node):
         return _asks(state, "unknown", receipt)
@@ -148,12 +151,13 @@ def asked_before(state: State, node: Work) -> tuple[GuardUse, ...]:
     return () if state.let_in or state.edited or node.until else node.before
 
 
-def said(guards: Sequence[GuardUse], verdicts: Sequence[Given], on: str, sentence: str, *, every: str = "") -> set[str]:
-    """The words of verdicts. Raises `Refused` unless they are one of each guard, on this digest."""
-    must([one.guard for one in verdicts] == [use.name for use in guards], "guards", sentence)
+def said(guards: Sequence[GuardUse], verdicts: Sequence[Given], on: str, *, every: str = "") -> set[str]:
+    """The words of verdicts. Raises `Refused` unless they are one of each guard, on this digest; all `every`."""
+    own = [one.guard for one in verdicts] == [use.name for use in guards]
+    must(own, "guards", "The verdicts are not those of the guards of the plan.")
     must(all(one.on == on for one in verdicts), "guards", "A guard looked at something else.")
     words: set[str] = {one.verdict for one in verdicts}
-    must(not every or words <= {every}, "guards", sentence)
+    must(not every or words <= {every}, "guards", "An attempt ran, and its guards on inputs did not all let it.")
     return words
 
 

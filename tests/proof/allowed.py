@@ -68,12 +68,17 @@ _ROWS: Mapping[str, list[str]] = {
     "whether it was done or found done, the worker's word": _of("acted", "action"),
     "who decided, where no key shows it: claimed, and said to be": _of("decided", "by"),
     "how surely, where no key shows it: the server's word": _of("decided", "identity"),
+    "whether the value that an override let past is said to be given by hand, where no key shows it": _of(
+        "decided", "how.skipped"
+    ),
     "which place was named for a value, where `node` says the same": _of("decided", "how"),
     "how the server says that a run had ended, and in whose name somebody went on": _of(
         "resumed", "action", "by", "how", "how.run"
     ),
     "that the server ended a run and somebody went on, where it had ended: nobody signed either": _of("ended", "kind"),
     "whether somebody is asked when work fails, where none has failed": _of("begun", "how.asks"),
+    "what a run was given of the budget of one that is not in the file": _of("begun", "how.given"),
+    "what the server says of who decided, where no key shows it": _of("decided", "how.principal", "how.type"),
     "in whose name a run was moved": _of("migrated", "by"),
     "the lineage of a run without a signed decision, and without child runs": _of("begun", "how.run"),
     "what a run before a reset did, the word of the worker that recalls it": _of(

@@ -23,6 +23,7 @@ def counted(name: str) -> Counter[str]:
         {
             "one member": _many(tampered(said)),
             "one member, digests anew": _many(tampered(said, but=("plans",))),
+            "members of other receipts": _many(moving.borrowed(said, [whole for _, whole in others])),
             "receipts left out, doubled, swapped": _many(moving.shifted(said)),
             "chains cut short": _many(moving.cut_short(said)),
             "receipts of elsewhere": _many(moving.transplanted(said, others)),

@@ -1,4 +1,4 @@
-"""What an attacker does with receipts who changes none: leaves some out, doubles them, and brings them from elsewhere.
+"""What an attacker does with receipts: leaves some out, doubles them, brings them from elsewhere, or a member of one.
 
 Nothing here makes a digest anew; `repairing` does, for whoever can hash. What comes from another certificate brings the
 values along that it names, and values that nothing names any more are left out, so that nothing is refused for these.
@@ -6,9 +6,11 @@ values along that it names, and values that nothing names any more are left out,
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from typing import Any
 
 from gatework.values import canonical
@@ -117,6 +119,34 @@ def _linked(said: Any, old: str, new: str) -> Any:
             path = ("runs", place.run, *inner, "entries", place.number, "receipt", "how", "ledger")
             said = replaced(said, path, new)
     return said
+
+
+# -- members of other receipts ---------------------------------------------------------------------
+
+
+def borrowed(said: Any, others: Iterable[Any]) -> Iterator[Tampered]:
+    """Each receipt with one member more, or another in its place, as some receipt has it: three of each name."""
+    lent: defaultdict[tuple[str, str], dict[bytes, Any]] = defaultdict(dict)
+    for whole in (said, *others):
+        for place in places(whole):
+            receipt = leg_of(whole, place)[place.number]["receipt"]
+            members = {("how", name): value for name, value in receipt.get("how", {}).items()}
+            members |= {("", name): value for name, value in receipt.items() if name not in ("how", "kind")}
+            for key, value in members.items():
+                lent[key].setdefault(canonical.dumps(value), value)
+    for place in places(said):
+        inner = ("superseded", place.leg - 1) if place.leg else ()
+        path = ("runs", place.run, *inner, "entries", place.number, "receipt")
+        receipt = leg_of(said, place)[place.number]["receipt"]
+        for (inside, name), values in lent.items():
+            how = receipt.get("how", {})
+            leg = "runs.superseded" if inner else "runs"
+            where = f"{receipt['kind']} {leg}.entries.receipt.{inside and 'how.'}{name}"
+            several = Random(f"{path} {name}").sample([*values.values()], min(3, len(values)))
+            for value in several:
+                if (how if inside else receipt).get(name) != value:
+                    other = {"how": {**how, name: value}} if inside else {name: value}
+                    yield Tampered(where, "as another", partial(replaced, said, path, receipt | other))
 
 
 # -- receipts from elsewhere -----------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ def repaired(said: Json) -> Any:
     """The same with every digest computed anew that nobody signed: of plans, values, gates, entries, ledgers of child
     runs. Raises where there is something that cannot be hashed.
     """
-    said = copy.deepcopy(said)
+    said = renamed(said, {})  # a copy, in which what stands in two places is two things
     new = _plans(said)
     values = said["values"].items()
     new |= {name: canonical.digest("value", one["data"], salt=bytes.fromhex(one["salt"])) for name, one in values}

@@ -15,7 +15,7 @@ import pytest
 from gatework.values import canonical
 from tests.proof import allowed, recorded
 from tests.proof.both import agreed
-from tests.proof.moving import cut_short, exchanged, shifted, transplanted
+from tests.proof.moving import borrowed, cut_short, exchanged, shifted, transplanted
 from tests.proof.spellings import spellings
 from tests.proof.tampering import EVERY, Record, Tampered, anew, sampled, tallied, tampered
 
@@ -59,6 +59,21 @@ def test_members_that_can_be_changed_by_who_can_hash_are_known_by_their_places(
             data = anew(one)
             if data is None or data == same:
                 continue
+            code = agreed(data, PEOPLE)
+            codes[code] += 1
+            assert code or allowed.by_word(one.where), f"{one.where}, {one.how}: accepted"
+
+
+@each
+def test_no_receipt_has_what_another_has(name: str, record_property: Record) -> None:
+    """A member that another receipt has, of this run or of others, says something in the places named, or nothing."""
+    said, others = recorded.whole(name), [whole for _, whole in recorded.others_of(name)]
+    same = canonical.dumps(said)
+    with tallied(f"{name}, members of others, digests anew", record_property) as codes:
+        for one in sampled(borrowed(said, others), f"{name} borrowed", 0.01):
+            if (data := anew(one)) in (None, same):
+                continue
+            assert data is not None
             code = agreed(data, PEOPLE)
             codes[code] += 1
             assert code or allowed.by_word(one.where), f"{one.where}, {one.how}: accepted"

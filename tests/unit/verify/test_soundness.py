@@ -53,7 +53,7 @@ def _shows_anything(patch: pytest.MonkeyPatch) -> None:
 
 
 def _hears_no_guard(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(work, "said", lambda guards, verdicts, on, sentence, every="": {one.verdict for one in verdicts})
+    patch.setattr(work, "said", lambda guards, verdicts, on, every="": {one.verdict for one in verdicts})
 
 
 def _counts_no_attempts(patch: pytest.MonkeyPatch) -> None:
