@@ -71,7 +71,7 @@ _ROWS: Mapping[str, list[str]] = {
     "whether the value that an override let past is said to be given by hand, where no key shows it": _of(
         "decided", "how.skipped"
     ),
-    "which place was named for a value, where `node` says the same": _of("decided", "how"),
+    "which place was named for a value, where `node` says the same": _of("decided", "how", "how.place"),
     "how the server says that a run had ended, and in whose name somebody went on": _of(
         "resumed", "action", "by", "how", "how.run"
     ),
