@@ -605,7 +605,7 @@ class Certificate:
                 need("child", over == [how.get("overridden", []), how.get("more", 0)])
                 need("child", child.head["digest"] == how.get("ledger"), came or lost)
                 acted = any(became not in NO_EFFECT for became, *_ in child.acts.values())
-                need("child", action == "undone" or child.began == shown, acted <= how.get("acted", False))
+                need("child", child.began == shown, acted <= how.get("acted", False))
                 need("child", how.get("undoable", False) == (action == "completed" and child.undo != []))
         named, going = {*list(ledgers)[:1], *(one[0] for one in returns)}, Counter[str]()
         going.update(kid for ledger in ledgers.values() for kid in ledger.under_way())

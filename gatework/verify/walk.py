@@ -96,7 +96,8 @@ def _undoing(known: Disclosed, state: State, receipt: Receipt) -> State:
         gate = state.gate
         left = state.phase == "gate" and gate is not None and "undo" not in receipt.how
         must(left and receipt.action == "expired", "order", "The run is being undone already.")
-        must(gate is not None and receipt.node == gate.node, "turn", "Another undo is left than nobody answered for.")
+        named = gate is not None and receipt.node == gate.node and not receipt.by
+        must(named, "turn", "Another undo is left than nobody answered for.")
         return undoing(replace(state, undoable=state.undoable[:-1]))
     wanted = [one.undo for one in reversed(state.undoable)]
     must(bool(wanted) and receipt.how.get("undo") == wanted, "order", "That is not all that is to be undone.")

@@ -147,6 +147,23 @@ def test_what_an_earlier_run_found_has_its_result() -> None:
         assert agreed(canonical.dumps(repaired(said))) == "order"
 
 
+def test_a_child_run_that_is_undone_began_as_it_was_called() -> None:
+    """On the same budget, too."""
+    said = recorded.whole("errand_undone")
+    ends = [(run, run["entries"][-1]["receipt"]["action"]) for run in said["runs"]]
+    undone = next(run for run, action in ends if action == "undone")
+    undone["entries"][0]["receipt"]["how"]["given"] = {"tokens": 9}
+    assert agreed(canonical.dumps(repaired(said))) == "child"
+
+
+def test_nobody_leaves_an_undo_for_which_nobody_answered() -> None:
+    """A name there would be of somebody who did nothing. A short verifier may leave that out."""
+    said = recorded.whole("in_doubt")
+    left = next(one for one in of_kind(said, "undoing") if one["action"] == "expired")
+    left["by"] = "Ana"
+    assert agreed(canonical.dumps(repaired(said))) == "turn"
+
+
 def of_kind(said: Any, kind: str) -> list[Any]:
     """The receipts of a kind."""
     return [entry["receipt"] for entry in recorded.every_entry(said) if entry["receipt"]["kind"] == kind]
