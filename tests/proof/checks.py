@@ -1,11 +1,11 @@
-"""The checks of Gatework's verifier, one by one, and for each a tampered certificate that it refuses: `checks.json`."""
+"""The checks of Gatework's verifier, and for each a tampered certificate that it refuses first: `checks.json`."""
 
 from __future__ import annotations
 
 import ast
 import json
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,7 +66,7 @@ def _calls(tree: ast.AST, function: str) -> Iterator[tuple[str, ast.Call]]:
 
 @dataclass(frozen=True)
 class Row:
-    """A recorded certificate, what is done to it, and the check that refuses it then."""
+    """A recorded certificate, what is done to it, and the check that refuses it first then."""
 
     check: str
     of: str
@@ -136,16 +136,8 @@ def at(said: Any, path: list[Any]) -> Any:
 
 
 def rows() -> list[Row]:
-    """The table."""
+    """The table, in the order of the checks, a row a line."""
     return [Row(**row) for row in json.loads(TABLE.read_text())]
-
-
-def write(table: Iterable[Row]) -> None:
-    """Write it, in the order of the checks, a row a line."""
-    order = [one.name for one in checks()]
-    kept = sorted(table, key=lambda row: order.index(row.check))
-    told = [{name: value for name, value in vars(row).items() if value != Row.__dict__.get(name)} for row in kept]
-    TABLE.write_text("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in told) + "\n]\n")
 
 
 def met(data: bytes, people: People | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Each check of Gatework's verifier refuses a certificate that no other check refuses: none is there for nothing."""
+"""Each check of Gatework's verifier is the first that refuses some certificate: none is there for nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_each_check_is_met() -> None:
 
 
 @pytest.mark.parametrize("of", sorted(ROWS))
-def test_a_check_refuses_what_no_other_does(of: str) -> None:
+def test_a_check_is_the_first_that_refuses_its_row(of: str) -> None:
     """Whoever deletes a check sees its row accepted, or refused by another; the second verifier agrees."""
     people = People.of(PEOPLE.encode(), "people.toml")
     for row in ROWS[of]:
